@@ -1,0 +1,67 @@
+#include "acme/base/memory.h"
+
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *p)
+{
+    if (!p) {
+        fputs("certwright: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_new(size_t count, size_t size)
+{
+    return checked(calloc(count ? count : 1, size ? size : 1));
+}
+
+void *mem_grow(void *p, size_t count, size_t size)
+{
+    return checked(reallocarray(p, count ? count : 1, size ? size : 1));
+}
+
+char *mem_strdup(const char *s)
+{
+    return s ? checked(strdup(s)) : NULL;
+}
+
+char *mem_strndup(const char *s, size_t n)
+{
+    return s ? checked(strndup(s, n)) : NULL;
+}
+
+char *mem_printf(const char *format, ...)
+{
+    char *out = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&out, format, args);
+    va_end(args);
+    return checked(n < 0 ? NULL : out);
+}
+
+void mem_free_secret(void *p, size_t size)
+{
+    if (!p)
+        return;
+    OPENSSL_cleanse(p, size);
+    free(p);
+}
+
+void mem_free_secret_string(char *s)
+{
+    mem_free_secret(s, s ? strlen(s) : 0);
+}
+
+void mem_cleanup(void *pointer_to_pointer)
+{
+    void *p;
+    memcpy(&p, pointer_to_pointer, sizeof p);
+    free(p);
+}

@@ -1,0 +1,31 @@
+/*
+ * Memory. Exhaustion ends the process: every accepted job is durable, so a restart loses nothing,
+ * and callers need no failure path. What strangers may make us allocate is capped elsewhere.
+ */
+#ifndef CERTWRIGHT_ACME_BASE_MEMORY_H
+#define CERTWRIGHT_ACME_BASE_MEMORY_H
+
+#include <stddef.h>
+
+/* Zeroed memory of count * size bytes; never NULL. The caller frees it with free(). */
+void *mem_new(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+
+/* realloc that never returns NULL; grown bytes are not zeroed. Not for secrets. */
+void *mem_grow(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
+
+/* Copies. NULL gives NULL. The caller frees. */
+char *mem_strdup(const char *s);
+char *mem_strndup(const char *s, size_t n);
+
+/* printf into a fresh string. The caller frees. */
+char *mem_printf(const char *format, ...)
+    __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
+
+/* Overwrites, then frees. NULL is fine. */
+void mem_free_secret(void *p, size_t size);
+void mem_free_secret_string(char *s);
+
+/* For __attribute__((cleanup(mem_cleanup))) on a `char *` or other pointer. */
+void mem_cleanup(void *pointer_to_pointer);
+
+#endif
