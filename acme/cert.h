@@ -1,0 +1,53 @@
+/* Issued certificates: reading a chain, and checking it before it counts. */
+#ifndef CERTWRIGHT_ACME_CERT_H
+#define CERTWRIGHT_ACME_CERT_H
+
+#include "acme/base/buffer.h"
+#include "acme/base/error.h"
+#include "acme/identifier.h"
+#include "acme/key.h"
+
+#include <stdint.h>
+
+enum { CERT_CHAIN_MAX_CERTS = 10, CERT_CHAIN_MAX_BYTES = 256 * 1024 };
+
+struct cert_info {
+    char serial[65];   /* lower-case hex of the value, at least two digits */
+    char issuer[256];  /* RFC 2253 text of the issuer's name */
+    char subject[256]; /* likewise; often "" */
+    int64_t not_before_ms;
+    int64_t not_after_ms; /* the last moment it is valid, RFC 5280 section 4.1.2.5 */
+    char spki_sha256[KEY_SPKI_SHA256_SIZE];
+    enum key_type key_type;
+    struct identifier *ids; /* from the SAN; sorted, unique */
+    size_t count;
+};
+
+void cert_info_finish(struct cert_info *info);
+
+/*
+ * Reads an application/pem-certificate-chain (RFC 8555 section 9.1), leaf first, and appends it
+ * normalized (no text around the blocks, 64 columns, one newline) to leaf_pem and to chain_pem (the
+ * rest; may stay empty). ERR_CERT_INVALID if it is none or over the caps.
+ */
+int cert_chain_read(const char *pem, size_t size, struct buf *leaf_pem, struct buf *chain_pem,
+                    struct cert_info *info, struct err *e);
+
+/*
+ * Whether the leaf is what was ordered: this public key, exactly these names (sorted), valid at
+ * wall time now_ms (a start up to an hour ahead is forgiven). ERR_CERT_KEY_MISMATCH,
+ * ERR_CERT_NAMES_MISMATCH or ERR_CERT_VALIDITY.
+ */
+int cert_check(const struct cert_info *info, const char *spki_sha256, const struct identifier *ids,
+               size_t count, int64_t now_ms, struct err *e);
+
+/* The DER of the first certificate in pem, appended to out: for revocation. */
+int cert_to_der(const char *pem, size_t size, struct buf *out, struct err *e);
+
+/*
+ * Whether any certificate of chain_pem has an issuer CN equal to name: the usual meaning of a
+ * preferred chain.
+ */
+bool cert_chain_has_issuer(const char *pem, size_t size, const char *name);
+
+#endif

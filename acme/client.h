@@ -1,0 +1,194 @@
+/*
+ * The ACME client (RFC 8555): one function a request of the protocol.
+ *
+ *   struct acme_ca      one CA, shared by all threads: its directory and its pool of nonces
+ *   struct acme_client  one thread's way to that CA: a connection, and the last problem it told
+ *
+ * A function sends its request once, and again only where the protocol says that the first one had
+ * no effect (badNonce, at most 8 times, with the nonce of the very error). After a transport
+ * failure nothing is sent again: the caller looks at the object's state first.
+ *
+ * On failure acme_client_problem tells what the CA said, if it said anything, and e->retry_after_ms
+ * holds its Retry-After. URLs the CA gives must be https (http only if the directory's own is).
+ */
+#ifndef CERTWRIGHT_ACME_CLIENT_H
+#define CERTWRIGHT_ACME_CLIENT_H
+
+#include "acme/base/error.h"
+#include "acme/http.h"
+#include "acme/identifier.h"
+#include "acme/key.h"
+#include "acme/problem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* RFC 8555 section 7.1.1. Texts are owned and NULL where the CA has none. */
+struct acme_directory {
+    char *document; /* the JSON as the CA sent it */
+    char *new_nonce;
+    char *new_account;
+    char *new_order;
+    char *revoke_cert;
+    char *key_change;
+    char *renewal_info;
+    char *terms_of_service;
+    bool external_account_required;
+};
+
+/* Fetches the directory at url. ERR_CA_PROTOCOL if an endpoint that everyone needs is missing. */
+int acme_directory_fetch(struct acme_http *http, const char *url, struct acme_directory *out,
+                         struct err *e);
+/* The same from a stored document. */
+int acme_directory_read(const char *document, const char *url, struct acme_directory *out,
+                        struct err *e);
+void acme_directory_finish(struct acme_directory *directory);
+
+struct acme_ca;
+
+struct acme_ca *acme_ca_create(const char *directory_url);
+void acme_ca_destroy(struct acme_ca *ca);
+
+/* Sets the directory from a stored document, so that none is fetched. */
+int acme_ca_set_directory(struct acme_ca *ca, const char *document, struct err *e);
+/* A copy of the document in use, NULL if none was fetched or set yet; the caller frees. */
+char *acme_ca_directory_document(struct acme_ca *ca);
+
+struct acme_client {
+    struct acme_http *http;      /* borrowed */
+    struct acme_ca *ca;          /* borrowed */
+    const struct key *key;       /* the account's; borrowed */
+    const char *kid;             /* the account's URL; borrowed; NULL before newAccount */
+    struct acme_problem problem; /* owned; of the last failed call */
+};
+
+void acme_client_finish(struct acme_client *client);
+
+/* Makes sure the directory is there; one request at most. */
+int acme_client_prepare(struct acme_client *client, struct err *e);
+
+/* RFC 8555 section 7.1.2. */
+struct acme_account {
+    char *url;
+    char *status;     /* "valid", "deactivated", "revoked" */
+    char *document;   /* the account object as the CA sent it; "{}" when its body was empty */
+    char *initial_ip; /* NULL unless the CA tells */
+    char *created_at; /* the CA's text; NULL unless it tells */
+    bool created;     /* 201: made now; else it existed */
+};
+void acme_account_finish(struct acme_account *account);
+
+struct acme_account_request {
+    const char *const *contacts; /* "mailto:…" */
+    size_t contact_count;
+    bool terms_of_service_agreed;
+    bool only_existing;  /* find by key, never make: ERR_CA_ACCOUNT_MISSING */
+    const char *eab_kid; /* NULL: no external account binding */
+    const void *eab_key;
+    size_t eab_key_size;
+};
+
+int acme_account_new(struct acme_client *client, const struct acme_account_request *request,
+                     struct acme_account *out, struct err *e);
+int acme_account_get(struct acme_client *client, struct acme_account *out, struct err *e);
+int acme_account_update_contacts(struct acme_client *client, const char *const *contacts,
+                                 size_t count, struct acme_account *out, struct err *e);
+/* Final: the account cannot be used again (section 7.3.6). */
+int acme_account_deactivate(struct acme_client *client, struct acme_account *out, struct err *e);
+
+enum acme_order_status {
+    ACME_ORDER_PENDING,
+    ACME_ORDER_READY,
+    ACME_ORDER_PROCESSING,
+    ACME_ORDER_VALID,
+    ACME_ORDER_INVALID,
+};
+
+/* RFC 8555 section 7.1.3. */
+struct acme_order {
+    char *url;
+    enum acme_order_status status;
+    char *document;
+    char *finalize;
+    char *certificate; /* NULL until valid */
+    char **authorizations;
+    size_t authorization_count;
+    int64_t expires_ms;          /* 0: not told */
+    int64_t retry_after_ms;      /* of this answer; 0: none */
+    struct acme_problem problem; /* of an invalid order; empty if it told none */
+    struct err error;            /* its translation; code ERR_NONE if none */
+};
+void acme_order_finish(struct acme_order *order);
+
+struct acme_order_request {
+    const struct identifier *ids;
+    size_t count;
+    const char *profile;  /* NULL: the CA's default */
+    const char *replaces; /* RFC 9773 certID; NULL */
+};
+
+int acme_order_new(struct acme_client *client, const struct acme_order_request *request,
+                   struct acme_order *out, struct err *e);
+int acme_order_get(struct acme_client *client, const char *url, struct acme_order *out,
+                   struct err *e);
+int acme_order_finalize(struct acme_client *client, const char *finalize_url, const char *order_url,
+                        const void *csr_der, size_t csr_size, struct acme_order *out,
+                        struct err *e);
+
+enum acme_authorization_status {
+    ACME_AUTHORIZATION_PENDING,
+    ACME_AUTHORIZATION_VALID,
+    ACME_AUTHORIZATION_INVALID,
+    ACME_AUTHORIZATION_DEACTIVATED,
+    ACME_AUTHORIZATION_EXPIRED,
+    ACME_AUTHORIZATION_REVOKED,
+};
+
+struct acme_challenge {
+    char *type; /* "http-01", "dns-01", … whatever the CA offers */
+    char *url;
+    char *token;  /* NULL where the type has none; else base64url, checked */
+    char *status; /* "pending", "processing", "valid", "invalid" */
+    struct acme_problem problem;
+    struct err error; /* code ERR_NONE if it told none */
+};
+
+/* RFC 8555 section 7.1.4. */
+struct acme_authorization {
+    char *url;
+    enum acme_authorization_status status;
+    char *document;
+    char *identifier_type;
+    char *identifier_value; /* without "*." */
+    bool wildcard;
+    struct acme_challenge *challenges;
+    size_t challenge_count;
+    int64_t expires_ms;
+    int64_t retry_after_ms;
+};
+void acme_authorization_finish(struct acme_authorization *authorization);
+
+/* The challenge that explains the authorization's failure: the one with an error, or NULL. */
+const struct acme_challenge *acme_authorization_failure(const struct acme_authorization *a);
+
+int acme_authorization_get(struct acme_client *client, const char *url,
+                           struct acme_authorization *out, struct err *e);
+int acme_authorization_deactivate(struct acme_client *client, const char *url, struct err *e);
+
+/* Tells the CA that the challenge can be validated (section 7.5.1). *retry_after_ms as above. */
+int acme_challenge_respond(struct acme_client *client, const char *url, int64_t *retry_after_ms,
+                           struct err *e);
+
+/*
+ * Downloads the certificate and, if preferred_chain is not NULL, the alternates until one has an
+ * issuer of that CN (section 7.4.2); the default chain if none has. Appends PEM to chain.
+ */
+int acme_certificate_download(struct acme_client *client, const char *url,
+                              const char *preferred_chain, struct buf *chain, struct err *e);
+
+/* RFC 5280 section 5.3.1 reason code, -1: none. With client->kid NULL it is signed by client->key
+   as the certificate's own key. ERR_CA_ALREADY_REVOKED is left to the caller to take as success. */
+int acme_certificate_revoke(struct acme_client *client, const void *der, size_t size, int reason,
+                            struct err *e);
+
+#endif
