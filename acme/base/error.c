@@ -46,7 +46,7 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_NAME_TAKEN] = {"name.taken", "the name is taken",
                         "PUT converges an existing resource; POST only makes new ones.", false},
     [ERR_IN_USE] = {"resource.in_use", "other resources use it", NULL, false},
-    [ERR_STATE] = {"state.conflict", "the resource's state does not allow that", NULL, false},
+    [ERR_CONFLICT] = {"state.conflict", "the resource's state does not allow that", NULL, false},
     [ERR_PRECONDITION] = {"precondition.failed", "the resource has changed",
                           "Read it again and decide anew.", false},
     [ERR_MANAGED] = {"config.managed", "the config owns this resource",

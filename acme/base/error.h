@@ -45,7 +45,7 @@ enum err_code {
     ERR_TOO_LARGE,
     ERR_NAME_TAKEN,
     ERR_IN_USE,
-    ERR_STATE, /* the resource's state does not allow this now */
+    ERR_CONFLICT, /* the resource's state does not allow this now */
     ERR_PRECONDITION,
     ERR_MANAGED, /* the config owns this resource */
 
