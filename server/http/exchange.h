@@ -1,0 +1,102 @@
+/*
+ * One HTTP request and its answer, as handlers see it. Only server/http knows libmicrohttpd.
+ *
+ * A handler runs on one of a few HTTP threads once the request has passed gate, Host rule, router,
+ * authentication and body caps (in this order; authentication comes before the body is read). It
+ * must not block. It either answers (one http_respond… call) before it returns, or calls
+ * http_defer; then any thread answers later, exactly once. An exchange is valid until answered.
+ */
+#ifndef CERTWRIGHT_SERVER_HTTP_EXCHANGE_H
+#define CERTWRIGHT_SERVER_HTTP_EXCHANGE_H
+
+#include "acme/base/buffer.h"
+#include "acme/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct acme_problem;
+struct http_exchange;
+struct json_object;
+
+enum http_method {
+    HTTP_GET, /* HEAD comes with it */
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_METHOD_COUNT,
+};
+
+enum http_route_flags {
+    HTTP_ROUTE_OPEN = 1,     /* needs no token */
+    HTTP_ROUTE_OPS = 2,      /* served by the ops listener too, there without a token */
+    HTTP_ROUTE_ANY_HOST = 4, /* not subject to the Host allow-list (http-01 challenges) */
+    HTTP_ROUTE_NO_BODY = 8,  /* a POST that needs none: an empty body is fine, else JSON */
+};
+
+/* "/certificates/{name}/renew": a segment in braces is a parameter. Tables end with path NULL. */
+struct http_route {
+    enum http_method method;
+    const char *path;
+    void (*handle)(struct http_exchange *x, void *context);
+    unsigned flags;
+};
+
+/* ---- the request; texts are borrowed and live as long as the exchange ---- */
+
+/* A path parameter, percent-decoded once; never NULL for a name in the route's path. */
+const char *http_param(const struct http_exchange *x, const char *name);
+/* A query parameter, decoded; NULL if absent. */
+const char *http_query(const struct http_exchange *x, const char *name);
+/* Calls fn for every query parameter, so that unknown ones can be refused. */
+void http_query_each(const struct http_exchange *x,
+                     void (*fn)(void *context, const char *name, const char *value), void *context);
+/* A request header; NULL if absent. */
+const char *http_header(const struct http_exchange *x, const char *name);
+/* The body, at most 1 MiB; its Content-Type is application/json (or …merge-patch+json for PATCH).
+ */
+const struct buf *http_body(const struct http_exchange *x);
+/* The path as routed. */
+const char *http_path(const struct http_exchange *x);
+/* Who asks: "token:admin", "uid:0", "open". */
+const char *http_principal(const struct http_exchange *x);
+/* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */
+int http_prefer_wait_seconds(const struct http_exchange *x);
+
+/* ---- the answer ---- */
+
+/* Before the answer. Values with control characters are a programming error. */
+void http_add_header(struct http_exchange *x, const char *name, const char *value);
+
+/* Takes over body's content (an empty body for NULL). The connection sends it afterwards. */
+void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body);
+
+/*
+ * The same for JSON (ownership of json passes). A 200 to a GET gets an ETag (a hash of the body),
+ * and becomes 304 where If-None-Match has it.
+ */
+void http_respond_json(struct http_exchange *x, int status, struct json_object *json);
+
+/*
+ * A problem document for e (RFC 9457). errors is a JSON array of {pointer, detail}, its ownership
+ * passes, NULL for none; acme is the CA's own problem, borrowed, NULL for none.
+ */
+void http_respond_error(struct http_exchange *x, const struct err *e, struct json_object *errors,
+                        const struct acme_problem *acme);
+
+/* The handler will answer later, from any thread. */
+void http_defer(struct http_exchange *x);
+
+/*
+ * For a deferred or running exchange: calls answer(x, context, final) now and after each commit
+ * that the feed tells of, on an HTTP-owned thread, until it returns true (it has then answered
+ * through x). At the deadline (seconds from now, ≤ 30) or at shutdown it is called with final true
+ * and must answer. release(context) is called once after that; may be NULL.
+ */
+void http_wait(struct http_exchange *x, int seconds,
+               bool (*answer)(struct http_exchange *x, void *context, bool final), void *context,
+               void (*release)(void *context));
+
+#endif

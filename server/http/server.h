@@ -1,0 +1,65 @@
+/*
+ * The HTTP server: listeners, threads, and the doors a request passes.
+ */
+#ifndef CERTWRIGHT_SERVER_HTTP_SERVER_H
+#define CERTWRIGHT_SERVER_HTTP_SERVER_H
+
+#include "acme/base/error.h"
+#include "server/http/exchange.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum http_listener_kind {
+    HTTP_LISTENER_API,    /* every route */
+    HTTP_LISTENER_OPS,    /* routes with HTTP_ROUTE_OPS; no token, no Host rule */
+    HTTP_LISTENER_HTTP01, /* only /.well-known/acme-challenge/ */
+};
+
+struct http_listener_options {
+    enum http_listener_kind kind;
+    const char *address; /* "HOST:PORT", "[v6]:PORT", "unix:PATH"; PORT 0 takes a free one */
+};
+
+struct http_server_options {
+    const struct http_listener_options *listeners;
+    size_t listener_count;
+    const char *const *allowed_hosts; /* beside the listeners' own addresses and localhost */
+    size_t allowed_host_count;
+    const struct http_route *const *routes; /* tables; NULL-terminated list */
+    void *context;                          /* passed to each handler */
+    /*
+     * Whether a bearer token is good: returns 0 and fills principal, or -1 (ERR_UNAUTHENTICATED).
+     * Called on HTTP threads for each request, must be quick, compares in constant time.
+     */
+    int (*authenticate)(void *context, const char *token, char principal[64], struct err *e);
+    /* Told of each answered request, for metrics; may be NULL. route is the path template or "". */
+    void (*served)(void *context, const char *method, const char *route, int status,
+                   int64_t duration_ms);
+    int threads;           /* 0: 2 */
+    size_t max_body;       /* 0: 1 MiB */
+    size_t max_body_total; /* all requests together; 0: 64 MiB; above: 503 */
+    size_t max_waiters;    /* 0: 10000; above, Prefer: wait is not honoured */
+};
+
+struct http_server;
+
+/*
+ * Binds and serves. ERR_CONFIG if an address cannot be bound, or if it is neither loopback nor a
+ * Unix socket while libmicrohttpd is older than 1.0, whose parser lets ambiguous requests through.
+ */
+int http_server_create(const struct http_server_options *options, struct http_server **out,
+                       struct err *e);
+
+/* "127.0.0.1:8555" of listener i as it is bound; borrowed. */
+const char *http_server_address(const struct http_server *server, size_t i);
+
+/* Tells the waiters that something was committed. Any thread; never blocks. */
+void http_server_notify(struct http_server *server, int64_t seq);
+
+/* Stops accepting, answers all waiters, then ends. In order; bounded by a few seconds. */
+void http_server_destroy(struct http_server *server);
+
+#endif
