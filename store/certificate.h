@@ -1,0 +1,152 @@
+/*
+ * Certificates: what a caller asked for under a name, and the versions that came of it. The latest
+ * valid version is the one in use; a version being made never touches it.
+ */
+#ifndef CERTWRIGHT_STORE_CERTIFICATE_H
+#define CERTWRIGHT_STORE_CERTIFICATE_H
+
+#include "acme/key.h"
+#include "store/origin.h"
+#include "store/store.h"
+
+struct certificate {
+    int64_t id;
+    char *name;
+    char *spec;        /* normalized body as given, secrets as fingerprints; for PUT */
+    char *identifiers; /* JSON array of strings, sorted */
+    char *authority;   /* resolved */
+    char *account;     /* resolved name */
+    int64_t account_id;
+    char *profile;         /* NULL: the CA's default */
+    char *preferred_chain; /* issuer CN; NULL */
+    char *challenge;       /* JSON object {type, solver?}; NULL: by zone */
+    char *email;           /* for the CSR's subject; NULL */
+    char *labels;          /* JSON object of strings */
+    enum key_type key_type;
+    bool key_reuse;
+    bool has_given_key; /* the caller's key is sealed here */
+    bool has_given_csr; /* the caller's CSR is here; then we never have a key */
+    int64_t retry_for_ms;
+    enum origin origin;
+
+    int64_t version;    /* in use; 0: none yet */
+    bool revoked;       /* the one in use is */
+    bool renew_stopped; /* revocation stops renewal */
+    bool trusted;       /* not by a test authority; of the authority now */
+    char *last_error;   /* problem JSON; NULL */
+    char *active_job;   /* ULID of the issue or revoke job; NULL */
+    int64_t created_at;
+    int64_t updated_at;
+
+    /* of the version in use; NULL and 0 before */
+    char *serial;
+    char *issuer;
+    char *spki_sha256;
+    enum key_type version_key_type;
+    int64_t not_before;
+    int64_t not_after;
+};
+
+void certificate_finish(struct certificate *certificate);
+
+/* ERR_NOT_FOUND. */
+int certificate_load(struct db *db, const char *name, struct certificate *out, struct err *e);
+int certificate_load_by_id(struct db *db, int64_t id, struct certificate *out, struct err *e);
+int certificate_list(struct db *db, const char *after, size_t limit, struct certificate **out,
+                     size_t *count, struct err *e);
+
+/*
+ * Inserts what a caller may set. given_key and given_csr (DER) may be NULL, and are not both given.
+ * ERR_NAME_TAKEN; ERR_KEY_REUSED if an account has given_key or the CSR's key (csr_spki_sha256).
+ */
+int certificate_insert(struct store_tx *tx, struct certificate *certificate,
+                       const struct key *given_key, const void *given_csr, size_t given_csr_size,
+                       const char *csr_spki_sha256, struct err *e);
+/* Replaces all that a caller may set except the name; as above. */
+int certificate_update_spec(struct store_tx *tx, const struct certificate *certificate,
+                            const struct key *given_key, const void *given_csr,
+                            size_t given_csr_size, const char *csr_spki_sha256, struct err *e);
+/* Labels only (JSON object) and the normalized spec that goes with them. */
+int certificate_update_labels(struct store_tx *tx, int64_t id, const char *labels, const char *spec,
+                              struct err *e);
+/* Deletes the row, its versions and their keys, its orders. ERR_NOT_FOUND. */
+int certificate_delete(struct store_tx *tx, int64_t id, struct err *e);
+
+/* error NULL clears; job NULL: none is active. */
+int certificate_set_job(struct store_tx *tx, int64_t id, const char *job, const char *error,
+                        struct err *e);
+
+/* The caller's own CSR, DER appended to out. ERR_NOT_FOUND. */
+int certificate_given_csr(struct db *db, int64_t id, struct buf *out, struct err *e);
+int certificate_open_given_key(struct db *db, int64_t id, struct key **out, struct err *e);
+
+/* ---- versions ---- */
+
+enum version_state {
+    VERSION_PREPARED, /* key and CSR are durable, no certificate yet */
+    VERSION_VALID,
+    VERSION_REVOKED,
+    VERSION_FAILED, /* its key is destroyed */
+};
+
+struct version {
+    int64_t certificate_id;
+    int64_t n; /* from 1 */
+    enum version_state state;
+    bool has_key;
+    enum key_type key_type;
+    char *spki_sha256;
+    char *csr; /* DER */
+    size_t csr_size;
+    char *leaf;  /* PEM; NULL before it is valid */
+    char *chain; /* PEM of the intermediates; may be "" */
+    char *serial;
+    char *issuer;
+    int64_t not_before;
+    int64_t not_after;
+    int64_t created_at;
+    int64_t issued_at;
+    int64_t revoked_at;        /* 0 */
+    int64_t revocation_reason; /* RFC 5280 code; -1 */
+};
+
+void version_finish(struct version *version);
+
+/* n 0: the one in use. ERR_NOT_FOUND. */
+int version_load(struct db *db, int64_t certificate_id, int64_t n, struct version *out,
+                 struct err *e);
+/* All, newest first. */
+int version_list(struct db *db, int64_t certificate_id, struct version **out, size_t *count,
+                 struct err *e);
+/* Unseals. ERR_NOT_FOUND if its key never was here or is destroyed. */
+int version_open_key(struct db *db, int64_t certificate_id, int64_t n, struct key **out,
+                     struct err *e);
+
+/*
+ * The next version with its key (NULL: the CSR is the caller's) and CSR (DER). *n gets its number.
+ * ERR_KEY_REUSED if an account has this public key.
+ */
+int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct key *key,
+                    const char *spki_sha256, enum key_type key_type, const void *csr,
+                    size_t csr_size, int64_t *n, struct err *e);
+/* Replaces the CSR of a prepared version (badCSR). */
+int version_replace_csr(struct store_tx *tx, int64_t certificate_id, int64_t n, const void *csr,
+                        size_t csr_size, struct err *e);
+
+struct version_issued {
+    const char *leaf;
+    const char *chain;
+    const char *serial;
+    const char *issuer;
+    int64_t not_before;
+    int64_t not_after;
+};
+/* Makes it the version in use, unless a later one is. */
+int version_issue(struct store_tx *tx, int64_t certificate_id, int64_t n,
+                  const struct version_issued *issued, struct err *e);
+/* Destroys the key of a version that never was issued. */
+int version_fail(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e);
+int version_revoke(struct store_tx *tx, int64_t certificate_id, int64_t n, int reason,
+                   struct err *e);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * What a database driver supplies. One is chosen when the program is built; the conformance tests
+ * (tests/unit/test_store_*.c) run against the headers above it, so that a second one runs them too.
+ */
+#ifndef CERTWRIGHT_STORE_DRIVER_H
+#define CERTWRIGHT_STORE_DRIVER_H
+
+#include "store/db.h"
+#include "store/job.h"
+
+struct db_driver {
+    const char *name;
+
+    /* A connection to the database in that folder. */
+    int (*open)(const char *directory, enum db_mode mode, struct db **out, struct err *e);
+    void (*close)(struct db *db);
+
+    /* DDL: brings the schema to this program's version. On the writer's connection. */
+    int (*migrate)(struct db *db, struct err *e);
+    int (*check)(struct db *db, struct err *e);
+
+    int (*begin)(struct db *db, struct err *e);
+    int (*commit)(struct db *db, struct err *e);
+    void (*rollback)(struct db *db);
+    int (*savepoint)(struct db *db, struct err *e);
+    int (*release)(struct db *db, struct err *e);
+    void (*rollback_to_savepoint)(struct db *db);
+
+    /* A prepared statement for this literal, kept; and its parameters, columns, end. */
+    int (*prepare)(struct db *db, const char *sql, struct db_row **row, struct err *e);
+    int (*bind_text)(struct db_row *row, int index, const char *text, struct err *e);
+    int (*bind_int)(struct db_row *row, int index, int64_t value, struct err *e);
+    int (*bind_blob)(struct db_row *row, int index, const void *data, size_t size, struct err *e);
+    int (*next)(struct db_row *row, struct err *e);
+    const char *(*text)(const struct db_row *row, int column);
+    int64_t (*integer)(const struct db_row *row, int column);
+    const void *(*blob)(const struct db_row *row, int column, size_t *size);
+    bool (*is_null)(const struct db_row *row, int column);
+    void (*reset)(struct db_row *row);
+    int64_t (*changes)(struct db *db);
+
+    /* See job_claim: with claims in memory, or with leases in the database. */
+    int (*job_claim)(struct store *store, struct db *db, const char *lane, int64_t now,
+                     struct job *out, bool *found, struct err *e);
+    void (*job_unclaim)(struct store *store, const char *id);
+};
+
+extern const struct db_driver sqlite_driver;
+
+#endif

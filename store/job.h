@@ -1,0 +1,144 @@
+/*
+ * Jobs: the durable rows that the engine steps. Waiting is a time in the row; a lane is what jobs
+ * queue for (a CA, a DNS zone), and (lane, due) the index by which they are found.
+ */
+#ifndef CERTWRIGHT_STORE_JOB_H
+#define CERTWRIGHT_STORE_JOB_H
+
+#include "acme/base/ulid.h"
+#include "store/store.h"
+
+enum job_state {
+    JOB_QUEUED,
+    JOB_RUNNING,
+    JOB_WAITING,
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+};
+const char *job_state_name(enum job_state state);
+int job_state_by_name(const char *name, enum job_state *out);
+bool job_state_is_final(enum job_state state);
+
+struct job {
+    char id[ULID_SIZE];
+    char *kind; /* "certificate.issue", … */
+    enum job_state state;
+    char *step;
+    int64_t attempt; /* of the step, from 0 */
+    int64_t epoch;   /* raised by each commit: a result with an old one is stale */
+    char *lane;
+    int64_t due_at;      /* engine time; INT64_MAX: waits for someone, not for a time */
+    char *resource_type; /* "certificate", "account", "authority" */
+    char *resource_name;
+    int64_t resource_id;         /* 0 where names are the ids */
+    char *args;                  /* JSON object, by kind */
+    char *error;                 /* problem JSON; also while it waits to try again; NULL */
+    int64_t deadline_at;         /* transient errors are tried until then; INT64_MAX: never ends */
+    int64_t cancel_requested_at; /* 0 */
+    int64_t created_at;
+    int64_t updated_at;
+    int64_t finished_at; /* 0 */
+};
+
+void job_finish(struct job *job);
+
+/* ERR_NOT_FOUND. */
+int job_load(struct db *db, const char *id, struct job *out, struct err *e);
+
+/* NULL and -1 (state) match everything. Newest first; after is the last row's id of the page
+ * before. */
+struct job_filter {
+    const char *kind;
+    int state;
+    const char *resource_type;
+    const char *resource_name;
+};
+int job_list(struct db *db, const struct job_filter *filter, const char *after, size_t limit,
+             struct job **out, size_t *count, struct err *e);
+
+/* What a new job starts with; borrowed. */
+struct job_new {
+    const char *kind;
+    const char *step;
+    const char *lane;
+    int64_t due_at;
+    const char *resource_type;
+    const char *resource_name;
+    int64_t resource_id;
+    const char *args; /* NULL: {} */
+    int64_t deadline_at;
+    bool exclusive; /* at most one unfinished job of this kind and resource */
+};
+
+/*
+ * Inserts and adds an event. With exclusive, an unfinished twin is answered instead: *existing, and
+ * nothing is written. id gets the job's.
+ */
+int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE], bool *existing,
+               struct err *e);
+
+/* How a step leaves its job; borrowed. NULL step or lane: unchanged. */
+struct job_change {
+    enum job_state state;
+    const char *step;
+    const char *lane;
+    int64_t attempt;
+    int64_t due_at;
+    const char *error;   /* NULL clears */
+    const char *message; /* for the timeline; NULL: no event */
+};
+
+/* ERR_STORE_STALE unless the row's epoch is still this one; raises it, and *new_epoch tells. */
+int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct job_change *change,
+               int64_t *new_epoch, struct err *e);
+
+/*
+ * The earliest unclaimed job of the lane that is due; *found false if there is none. Claims live in
+ * memory with this driver; job_unclaim ends one, after the step's commit or without it.
+ */
+int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,
+              bool *found, struct err *e);
+void job_unclaim(struct store *store, const char *id);
+
+/* When the lane's earliest unclaimed job is due; INT64_MAX if it has none. */
+int job_lane_due(struct store *store, struct db *db, const char *lane, int64_t *due, struct err *e);
+
+/* At the start: every lane with unfinished jobs, and its earliest due time. fn is called for each.
+ */
+int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t due),
+              void *context, struct err *e);
+
+/* Sets cancel_requested_at and makes the job due. ERR_NOT_FOUND; ERR_CONFLICT if it has ended. */
+int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
+/* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */
+int job_hasten(struct store_tx *tx, const char *id, struct err *e);
+
+/* Deletes finished jobs (with their events and orders that nothing else needs) from before. */
+int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e);
+
+/* Calls fn for each (kind, state) with its count: for metrics. */
+int job_count(struct db *db,
+              void (*fn)(void *context, const char *kind, enum job_state state, int64_t count),
+              void *context, struct err *e);
+
+/* ---- timeline ---- */
+
+struct event {
+    int64_t seq;
+    int64_t at;
+    char *job;
+    char *step;
+    char *message;
+};
+void event_finish(struct event *event);
+
+int event_add(struct store_tx *tx, const char *job, const char *step, const char *message,
+              struct err *e);
+/* The job's newest limit events, oldest first. */
+int event_list(struct db *db, const char *job, size_t limit, struct event **out, size_t *count,
+               struct err *e);
+/* The last seq of all; 0 if there is none. */
+int event_last_seq(struct db *db, int64_t *seq, struct err *e);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * ACME orders as we follow them, with their authorizations (RFC 8555 sections 7.1.3, 7.1.4), the
+ * challenge chosen for each, and what must be cleaned up afterwards.
+ */
+#ifndef CERTWRIGHT_STORE_ORDER_H
+#define CERTWRIGHT_STORE_ORDER_H
+
+#include "acme/base/ulid.h"
+#include "store/store.h"
+
+struct order {
+    char id[ULID_SIZE];
+    char *job;
+    int64_t certificate_id;
+    char *certificate; /* its name */
+    int64_t version;
+    char *account;
+    char *authority;
+    char *url;      /* the CA's; NULL while newOrder's answer is not known */
+    char *status;   /* "new" before url is known; else the CA's word */
+    char *document; /* the CA's JSON; NULL likewise */
+    char *finalize_url;
+    char *certificate_url;
+    int64_t expires_at; /* 0: not told */
+    char *error;        /* problem JSON; NULL */
+    int64_t created_at;
+    int64_t updated_at;
+};
+
+void order_finish(struct order *order);
+int order_load(struct db *db, const char *id, struct order *out, struct err *e);
+/* The newest of a job. ERR_NOT_FOUND. */
+int order_load_of_job(struct db *db, const char *job, struct order *out, struct err *e);
+/* Newest first; after is the last row's id of the page before. certificate NULL: of all. */
+int order_list(struct db *db, const char *certificate, const char *after, size_t limit,
+               struct order **out, size_t *count, struct err *e);
+
+/* Intent: stored before newOrder is sent. Fills order->id. */
+int order_insert(struct store_tx *tx, struct order *order, struct err *e);
+/* Replaces url, status, document, finalize_url, certificate_url, expires_at, error. */
+int order_update(struct store_tx *tx, const struct order *order, struct err *e);
+
+/* The way of one authorization through the job. */
+enum authorization_step {
+    AUTHORIZATION_NEW,       /* only its URL is known */
+    AUTHORIZATION_CHOSEN,    /* fetched; challenge and solver are chosen */
+    AUTHORIZATION_ANNOUNCED, /* the clean-up duty is durable; presenting may begin */
+    AUTHORIZATION_PRESENTED,
+    AUTHORIZATION_VISIBLE, /* the check has seen it where the CA will look */
+    AUTHORIZATION_RESPONDED,
+    AUTHORIZATION_VALID,
+    AUTHORIZATION_INVALID,
+};
+const char *authorization_step_name(enum authorization_step step);
+
+struct authorization {
+    char order[ULID_SIZE];
+    int64_t index; /* from 0, the order of the CA's list */
+    char *url;
+    enum authorization_step step;
+    char *status; /* the CA's word; NULL before it was fetched */
+    char *document;
+    char *identifier_type;  /* NULL likewise */
+    char *identifier_value; /* without "*." */
+    bool wildcard;
+    char *challenge_type;
+    char *challenge_url;
+    char *token;
+    char *key_authorization; /* http-01: what is served */
+    char *solver;            /* name; NULL until chosen */
+    char *record_name;       /* dns-01: where the TXT goes, CNAMEs followed */
+    char *record_zone;
+    char *record_value;
+    char *detail; /* for people: "2 of 3 name servers have it" */
+    char *error;  /* problem JSON; NULL */
+};
+
+void authorization_finish(struct authorization *authorization);
+/* All of an order, by index. */
+int authorization_list(struct db *db, const char *order, struct authorization **out, size_t *count,
+                       struct err *e);
+/* Inserts (index unknown yet to the table) or replaces. */
+int authorization_put(struct store_tx *tx, const struct authorization *authorization,
+                      struct err *e);
+
+/* ---- duties: what must be taken back, whatever happens ---- */
+
+struct duty {
+    int64_t id;
+    char order[ULID_SIZE];
+    int64_t index;     /* of the authorization */
+    char *solver;      /* name; the built-in "http-01" too */
+    char *record_name; /* TXT name, or the http-01 token */
+    char *record_zone;
+    char *record_value; /* TXT value, or the key authorization */
+    char *state;        /* what the solver's present left for its cleanup; NULL */
+};
+
+void duty_finish(struct duty *duty);
+int duty_insert(struct store_tx *tx, const struct duty *duty, struct err *e);
+/* What present returned, for clean-up. */
+int duty_set_state(struct store_tx *tx, const char *order, int64_t index, const char *state,
+                   struct err *e);
+int duty_list(struct db *db, const char *order, struct duty **out, size_t *count, struct err *e);
+/* All duties of that solver: to fill the http-01 responder at the start. */
+int duty_list_of_solver(struct db *db, const char *solver, struct duty **out, size_t *count,
+                        struct err *e);
+int duty_delete(struct store_tx *tx, int64_t id, struct err *e);
+
+#endif

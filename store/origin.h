@@ -1,0 +1,7 @@
+/* Who owns a resource: the API's callers, the config file, or this program. */
+#ifndef CERTWRIGHT_STORE_ORIGIN_H
+#define CERTWRIGHT_STORE_ORIGIN_H
+
+enum origin { ORIGIN_API, ORIGIN_CONFIG, ORIGIN_BUILTIN };
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The store: the only code that knows SQL. It persists what acme's headers describe and the jobs
+ * that drive it, and knows nothing of HTTP.
+ *
+ * Reads run on a connection of the calling thread. Writes are functions: store_write queues one, a
+ * single writer thread runs the queued ones in one transaction, each in a savepoint of its own, and
+ * tells each when the transaction is durable. One header of this folder describes one concept; all
+ * take a struct db (read) or a struct store_tx (write).
+ */
+#ifndef CERTWRIGHT_STORE_STORE_H
+#define CERTWRIGHT_STORE_STORE_H
+
+#include "acme/base/error.h"
+#include "store/db.h"
+#include "store/seal.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+struct store_options {
+    const char *directory; /* made with mode 0700 if absent */
+    unsigned char master[SEAL_KEY_SIZE];
+};
+
+/*
+ * Opens or makes DIRECTORY/certwright.db, takes DIRECTORY/lock (ERR_BUSY if another process has
+ * it), and migrates: the schema is brought to this program's version in one transaction per step;
+ * a newer one is refused (ERR_STORE). ERR_SEAL with a wrong master key, nothing written.
+ */
+int store_open(const struct store_options *options, struct store **out, struct err *e);
+
+/* Runs what is queued, then ends. No other call may be under way. */
+void store_close(struct store *store);
+
+/* The calling thread's connection for reading; made at the first call, closed by store_close. */
+int store_reader(struct store *store, struct db **out, struct err *e);
+
+/* ---- writes ---- */
+
+struct store_tx; /* what a write function gets */
+
+/* The connection, for reading one's own writes and for SQL. */
+struct db *store_tx_db(struct store_tx *tx);
+/* Engine time when this transaction began. */
+int64_t store_tx_now(const struct store_tx *tx);
+
+/*
+ * A write: returns 0, or -1 with e, and then nothing of it stays. It has no other side effects: it
+ * may be run again, after a failure of the transaction that it shared.
+ */
+typedef int store_fn(struct store_tx *tx, void *arg, struct err *e);
+
+/* Called once on the writer thread when the write is durable (e NULL) or has failed. Must be
+   quick, must not write, must not wait. */
+typedef void store_done(void *arg, const struct err *e);
+
+/* Queues. Never blocks, never fails: done tells (ERR_SHUTDOWN once the store is closing). */
+void store_write(struct store *store, store_fn *fn, void *arg, store_done *done);
+
+/* The same, waiting for the result. Not on the writer thread. */
+int store_write_wait(struct store *store, store_fn *fn, void *arg, struct err *e);
+
+/* ---- the feed ---- */
+
+/* A lane that got work in a commit, and when its earliest new work is due. */
+struct store_lane {
+    const char *name;
+    int64_t due_ms;
+};
+
+/* What is told after each commit that changed something: the last event's seq, and the lanes. */
+struct store_news {
+    int64_t seq;
+    const struct store_lane *lanes;
+    size_t lane_count;
+};
+
+/* Called on the writer thread after each commit, in order of commit, before the writes' done.
+   Quick, as done. At most 4 subscribers, before the first write. */
+void store_subscribe(struct store *store,
+                     void (*told)(void *context, const struct store_news *news), void *context);
+
+/* The whole database is sound (PRAGMA integrity_check, foreign keys). For health checks and tests.
+ */
+int store_check(struct store *store, struct err *e);
+
+#endif
