@@ -1,0 +1,86 @@
+"""Programs under test: started with their output in a file, ended by their own pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+
+def free_port():
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+
+def free_dns_port():
+    """A port that is free for both UDP and TCP."""
+    for _ in range(100):
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            port = held.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                try:
+                    datagrams.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+    raise RuntimeError("no port is free for UDP and TCP")
+
+
+def until(condition, seconds, what):
+    """Polls condition until it gives something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    def __init__(self, argv, log, env=None):
+        self.argv = [str(word) for word in argv]
+        self.log_path = Path(log)
+        self.env = {**os.environ, **(env or {})}
+        self.popen = None
+
+    def start(self):
+        assert not self.running, f"{self.argv[0]} runs already"
+        with open(self.log_path, "ab") as log:
+            self.popen = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+
+    @property
+    def running(self):
+        return self.popen is not None and self.popen.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def stop(self, seconds=10):
+        """SIGTERM; returns the exit code. A process that outstays `seconds` fails the test."""
+        if self.popen is None:
+            return None
+        self.popen.terminate()
+        try:
+            code = self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.argv[0]} had not ended {seconds} s after SIGTERM") from None
+        self.popen = None
+        return code
+
+    def kill(self):
+        if self.popen is not None:
+            self.popen.send_signal(signal.SIGKILL)
+            self.popen.wait()
+            self.popen = None
+
+    def wait(self, seconds=10):
+        """Waits for an end that comes by itself; returns the exit code."""
+        code = self.popen.wait(seconds)
+        self.popen = None
+        return code

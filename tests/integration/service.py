@@ -1,0 +1,75 @@
+"""certwright itself: a data directory, a configuration, a process."""
+
+import http.client
+import json
+import os
+from pathlib import Path
+
+from api import Api
+from process import Process, free_port, until
+
+BINARY = os.environ.get(
+    "CERTWRIGHT", str(Path(__file__).resolve().parents[2] / "build/dev/server/certwright"))
+# The sanitizers end the process with an exit code that a clean end never has.
+SANITIZERS = {
+    "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "exitcode=99:halt_on_error=0",
+}
+
+
+class Service:
+    def __init__(self, folder, contract, config, env=None, arguments=()):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.contract = contract
+        self.port, self.ops_port = free_port(), free_port()
+        self.data = folder / "data"
+        self.socket = folder / "api.socket"
+        self.config_path = folder / "certwright.json"
+        self.configure(config)
+        self.process = Process(
+            [BINARY, "serve", "--config", self.config_path, "--data", self.data,
+             "--listen", f"127.0.0.1:{self.port}", "--listen", f"unix:{self.socket}",
+             "--ops-listen", f"127.0.0.1:{self.ops_port}", *arguments],
+            folder / "certwright.log", {**SANITIZERS, **(env or {})})
+        self.api = Api(contract, self.port)
+
+    def configure(self, config):
+        self.config = config
+        self.config_path.write_text(json.dumps(config, indent=2))
+
+    def start(self, ready=True):
+        self.process.start()
+        if ready:
+            until(self._ready, 15, "certwright is ready")
+            self.api.token = (self.data / "admin.token").read_text().strip()
+        return self
+
+    def _ready(self):
+        assert self.process.running, "certwright ended at its start:\n" + self.process.log()
+        return self.ops("/readyz")[0] == 200
+
+    def ops(self, path):
+        """(status, body) of a GET on the ops listener; (None, "") while it is closed."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=10)
+        try:
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode()
+        except OSError:
+            return None, ""
+        finally:
+            connection.close()
+
+    def stop(self):
+        """A graceful end: exit code 0 in under 10 seconds is part of the contract."""
+        code = self.process.stop(10)
+        assert code in (0, None), f"exit code {code}:\n{self.process.log()}"
+
+    def kill(self):
+        self.process.kill()
+
+    def restart(self):
+        self.stop()
+        return self.start()
