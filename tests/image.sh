@@ -1,0 +1,79 @@
+#!/bin/sh
+# shellcheck disable=SC2016 # apt and the inner shell expand these
+# Builds docker/Dockerfile without a registry and without a Docker engine, on a debian:trixie-slim
+# made here, and starts it: /livez answers, the user is not root, and only /data can be written.
+# Needs root (or sudo), and the network for Debian's packages.
+set -eu
+
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" -ne 0 ]; then
+    exec sudo "$0" "$@"
+fi
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/certwright-image.XXXXXX")
+runner=
+clean_up() {
+    status=$?
+    trap - EXIT INT TERM
+    if [ -n "$runner" ]; then
+        kill "$runner" 2>/dev/null || true
+        wait "$runner" 2>/dev/null || true
+    fi
+    if [ "$status" -ne 0 ]; then
+        tail -n 40 "$work"/*.log >&2 || true
+    fi
+    build_ah rm --all >/dev/null 2>&1 || true
+    rm -rf --one-file-system "$work"
+    exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# A storage of its own, so that nothing is left on the machine.
+build_ah() {
+    buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
+}
+
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
+    'Label: Debian' 'Component: main' | sort -u | head -n 1)
+apt-config dump | grep -E '^Acquire::(http|https)::Proxy|^Acquire::Check-' >"$work/apt.conf" || true
+mmdebstrap --quiet --variant=minbase --include=ca-certificates --aptopt="$work/apt.conf" trixie \
+    "$work/base.tar" ${mirror:+"$mirror"}
+
+base=$(build_ah from scratch)
+build_ah add "$base" "$work/base.tar" / >/dev/null
+build_ah config --cmd /bin/bash "$base"
+build_ah commit --quiet "$base" docker.io/library/debian:trixie-slim >"$work/commit.log" 2>&1
+build_ah rm "$base" >/dev/null
+rm "$work/base.tar"
+
+git archive HEAD | (mkdir "$work/context" && tar -xf - -C "$work/context")
+build_ah build --isolation chroot --pull=never --tag certwright:check \
+    --file "$work/context/docker/Dockerfile" "$work/context" >"$work/build.log" 2>&1
+
+container=$(build_ah from --pull-never certwright:check)
+port=$(/usr/bin/python3 -c 'import socket
+print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+build_ah run --isolation chroot "$container" -- id -u >"$work/uid"
+[ "$(cat "$work/uid")" -ne 0 ] || {
+    echo "the image runs as root" >&2
+    exit 1
+}
+build_ah run --isolation chroot "$container" -- find / -xdev \
+    ! -path '/proc/*' ! -path '/sys/*' ! -path '/dev/*' ! -type l -writable >"$work/writable"
+unexpected=$(grep -v -E '^/(data|tmp|var/tmp|run/lock|dev|proc|sys)(/|$)' "$work/writable" || true)
+[ -z "$unexpected" ] || {
+    echo "writable in the image beside /data: $unexpected" >&2
+    exit 1
+}
+build_ah run --isolation chroot "$container" -- \
+    certwright serve --data /data --listen "127.0.0.1:$port" >"$work/serve.log" 2>&1 &
+runner=$!
+tries=0
+until curl -sf --max-time 2 -o "$work/livez" "http://127.0.0.1:$port/livez"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || exit 1
+    sleep 0.1
+done
+echo "the image answers /livez as user $(cat "$work/uid")"
