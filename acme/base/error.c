@@ -157,6 +157,34 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_JOB_GAVE_UP] = {"job.gave_up", "the time to retry is over", NULL, false},
 };
 
+/* How many bytes the UTF-8 character at s has; 0 if none is there (RFC 3629). */
+static size_t character_size(const unsigned char *s)
+{
+    size_t size = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
+        (*s == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+/* Details hold words from outside, and may be cut in the middle of a character; they end up in JSON
+   and in the log as UTF-8 on one line. */
+static void tidy(char *detail)
+{
+    unsigned char *s = (unsigned char *)detail;
+    while (*s) {
+        size_t size = character_size(s);
+        if (size == 0)
+            *s = '?';
+        else if (*s < ' ' || *s == 127)
+            *s = ' ';
+        s += size ? size : 1;
+    }
+}
+
 int err_set(struct err *e, enum err_code code, const char *format, ...)
 {
     assert(e && code > ERR_NONE && code < ERR_COUNT);
@@ -167,6 +195,7 @@ int err_set(struct err *e, enum err_code code, const char *format, ...)
     e->retry_after_ms = 0;
     vsnprintf(e->detail, sizeof e->detail, format, args);
     va_end(args);
+    tidy(e->detail);
     return -1;
 }
 
@@ -185,6 +214,7 @@ int err_prefix(struct err *e, const char *format, ...)
     memmove(e->detail + prefix, e->detail, detail);
     memcpy(e->detail, words, prefix);
     e->detail[prefix + detail] = '\0';
+    tidy(e->detail);
     return -1;
 }
 
