@@ -1,0 +1,58 @@
+/*
+ * New work for the engine: each function inserts a job in the caller's transaction, beside the
+ * resource that it is for, and marks the resource with it. The feed wakes the engine after the
+ * commit; nothing else is to be done.
+ *
+ * id gets the job's ULID. Where an unfinished job of that kind serves the resource already, it is
+ * answered instead and *existing is true.
+ */
+#ifndef CERTWRIGHT_SERVER_ENGINE_INTAKE_H
+#define CERTWRIGHT_SERVER_ENGINE_INTAKE_H
+
+#include "acme/base/ulid.h"
+#include "store/account.h"
+#include "store/certificate.h"
+#include "store/job.h"
+#include "store/store.h"
+
+/* For how long transient errors are tried; INTAKE_FOREVER for what the config owns. */
+#define INTAKE_FOREVER          INT64_MAX
+#define INTAKE_RETRY_DEFAULT_MS ((int64_t)24 * 60 * 60 * 1000)
+
+/* "account.create": key, newAccount. */
+int intake_account_create(struct store_tx *tx, const struct account *account, int64_t retry_for_ms,
+                          char id[ULID_SIZE], bool *existing, struct err *e);
+/* "account.update": tells the CA the contacts that the row holds. */
+int intake_account_update(struct store_tx *tx, const struct account *account, int64_t retry_for_ms,
+                          char id[ULID_SIZE], bool *existing, struct err *e);
+/* "account.refresh": asks the CA for the account. */
+int intake_account_refresh(struct store_tx *tx, const struct account *account, char id[ULID_SIZE],
+                           bool *existing, struct err *e);
+
+/* "certificate.issue": the next version, from the spec that the row holds. */
+int intake_certificate_issue(struct store_tx *tx, const struct certificate *certificate,
+                             int64_t retry_for_ms, char id[ULID_SIZE], bool *existing,
+                             struct err *e);
+/* "certificate.revoke". reason is the code of RFC 5280 section 5.3.1, -1: none. version 0: the one
+   in use. then_delete: the certificate is deleted afterwards. */
+int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,
+                              int64_t version, int reason, bool then_delete, char id[ULID_SIZE],
+                              bool *existing, struct err *e);
+
+/* "authority.refresh": fetches the directory. */
+int intake_authority_refresh(struct store_tx *tx, const char *authority, char id[ULID_SIZE],
+                             bool *existing, struct err *e);
+
+/* Asks for the end of a job; it is honoured at the next step's boundary. ERR_NOT_FOUND;
+   ERR_CONFLICT if it has ended, or can no longer be stopped (from finalize on). */
+int intake_cancel(struct store_tx *tx, const char *job, struct err *e);
+
+/* A waiting job is tried at once (id is its own); for a failed or cancelled one a new job is made.
+   ERR_NOT_FOUND; ERR_CONFLICT if it runs or has succeeded. */
+int intake_retry(struct store_tx *tx, const char *job, char id[ULID_SIZE], struct err *e);
+
+/* The records of a manual challenge are in place. ERR_NOT_FOUND; ERR_CONFLICT if the job does not
+   wait for that. */
+int intake_continue(struct store_tx *tx, const char *job, struct err *e);
+
+#endif
