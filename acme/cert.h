@@ -28,7 +28,9 @@ void cert_info_finish(struct cert_info *info);
 /*
  * Reads an application/pem-certificate-chain (RFC 8555 section 9.1), leaf first, and appends it
  * normalized (no text around the blocks, 64 columns, one newline) to leaf_pem and to chain_pem (the
- * rest; may stay empty). ERR_CERT_INVALID if it is none or over the caps.
+ * rest; may stay empty). ERR_CERT_INVALID if it is none or over the caps; ERR_KEY_UNSUPPORTED if
+ * the leaf's key is of another type. Names are as the CA wrote them but lower-case; kinds other
+ * than DNS and IP are passed over. cert_info_finish frees what info holds.
  */
 int cert_chain_read(const char *pem, size_t size, struct buf *leaf_pem, struct buf *chain_pem,
                     struct cert_info *info, struct err *e);

@@ -27,10 +27,15 @@ void *crypto_alive(void *p)
     return p;
 }
 
+void crypto_assert(int ok)
+{
+    if (ok <= 0)
+        abort();
+}
+
 void crypto_sha256(const void *data, size_t size, unsigned char out[CRYPTO_SHA256_BYTES])
 {
-    if (!EVP_Q_digest(NULL, "SHA256", NULL, data, size, out, NULL))
-        abort();
+    crypto_assert(EVP_Q_digest(NULL, "SHA256", NULL, data, size, out, NULL));
 }
 
 void crypto_hex(const unsigned char *data, size_t size, char *out)
@@ -83,8 +88,7 @@ void pem_block_finish(struct pem_block *block)
 void pem_write(const char *name, const void *data, size_t size, bool secret, struct buf *out)
 {
     BIO *bio = crypto_alive(BIO_new(secret ? BIO_s_secmem() : BIO_s_mem()));
-    if (PEM_write_bio(bio, name, "", data, (long)size) <= 0)
-        abort();
+    crypto_assert(PEM_write_bio(bio, name, "", data, (long)size));
     char *text = NULL;
     long length = BIO_get_mem_data(bio, &text);
     assert(length > 0);

@@ -22,6 +22,9 @@ void crypto_hex(const unsigned char *data, size_t size, char *out);
 /* An OpenSSL allocation that failed is like any other: the process ends. Returns p. */
 void *crypto_alive(void *p);
 
+/* Ends the process unless ok: for calls that fail for want of memory alone. */
+void crypto_assert(int ok);
+
 /* One block of a PEM text (RFC 7468). */
 struct pem_block {
     char *name;          /* "CERTIFICATE" */

@@ -11,7 +11,8 @@ enum { CSR_PEM_MAX = 64 * 1024 };
 
 /*
  * A CSR for exactly these names. The subject is empty, or holds only emailAddress when email is not
- * NULL. Appends DER to out.
+ * NULL. Signed with SHA-256, by P-384 with SHA-384. Appends DER to out. ERR_INVALID if the email is
+ * none that fits.
  */
 int csr_make(const struct key *key, const struct identifier *ids, size_t count, const char *email,
              struct buf *out, struct err *e);
