@@ -38,7 +38,7 @@ struct commands;
  */
 int commands_create(const struct command *list, size_t count, struct commands **out, struct err *e);
 
-/* Ends the helper and, with it, what still runs. */
+/* Ends the helper. No call may be under way; what a command left in the background stays. */
 void commands_destroy(struct commands *commands);
 
 /* Whether the config has a command of that name. */
