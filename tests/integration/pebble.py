@@ -142,6 +142,9 @@ class Pebble:
         except OSError:
             return False
 
+    def directory(self):
+        return self._get(self.port, "/dir").decode()
+
     def root(self, index=0):
         return self._get(self.management_port, f"/roots/{index}").decode()
 
@@ -150,10 +153,9 @@ class Pebble:
         return json.loads(self._get(self.management_port, f"/cert-status-by-serial/{serial}"))
 
     def requests(self):
-        """(method, path) of every ACME request so far, from the log; not the tests' own /dir."""
-        found = re.findall(r"^Pebble \S+ \S+ (\w+) (/\S*) -> calling handler", self.process.log(),
-                           re.MULTILINE)
-        return found
+        """(method, path) of every request so far, the tests' own for the directory included."""
+        return re.findall(r"^Pebble \S+ \S+ (\w+) (/\S*) -> calling handler", self.process.log(),
+                          re.MULTILINE)
 
     def wedged(self):
         """Whether a request hangs: an order polled as it completes can deadlock Pebble's store."""
