@@ -1,0 +1,73 @@
+/* The engine's inside, for its own files. */
+#ifndef CERTWRIGHT_SERVER_ENGINE_ENGINE_PRIVATE_H
+#define CERTWRIGHT_SERVER_ENGINE_ENGINE_PRIVATE_H
+
+#include "server/engine/ca_registry.h"
+#include "server/engine/engine.h"
+#include "server/engine/lanes.h"
+#include "server/engine/verdicts.h"
+
+#include <pthread.h>
+
+enum { WORKER_CLIENTS = 8, ENGINE_UNCERTAIN_MAX = 64 };
+
+/* A connection to one authority, kept by a worker between steps. */
+struct worker_client {
+    char *authority; /* NULL: free */
+    struct ca *ca;   /* shared */
+    struct acme_http *http;
+    uint64_t used; /* the turn it was last used in */
+};
+
+struct worker {
+    struct engine *engine;
+    pthread_t thread;
+    bool keys; /* serves the lane "keys", and nothing else */
+    struct worker_client clients[WORKER_CLIENTS];
+    uint64_t turn;
+    struct acme_http *solver_http; /* to DNS providers; NULL until needed */
+};
+
+struct engine {
+    struct engine_options options;
+    struct ca_registry *cas;
+    struct verdicts *verdicts;
+    struct engine_counters counters;
+    int64_t started_at; /* what was committed before is another process's work */
+    atomic_bool abort;
+
+    struct worker *workers;
+    size_t worker_count;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t changed;
+    struct lanes *lanes;
+    bool stopping;
+    /* Jobs whose last step ran but could not be committed. */
+    char uncertain[ENGINE_UNCERTAIN_MAX][ULID_SIZE];
+    size_t uncertain_count;
+};
+
+/* The worker's connection to the authority, made at the first use; borrowed. */
+int worker_client(struct worker *worker, const struct authority *authority,
+                  struct worker_client **out, struct err *e);
+int worker_solver_http(struct worker *worker, struct acme_http **out, struct err *e);
+void worker_finish(struct worker *worker);
+
+/* What is left to do with a job after one of its steps (run.c). */
+struct step_result {
+    bool go_on; /* its next step can run at once, in `lane` */
+    bool final;
+    bool failed;     /* the step failed; park_ms counts then */
+    int64_t park_ms; /* park the lane of the step */
+    char lane[LANE_NAME_SIZE];
+    int64_t due;
+};
+
+/* Loads, runs and commits one step of the claimed job, and moves *job to what was committed. */
+void engine_run_step(struct worker *worker, struct job *job, struct step_result *result);
+
+bool engine_is_uncertain(struct engine *engine, const char *job);
+void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain);
+
+#endif

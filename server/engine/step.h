@@ -1,0 +1,141 @@
+/*
+ * Steps: what a job is made of.
+ *
+ * A step is bracketed by the engine: load the job's rows, run the step, commit what it left in its
+ * context in one transaction. run does at most one thing that the outside world notices, and never
+ * writes to the store. Which step may follow which is data, checked on every move.
+ */
+#ifndef CERTWRIGHT_SERVER_ENGINE_STEP_H
+#define CERTWRIGHT_SERVER_ENGINE_STEP_H
+
+#include "acme/client.h"
+#include "server/engine/lanes.h"
+#include "store/account.h"
+#include "store/authority.h"
+#include "store/certificate.h"
+#include "store/job.h"
+#include "store/order.h"
+
+struct engine;
+struct json_object;
+struct step_context;
+struct worker;
+
+enum { STEP_MESSAGE_SIZE = 512, STEP_NEXT_MAX = 6 };
+
+struct step {
+    const char *name;
+    /* 0 with an outcome set (step_next, step_wait, step_done), or -1: retry.h decides. */
+    int (*run)(struct step_context *c, struct err *e);
+    /* The lane this step's work belongs to. */
+    void (*lane)(const struct step_context *c, char out[LANE_NAME_SIZE]);
+    bool committed;                  /* the point of no return is passed: no cancel any more */
+    const char *next[STEP_NEXT_MAX]; /* the steps that may follow, besides itself */
+};
+
+struct job_kind {
+    const char *name;
+    const struct step *steps;
+    size_t step_count;
+    /* Fills the context from the store, before run. c->gone where the resource is no more. */
+    int (*load)(struct step_context *c, struct err *e);
+    /* Part of the transaction that ends the job. error: as in rows; NULL if it succeeded. */
+    int (*end)(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
+               struct err *e);
+};
+
+enum step_outcome { STEP_NONE, STEP_NEXT, STEP_WAIT, STEP_DONE };
+
+/* One run of one step. Everything in it ends with it. */
+struct step_context {
+    struct engine *engine;
+    struct worker *worker;
+    struct db *db;
+    int64_t now;
+    /* Whether an earlier run of this step may have reached the outside without our knowing: after
+       a restart or a failure. Then look at the state of things before acting. */
+    bool resumed;
+    const struct job_kind *kind;
+    const struct step *step;
+    struct job job;
+    struct json_object *args;
+
+    bool gone; /* the resource was deleted meanwhile: the job ends as cancelled */
+    struct authority authority;
+    struct account account;
+    struct certificate certificate;
+    struct order order; /* id "" while there is none */
+    struct authorization *authorizations;
+    size_t authorization_count;
+    struct key *account_key;
+    struct acme_client client; /* ready after context_client */
+
+    enum step_outcome outcome;
+    const char *next; /* NULL: the same step */
+    int64_t due;
+    char message[STEP_MESSAGE_SIZE];
+
+    /* What the commit writes, whatever the outcome. */
+    bool order_changed;
+    uint64_t authorizations_changed[(IDENTIFIER_MAX_COUNT + 63) / 64];
+    char *directory; /* fetched in this step; NULL: was there */
+    int (*save)(struct store_tx *tx, struct step_context *c, struct err *e);
+    void *saved; /* for save */
+    void (*saved_free)(void *saved);
+    /* Asked inside the commit of a wait: whether what it waits for is there already. */
+    bool (*ready)(struct step_context *c);
+};
+
+/* ---- outcomes; format NULL: nothing for the timeline ---- */
+
+int step_next(struct step_context *c, const char *next, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* next NULL: this step again. */
+int step_wait(struct step_context *c, const char *next, int64_t due, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+int step_done(struct step_context *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* How often this step has polled without an error in between. */
+int64_t step_polls(const struct step_context *c);
+
+void step_mark_authorization(struct step_context *c, size_t i);
+
+/* ---- the context (context.c) ---- */
+
+void context_finish(struct step_context *c);
+
+/* Opens the account's key and a way to its CA; the directory is there afterwards. */
+int context_client(struct step_context *c, struct err *e);
+
+/* A way to a CA without an account, for directories. */
+int context_anonymous_client(struct step_context *c, struct err *e);
+
+/* An argument of the job; NULL or fallback if there is none. */
+const char *context_arg(const struct step_context *c, const char *name);
+int64_t context_arg_int(const struct step_context *c, const char *name, int64_t fallback);
+
+/* ---- the table (table.c) ---- */
+
+const struct job_kind *job_kind_by_name(const char *name);
+const struct step *job_kind_step(const struct job_kind *kind, const char *name);
+bool step_may_follow(const struct step *step, const char *next);
+
+/* ---- kinds ---- */
+
+extern const struct job_kind account_create_kind;
+extern const struct job_kind account_update_kind;
+extern const struct job_kind account_refresh_kind;
+extern const struct job_kind authority_refresh_kind;
+extern const struct job_kind certificate_issue_kind;
+extern const struct job_kind certificate_revoke_kind;
+extern const struct job_kind challenge_cleanup_kind;
+
+/* ---- lanes by name ---- */
+
+void lane_local(const struct step_context *c, char out[LANE_NAME_SIZE]);
+void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE]);
+void lane_name_of_authority(const char *authority, char out[LANE_NAME_SIZE]);
+const char *lane_name_for_key(enum key_type type);
+
+#endif
