@@ -97,12 +97,13 @@ static int check_label(const char *label, size_t size, const char *text, struct 
     return 0;
 }
 
-/* A host name of letters, digits and hyphens with at least two labels; text is what was given. */
-static int check_name(const char *name, const char *text, struct err *e)
+/* A host name of letters, digits and hyphens with at least two labels, the wildcard's counted; text
+   is what was given. */
+static int check_name(const char *name, bool wildcard, const char *text, struct err *e)
 {
     if (strlen(name) > NAME_MAX_BYTES)
         return err_set(e, ERR_INVALID, "'%s' is longer than 253 bytes", text);
-    size_t labels = 0;
+    int labels = wildcard ? 1 : 0;
     for (const char *p = name;; p++) {
         size_t size = strcspn(p, ".");
         if (check_label(p, size, text, e) < 0)
@@ -160,6 +161,9 @@ static int parse_dns(const char *text, struct identifier *out, struct err *e)
     const char *base = wildcard ? text + 2 : text;
     if (strchr(base, '*'))
         return err_set(e, ERR_INVALID, "'%s': a wildcard is one '*.' in front of a name", text);
+    struct identifier id = {.type = IDENTIFIER_DNS}, ip;
+    if (wildcard && parse_ip(base, &ip, e) != 0)
+        return err_set(e, ERR_INVALID, "'%s': there is no wildcard of an IP address", text);
     if (strchr(base, ':') || strchr(base, '['))
         return err_set(e, ERR_INVALID,
                        "'%s' is neither a host name nor an IP address; leave out port and brackets",
@@ -171,11 +175,8 @@ static int parse_dns(const char *text, struct identifier *out, struct err *e)
     if (size > 1 && name[size - 1] == '.')
         name[--size] = '\0';
 
-    struct identifier id = {.type = IDENTIFIER_DNS}, ip;
     int rc = 0;
-    if (wildcard && parse_ip(name, &ip, e) != 0)
-        rc = err_set(e, ERR_INVALID, "'%s': there is no wildcard of an IP address", text);
-    else if (check_name(name, text, e) < 0 || check_a_labels(name, text, e) < 0)
+    if (check_name(name, wildcard, text, e) < 0 || check_a_labels(name, text, e) < 0)
         rc = -1;
     else if (wildcard && size + 2 > NAME_MAX_BYTES)
         rc = err_set(e, ERR_INVALID, "'%s' is longer than 253 bytes", text);
