@@ -6,6 +6,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/lanes.h"
 #include "server/engine/verdicts.h"
+#include "store/job.h"
 
 #include <pthread.h>
 

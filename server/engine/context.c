@@ -1,0 +1,131 @@
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/step.h"
+
+#include <assert.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void set_message(struct step_context *c, const char *format, va_list args)
+{
+    c->message[0] = '\0';
+    if (format)
+        vsnprintf(c->message, sizeof c->message, format, args);
+}
+
+int step_next(struct step_context *c, const char *next, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_message(c, format, args);
+    va_end(args);
+    c->outcome = STEP_NEXT;
+    c->next = next;
+    c->due = c->now;
+    return 0;
+}
+
+int step_wait(struct step_context *c, const char *next, int64_t due, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_message(c, format, args);
+    va_end(args);
+    c->outcome = STEP_WAIT;
+    c->next = next;
+    c->due = due;
+    return 0;
+}
+
+int step_done(struct step_context *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_message(c, format, args);
+    va_end(args);
+    c->outcome = STEP_DONE;
+    return 0;
+}
+
+int64_t step_polls(const struct step_context *c)
+{
+    return c->job.error ? 0 : c->job.attempt;
+}
+
+void step_mark_authorization(struct step_context *c, size_t i)
+{
+    assert(i < c->authorization_count && i < IDENTIFIER_MAX_COUNT);
+    c->authorizations_changed[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+void context_finish(struct step_context *c)
+{
+    acme_client_finish(&c->client);
+    key_destroy(c->account_key);
+    for (size_t i = 0; i < c->authorization_count; i++)
+        authorization_finish(&c->authorizations[i]);
+    free(c->authorizations);
+    order_finish(&c->order);
+    certificate_finish(&c->certificate);
+    account_finish(&c->account);
+    authority_finish(&c->authority);
+    if (c->saved_free)
+        c->saved_free(c->saved);
+    free(c->directory);
+    json_object_put(c->args);
+    job_finish(&c->job);
+}
+
+int context_anonymous_client(struct step_context *c, struct err *e)
+{
+    struct worker_client *client;
+    if (worker_client(c->worker, &c->authority, &client, e) < 0)
+        return -1;
+    c->client.http = client->http;
+    c->client.ca = client->ca->acme;
+    return 0;
+}
+
+/* A directory that had to be fetched is kept for the next start, and shown by the API. */
+static int prepare(struct step_context *c, struct err *e)
+{
+    char *before = acme_ca_directory_document(c->client.ca);
+    bool known = before != NULL;
+    free(before);
+    if (known)
+        return 0;
+    if (acme_client_prepare(&c->client, e) < 0)
+        return -1;
+    c->directory = acme_ca_directory_document(c->client.ca);
+    return 0;
+}
+
+int context_client(struct step_context *c, struct err *e)
+{
+    if (context_anonymous_client(c, e) < 0)
+        return -1;
+    if (!c->account_key && account_open_key(c->db, c->account.id, &c->account_key, e) < 0)
+        return -1;
+    c->client.key = c->account_key;
+    c->client.kid = c->account.url;
+    return prepare(c, e);
+}
+
+const char *context_arg(const struct step_context *c, const char *name)
+{
+    struct json_object *value = NULL;
+    if (!json_object_object_get_ex(c->args, name, &value) || !value)
+        return NULL;
+    return json_object_get_string(value);
+}
+
+int64_t context_arg_int(const struct step_context *c, const char *name, int64_t fallback)
+{
+    struct json_object *value = NULL;
+    if (!json_object_object_get_ex(c->args, name, &value) ||
+        !json_object_is_type(value, json_type_int))
+        return fallback;
+    return json_object_get_int64(value);
+}

@@ -1,0 +1,355 @@
+/*
+ * The workers and what they wait for.
+ *
+ *   store's feed ──► lanes (when is each lane's next job due?) ──► a worker takes a lane
+ *                      ▲                                             │ claims its earliest job
+ *                      │                                             ▼
+ *                      └──── lane, due ◄──── commit ◄──── run ◄──── load
+ *
+ * A worker that has committed a step goes on with the same job while its next step may run at once.
+ */
+#include "server/engine/engine.h"
+
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/step.h"
+#include "server/solver/http01.h"
+#include "store/authority.h"
+#include "store/job.h"
+#include "store/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { STEPS_IN_A_ROW = 16 };
+
+/* ---- uncertain jobs: their last step ran, but what it did could not be committed ---- */
+
+bool engine_is_uncertain(struct engine *engine, const char *job)
+{
+    bool found = false;
+    pthread_mutex_lock(&engine->mutex);
+    for (size_t i = 0; i < engine->uncertain_count && !found; i++)
+        found = !strcmp(engine->uncertain[i], job);
+    pthread_mutex_unlock(&engine->mutex);
+    return found;
+}
+
+void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain)
+{
+    pthread_mutex_lock(&engine->mutex);
+    size_t i = 0;
+    while (i < engine->uncertain_count && strcmp(engine->uncertain[i], job) != 0)
+        i++;
+    bool found = i < engine->uncertain_count;
+    if (uncertain && !found && engine->uncertain_count < ENGINE_UNCERTAIN_MAX) {
+        memcpy(engine->uncertain[engine->uncertain_count++], job, ULID_SIZE);
+    } else if (!uncertain && found) {
+        engine->uncertain_count--;
+        memcpy(engine->uncertain[i], engine->uncertain[engine->uncertain_count], ULID_SIZE);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* ---- lanes ---- */
+
+static void told(void *context, const struct store_news *news)
+{
+    struct engine *engine = context;
+    if (!news->lane_count)
+        return;
+    pthread_mutex_lock(&engine->mutex);
+    for (size_t i = 0; i < news->lane_count; i++)
+        lanes_due(engine->lanes, news->lanes[i].name, news->lanes[i].due_ms);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+static void wait_until(struct engine *engine, int64_t due)
+{
+    if (due == INT64_MAX) {
+        pthread_cond_wait(&engine->changed, &engine->mutex);
+        return;
+    }
+    int64_t wait_ms = due - clock_engine_ms();
+    if (wait_ms <= 0)
+        return;
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += wait_ms / 1000;
+    at.tv_nsec += wait_ms % 1000 * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&engine->changed, &engine->mutex, &at);
+}
+
+/* Blocks until a lane can be served, or NULL when the engine stops. */
+static struct lane *wait_for_lane(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+    struct lane *lane = NULL;
+    pthread_mutex_lock(&engine->mutex);
+    while (!engine->stopping) {
+        int64_t next;
+        lane = lanes_take(engine->lanes, clock_engine_ms(), worker->keys, &next);
+        if (lane)
+            break;
+        wait_until(engine, next);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return lane;
+}
+
+/* Asks the database when the lane is due next; news that came meanwhile are not forgotten. */
+static void learn(struct engine *engine, struct db *db, struct lane *lane)
+{
+    struct err error;
+    int64_t due;
+    pthread_mutex_lock(&engine->mutex);
+    uint64_t changed = lane->changed;
+    pthread_mutex_unlock(&engine->mutex);
+    if (job_lane_due(engine->options.store, db, lane->name, &due, &error) < 0) {
+        log_warn("a lane cannot be read", "lane", lane->name, "detail", error.detail, NULL);
+        due = clock_engine_ms() + CLOCK_SECOND_MS;
+    }
+    pthread_mutex_lock(&engine->mutex);
+    lanes_learn(lane, due, changed);
+    if (due <= clock_engine_ms())
+        pthread_cond_signal(&engine->changed);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+static void leave(struct engine *engine, struct lane *lane)
+{
+    pthread_mutex_lock(&engine->mutex);
+    lanes_leave(engine->lanes, lane);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* What the step's end means for the lane it ran in. */
+static void judge(struct engine *engine, struct lane *lane, const struct step_result *result)
+{
+    pthread_mutex_lock(&engine->mutex);
+    if (result->park_ms)
+        lanes_park(engine->lanes, lane->name, clock_engine_ms() + result->park_ms);
+    else if (!result->failed)
+        lanes_open(lane);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* Moves the worker to the lane of the job's next step; NULL if that has no room now. */
+static struct lane *change_lane(struct engine *engine, struct lane *lane, const char *next)
+{
+    pthread_mutex_lock(&engine->mutex);
+    struct lane *entered = lane;
+    if (engine->stopping) {
+        entered = NULL;
+    } else if (strcmp(lane->name, next) != 0) {
+        entered = lanes_enter(engine->lanes, next, clock_engine_ms());
+        if (entered) {
+            lanes_leave(engine->lanes, lane);
+            pthread_cond_broadcast(&engine->changed);
+        }
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return entered;
+}
+
+static void give_back(struct engine *engine, const struct job *job,
+                      const struct step_result *result)
+{
+    job_unclaim(engine->options.store, job->id);
+    if (result->final)
+        return;
+    pthread_mutex_lock(&engine->mutex);
+    lanes_due(engine->lanes, result->lane, result->due);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* Steps the claimed job as far as it goes at once. Returns the lane the worker is in afterwards. */
+static struct lane *step_job(struct worker *worker, struct lane *lane, struct job *job)
+{
+    struct engine *engine = worker->engine;
+    struct step_result result;
+    for (int i = 1;; i++) {
+        engine_run_step(worker, job, &result);
+        judge(engine, lane, &result);
+        if (!result.go_on || i == STEPS_IN_A_ROW || worker->keys)
+            break;
+        struct lane *next = change_lane(engine, lane, result.lane);
+        if (!next)
+            break;
+        lane = next;
+    }
+    give_back(engine, job, &result);
+    return lane;
+}
+
+static void serve(struct worker *worker, struct lane *lane)
+{
+    struct engine *engine = worker->engine;
+    struct job job = {0};
+    struct db *db;
+    struct err error;
+    bool found = false;
+    if (store_reader(engine->options.store, &db, &error) < 0) {
+        log_error("the database cannot be read", "detail", error.detail, NULL);
+    } else if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), &job, &found,
+                         &error) < 0) {
+        log_warn("a job cannot be claimed", "lane", lane->name, "detail", error.detail, NULL);
+    } else {
+        learn(engine, db, lane);
+        if (found)
+            lane = step_job(worker, lane, &job);
+    }
+    if (found)
+        job_finish(&job);
+    leave(engine, lane);
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    struct lane *lane;
+    while ((lane = wait_for_lane(worker)))
+        serve(worker, lane);
+    worker_finish(worker);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+int engine_create(const struct engine_options *options, struct engine **out, struct err *e)
+{
+    (void)e;
+    struct engine *engine = mem_new(1, sizeof *engine);
+    engine->options = *options;
+    engine->cas = ca_registry_create();
+    engine->verdicts = verdicts_create(options->store, options->propagation);
+    engine->lanes = lanes_create(options->workers);
+    engine->started_at = clock_engine_ms();
+    pthread_mutex_init(&engine->mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&engine->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    store_subscribe(options->store, told, engine);
+    *out = engine;
+    return 0;
+}
+
+static void take_up(void *context, const char *lane, int64_t due)
+{
+    struct engine *engine = context;
+    lanes_due(engine->lanes, lane, due);
+}
+
+/* A CA that was parked stays so over a restart. */
+static int park_authorities(struct engine *engine, struct db *db, struct err *e)
+{
+    char *after = NULL;
+    size_t count;
+    do {
+        struct authority *list;
+        if (authority_list(db, after, 100, &list, &count, e) < 0) {
+            free(after);
+            return -1;
+        }
+        for (size_t i = 0; i < count; i++) {
+            char lane[LANE_NAME_SIZE];
+            lane_name_of_authority(list[i].name, lane);
+            if (list[i].parked_until > clock_engine_ms())
+                lanes_park(engine->lanes, lane, list[i].parked_until);
+            if (i + 1 == count) {
+                free(after);
+                after = mem_strdup(list[i].name);
+            }
+            authority_finish(&list[i]);
+        }
+        free(list);
+    } while (count == 100);
+    free(after);
+    return 0;
+}
+
+/* The http-01 responder answers again for every challenge that was up. */
+static int fill_responder(struct engine *engine, struct db *db, struct err *e)
+{
+    struct duty *duties;
+    size_t count;
+    int rc = 0;
+    if (duty_list_of_solver(db, "http-01", &duties, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0)
+            rc = http01_add(engine->options.http01, duties[i].order, duties[i].record_name,
+                            duties[i].record_value, e);
+        duty_finish(&duties[i]);
+    }
+    free(duties);
+    return rc;
+}
+
+static int start_worker(struct engine *engine, bool keys, struct err *e)
+{
+    struct worker *worker = &engine->workers[engine->worker_count];
+    *worker = (struct worker){.engine = engine, .keys = keys};
+    if (pthread_create(&worker->thread, NULL, work, worker))
+        return err_set(e, ERR_INTERNAL, "A worker thread cannot be started.");
+    engine->worker_count++;
+    return 0;
+}
+
+int engine_start(struct engine *engine, struct err *e)
+{
+    struct db *db;
+    if (store_reader(engine->options.store, &db, e) < 0 || fill_responder(engine, db, e) < 0)
+        return -1;
+    pthread_mutex_lock(&engine->mutex);
+    int rc = job_lanes(db, take_up, engine, e);
+    if (rc == 0)
+        rc = park_authorities(engine, db, e);
+    pthread_mutex_unlock(&engine->mutex);
+    engine->workers = mem_new((size_t)engine->options.workers + 1, sizeof *engine->workers);
+    for (int i = 0; rc == 0 && i <= engine->options.workers; i++)
+        rc = start_worker(engine, i == engine->options.workers, e);
+    return rc;
+}
+
+void engine_stop(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->stopping = true;
+    atomic_store(&engine->abort, true);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->mutex);
+    for (size_t i = 0; i < engine->worker_count; i++)
+        pthread_join(engine->workers[i].thread, NULL);
+    engine->worker_count = 0;
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (!engine)
+        return;
+    free(engine->workers);
+    lanes_destroy(engine->lanes);
+    verdicts_destroy(engine->verdicts);
+    ca_registry_destroy(engine->cas);
+    pthread_cond_destroy(&engine->changed);
+    pthread_mutex_destroy(&engine->mutex);
+    free(engine);
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine)
+{
+    return &engine->counters;
+}

@@ -1,0 +1,269 @@
+/*
+ * One step of one job: load, run, commit. What a commit holds is decided before it begins, so that
+ * it can be run again.
+ */
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/retry.h"
+#include "server/engine/step.h"
+#include "store/failure.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the commit will do with the job. */
+struct commit {
+    struct step_context *c;
+    struct job_change change;
+    char lane[LANE_NAME_SIZE];
+    char *error;
+    int64_t park_until; /* -1: as it is; 0: opens the authority; else parks it */
+    const char *park_reason;
+    int64_t epoch; /* after it */
+};
+
+static int load_context(struct step_context *c, struct err *e)
+{
+    c->kind = job_kind_by_name(c->job.kind);
+    c->step = c->kind ? job_kind_step(c->kind, c->job.step) : NULL;
+    if (!c->step)
+        return err_set(e, ERR_INTERNAL, "This program knows no step %s of %s.", c->job.step,
+                       c->job.kind);
+    c->args = c->job.args ? json_tokener_parse(c->job.args) : NULL;
+    if (!c->args)
+        c->args = json_object_new_object();
+    if (db_snapshot_begin(c->db, e) < 0)
+        return -1;
+    int rc = c->kind->load(c, e);
+    db_snapshot_end(c->db);
+    return rc;
+}
+
+static void end_as(struct commit *commit, enum job_state state, const char *message)
+{
+    commit->change.state = state;
+    commit->change.due_at = INT64_MAX;
+    commit->change.message = message;
+}
+
+static void after_success(struct commit *commit)
+{
+    struct step_context *c = commit->c;
+    assert(c->outcome != STEP_NONE);
+    commit->change.message = c->message[0] ? c->message : NULL;
+    if (c->authority.parked_until)
+        commit->park_until = 0;
+    if (c->outcome == STEP_DONE) {
+        end_as(commit, JOB_SUCCEEDED, commit->change.message ? commit->change.message : "done");
+        return;
+    }
+    const char *next = c->next ? c->next : c->step->name;
+    assert(step_may_follow(c->step, next));
+    bool same = !strcmp(next, c->step->name);
+    const struct step *step = job_kind_step(c->kind, next);
+    assert(step);
+    step->lane(c, commit->lane);
+    commit->change.step = next;
+    commit->change.lane = commit->lane;
+    commit->change.due_at = c->due;
+    commit->change.state = c->outcome == STEP_WAIT ? JOB_WAITING : JOB_RUNNING;
+    commit->change.attempt = same && c->outcome == STEP_WAIT ? step_polls(c) + 1 : 0;
+}
+
+static void after_failure(struct commit *commit, const struct err *error,
+                          struct step_result *result)
+{
+    struct step_context *c = commit->c;
+    int64_t attempt = c->job.error ? c->job.attempt : 0;
+    int64_t left = c->job.deadline_at == INT64_MAX ? INT64_MAX : c->job.deadline_at - c->now;
+    struct retry retry = retry_decide(error, attempt, left);
+    commit->error = failure_write(error, &c->client.problem);
+    commit->change.error = commit->error;
+    commit->change.message = error->detail;
+    result->failed = true;
+    atomic_fetch_add(&c->engine->counters.step_failures, 1);
+    log_info("step failed", "job", c->job.id, "kind", c->job.kind, "step", c->job.step, "code",
+             err_info(error->code)->name, "detail", error->detail, "again",
+             retry.again ? "yes" : "no", NULL);
+    if (!retry.again) {
+        end_as(commit, JOB_FAILED, error->detail);
+        return;
+    }
+    commit->change.state = JOB_WAITING;
+    commit->change.attempt = attempt + 1;
+    commit->change.due_at = c->now + retry.delay_ms;
+    if (retry.park_ms && c->authority.name) {
+        result->park_ms = retry.park_ms;
+        commit->park_until = c->now + retry.park_ms;
+        commit->park_reason = error->detail;
+    }
+}
+
+static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    if (c->directory && authority_set_directory(tx, c->authority.name, c->directory, e) < 0)
+        return -1;
+    if (c->order_changed && order_update(tx, &c->order, e) < 0)
+        return -1;
+    for (size_t i = 0; i < c->authorization_count; i++)
+        if (c->authorizations_changed[i / 64] >> i % 64 & 1 &&
+            authorization_put(tx, &c->authorizations[i], e) < 0)
+            return -1;
+    return c->save ? c->save(tx, c, e) : 0;
+}
+
+static int write_commit(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct commit *commit = arg;
+    struct step_context *c = commit->c;
+    struct job_change change = commit->change;
+    if (change.state == JOB_WAITING && c->ready && c->ready(c))
+        change.due_at = c->now;
+    if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
+        return -1;
+    if (!c->gone && write_rows(tx, c, e) < 0)
+        return -1;
+    if (commit->park_until >= 0 && c->authority.name && !c->gone &&
+        authority_park(tx, c->authority.name, commit->park_until, commit->park_reason, e) < 0)
+        return -1;
+    if (job_state_is_final(change.state))
+        return c->kind->end(tx, c, change.state, change.error, e);
+    return 0;
+}
+
+static void run_step(struct step_context *c, struct commit *commit, struct step_result *result)
+{
+    struct err error;
+    if (c->gone) {
+        end_as(commit, JOB_CANCELLED, "its resource was deleted");
+    } else if (c->job.cancel_requested_at && !c->step->committed) {
+        end_as(commit, JOB_CANCELLED, "cancelled");
+    } else if (c->step->run(c, &error) == 0) {
+        after_success(commit);
+    } else if (error.code == ERR_SHUTDOWN) {
+        result->failed = true; /* nothing is committed: the next start takes it up */
+        commit->c = NULL;
+    } else {
+        after_failure(commit, &error, result);
+    }
+}
+
+/* The job as the commit left it, without asking the database again. */
+static void move_on(struct job *job, const struct commit *commit)
+{
+    const struct job_change *change = &commit->change;
+    job->state = change->state;
+    job->attempt = change->attempt;
+    job->due_at = change->due_at;
+    job->epoch = commit->epoch;
+    if (change->step) {
+        free(job->step);
+        job->step = mem_strdup(change->step);
+    }
+    if (change->lane) {
+        free(job->lane);
+        job->lane = mem_strdup(change->lane);
+    }
+    free(job->error);
+    job->error = mem_strdup(change->error);
+}
+
+static bool is_storage_trouble(enum err_code code)
+{
+    return code == ERR_STORE || code == ERR_STORE_FULL || code == ERR_STORE_STALE ||
+           code == ERR_SHUTDOWN || code == ERR_INTERNAL;
+}
+
+/*
+ * A commit can be refused for what the step wants to write (the certificate was deleted meanwhile,
+ * the key turned out to serve an account). Doing it again would be refused again: the step fails.
+ */
+static int write_or_fail(struct commit *commit, struct step_result *result, struct err *e)
+{
+    struct step_context *c = commit->c;
+    struct store *store = c->engine->options.store;
+    if (store_write_wait(store, write_commit, commit, e) == 0)
+        return 0;
+    if (is_storage_trouble(e->code))
+        return -1;
+    struct err refusal = *e;
+    free(commit->error);
+    commit->change = (struct job_change){0};
+    commit->park_until = -1;
+    after_failure(commit, &refusal, result);
+    c->order_changed = false;
+    memset(c->authorizations_changed, 0, sizeof c->authorizations_changed);
+    c->save = NULL;
+    c->ready = NULL;
+    return store_write_wait(store, write_commit, commit, e);
+}
+
+static void settle(struct worker *worker, struct job *job, struct commit *commit,
+                   struct step_result *result)
+{
+    struct engine *engine = worker->engine;
+    struct err error;
+    result->due = clock_engine_ms() + CLOCK_SECOND_MS;
+    if (!commit->c)
+        return;
+    if (write_or_fail(commit, result, &error) < 0) {
+        log_warn("a step's commit failed", "job", job->id, "step", job->step, "code",
+                 err_info(error.code)->name, "detail", error.detail, NULL);
+        engine_set_uncertain(engine, job->id, true);
+        return;
+    }
+    engine_set_uncertain(engine, job->id, false);
+    atomic_fetch_add(&engine->counters.steps, 1);
+    move_on(job, commit);
+    result->final = job_state_is_final(job->state);
+    result->due = job->due_at;
+    result->go_on = job->state == JOB_RUNNING;
+    if (result->final) {
+        verdicts_forget(engine->verdicts, job->id);
+        log_info("job ended", "job", job->id, "kind", job->kind, "resource",
+                 job->resource_name ? job->resource_name : "", "state", job_state_name(job->state),
+                 NULL);
+    }
+}
+
+/* The context gets a copy of the job's row: what the worker holds moves on with the commit. */
+static int begin(struct worker *worker, const struct job *job, struct step_context *c,
+                 struct err *e)
+{
+    struct engine *engine = worker->engine;
+    c->engine = engine;
+    c->worker = worker;
+    c->now = clock_engine_ms();
+    if (store_reader(engine->options.store, &c->db, e) < 0 ||
+        job_load(c->db, job->id, &c->job, e) < 0)
+        return -1;
+    c->resumed = c->job.error || c->job.updated_at < engine->started_at ||
+                 engine_is_uncertain(engine, job->id);
+    return load_context(c, e);
+}
+
+void engine_run_step(struct worker *worker, struct job *job, struct step_result *result)
+{
+    struct step_context c = {0};
+    struct commit commit = {.c = &c, .park_until = -1};
+    struct err error;
+    *result = (struct step_result){0};
+    if (begin(worker, job, &c, &error) == 0) {
+        run_step(&c, &commit, result);
+        settle(worker, job, &commit, result);
+    } else {
+        log_error("a job cannot be loaded", "job", job->id, "kind", job->kind, "detail",
+                  error.detail, NULL);
+        result->due = c.now + CLOCK_MINUTE_MS;
+    }
+    if (job->lane)
+        snprintf(result->lane, sizeof result->lane, "%s", job->lane);
+    free(commit.error);
+    context_finish(&c);
+}

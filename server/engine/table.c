@@ -1,0 +1,59 @@
+#include "server/engine/step.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct job_kind *const kinds[] = {
+    &account_create_kind,    &account_update_kind,    &account_refresh_kind,
+    &authority_refresh_kind, &certificate_issue_kind, &certificate_revoke_kind,
+    &challenge_cleanup_kind,
+};
+
+const struct job_kind *job_kind_by_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i]->name, name))
+            return kinds[i];
+    return NULL;
+}
+
+const struct step *job_kind_step(const struct job_kind *kind, const char *name)
+{
+    for (size_t i = 0; i < kind->step_count; i++)
+        if (!strcmp(kind->steps[i].name, name))
+            return &kind->steps[i];
+    return NULL;
+}
+
+bool step_may_follow(const struct step *step, const char *next)
+{
+    if (!strcmp(step->name, next))
+        return true;
+    for (size_t i = 0; i < STEP_NEXT_MAX && step->next[i]; i++)
+        if (!strcmp(step->next[i], next))
+            return true;
+    return false;
+}
+
+void lane_local(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    (void)c;
+    snprintf(out, LANE_NAME_SIZE, "local");
+}
+
+void lane_name_of_authority(const char *authority, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "ca:%s", authority);
+}
+
+void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    assert(c->authority.name);
+    lane_name_of_authority(c->authority.name, out);
+}
+
+const char *lane_name_for_key(enum key_type type)
+{
+    return key_type_is_slow(type) ? "keys" : "local";
+}
