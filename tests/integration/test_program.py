@@ -1,0 +1,123 @@
+"""The program itself: its commands, exit codes, configuration and first start."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+from base64 import b64decode
+
+import pytest
+
+from process import until
+from service import BINARY, SANITIZERS
+
+
+def run(*words, env=None):
+    return subprocess.run([BINARY, *map(str, words)], capture_output=True, text=True, timeout=20,
+                          env={**os.environ, **SANITIZERS, **(env or {})})
+
+
+def test_version():
+    done = run("version")
+    assert done.returncode == 0 and done.stdout.startswith("certwright ")
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["serve", "--nonsense"],
+                                   ["serve", "--listen"], ["serve", "--listen", "nowhere"]])
+def test_a_wrong_command_line_is_explained(words, tmp_path):
+    done = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=20,
+                          cwd=tmp_path, env={**os.environ, **SANITIZERS})
+    assert done.returncode == 2 and done.stderr and "ERROR" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_config(tmp_path):
+    good = tmp_path / "good.json"
+    good.write_text('{ // a comment\n "workers": 2, /* and\n another */ "language": "de" }')
+    assert run("check-config", good).returncode == 0
+
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"workers": "many", "colour": "red"}')
+    done = run("check-config", bad)
+    assert done.returncode not in (0, 99)
+    assert "/workers" in done.stderr and "/colour" in done.stderr
+
+    assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
+
+
+@pytest.mark.parametrize("value, told", [
+    ({"$file": "/nonexistent/file"}, "/nonexistent/file"),
+    ({"$env": "CERTWRIGHT_TEST_UNSET"}, "CERTWRIGHT_TEST_UNSET"),
+])
+def test_what_the_config_points_to_must_be_there(tmp_path, value, told):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"user_agent": value}))
+    done = run("check-config", path)
+    assert done.returncode not in (0, 99) and told in done.stderr
+
+
+def test_first_start_makes_private_files(certwright):
+    service = certwright()
+    for name in ("admin.token", "master.key"):
+        assert stat.S_IMODE((service.data / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(service.data.stat().st_mode) & 0o077 == 0
+
+
+def test_the_environment_beats_the_file_and_flags_beat_both(certwright, tmp_path):
+    service = certwright(start=False, env={"CERTWRIGHT_DATA": str(tmp_path / "elsewhere")})
+    at = service.process.argv.index("--data")
+    del service.process.argv[at:at + 2]
+    service.data = tmp_path / "elsewhere"
+    service.start()
+    assert service.api.get("/certificates").status == 200
+    assert (tmp_path / "elsewhere" / "admin.token").exists()
+
+
+def test_a_given_admin_token(certwright, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("a-token-of-the-operators-own-choice-0123456789\n")
+    service = certwright(start=False, env={"CERTWRIGHT_ADMIN_TOKEN_FILE": str(token)})
+    service.start(ready=False)
+    until(lambda: service.ops("/readyz")[0] == 200, 15, "certwright is ready")
+    assert service.api.get("/certificates", token=token.read_text().strip()).status == 200
+    assert service.api.get("/certificates", token="another").status == 401
+
+
+def test_a_port_that_is_taken(certwright):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        service = certwright(start=False)
+        at = service.process.argv.index("--listen") + 1
+        service.process.argv[at] = f"127.0.0.1:{held.getsockname()[1]}"
+        service.start(ready=False)
+        assert service.process.wait(10) not in (0, 99)
+        assert service.process.argv[at] in service.process.log()
+
+
+def test_no_secret_is_logged(certwright, pebble, names):
+    service = certwright(pebble, log_level="debug")
+    api = service.api
+    api.put_account()
+    [name] = names()
+    api.succeeded(api.post_certificate(name))
+    key = api.pem(name, "privkey.pem")
+    log = service.process.log()
+    assert "PRIVATE KEY" not in log and service.api.token not in log
+    assert key.splitlines()[1] not in log
+
+
+def test_secrets_are_sealed_on_disk(certwright, pebble, names):
+    service = certwright(pebble, resources={"credentials": {
+        "hook": {"type": "basic", "username": "acme", "password": "a-password-to-look-for"}}})
+    api = service.api
+    api.put_account()
+    [name] = names()
+    api.succeeded(api.post_certificate(name))
+    key = api.pem(name, "privkey.pem")
+    service.stop()
+    secrets = [b"a-password-to-look-for", b"PRIVATE KEY",
+               b64decode("".join(key.splitlines()[1:-1]))[-64:]]
+    for path in service.data.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(secret in content for secret in secrets), path
