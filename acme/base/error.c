@@ -1,5 +1,7 @@
 #include "acme/base/error.h"
 
+#include "acme/base/utf8.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -157,31 +159,19 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_JOB_GAVE_UP] = {"job.gave_up", "the time to retry is over", NULL, false},
 };
 
-/* How many bytes the UTF-8 character at s has; 0 if none is there (RFC 3629). */
-static size_t character_size(const unsigned char *s)
-{
-    size_t size = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < size; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
-        (*s == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return size;
-}
-
 /* Details hold words from outside, and may be cut in the middle of a character; they end up in JSON
    and in the log as UTF-8 on one line. */
 static void tidy(char *detail)
 {
-    unsigned char *s = (unsigned char *)detail;
-    while (*s) {
-        size_t size = character_size(s);
+    size_t left = strlen(detail);
+    while (left > 0) {
+        size_t size = utf8_character_size(detail, left);
         if (size == 0)
-            *s = '?';
-        else if (*s < ' ' || *s == 127)
-            *s = ' ';
-        s += size ? size : 1;
+            *detail = '?';
+        else if ((unsigned char)*detail < ' ' || *detail == 127)
+            *detail = ' ';
+        detail += size ? size : 1;
+        left -= size ? size : 1;
     }
 }
 
