@@ -110,6 +110,15 @@ def certwright(tmp_path, contract, http01_port):
 
 
 @pytest.fixture
+def resolvers(challtestsrv):
+    """
+    The part of the config by which certwright asks challtestsrv, the only server that knows the
+    tests' zones. They have no name servers there, so that the resolvers' word must do.
+    """
+    return {"resolvers": [f"127.0.0.1:{challtestsrv.dns_port}"], "resolvers_only": True}
+
+
+@pytest.fixture
 def names(request):
     """names(n) gives n DNS names that no other test uses, so that nothing is left from them."""
     count = itertools.count()

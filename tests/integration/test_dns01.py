@@ -18,12 +18,6 @@ def provider(challtestsrv):
     server.stop()
 
 
-@pytest.fixture
-def resolvers(challtestsrv):
-    """How certwright finds challtestsrv, the only server that knows the tests' zones."""
-    return {"resolvers": [f"127.0.0.1:{challtestsrv.dns_port}"]}
-
-
 def httpreq(provider, zone, **more):
     return {"type": "httpreq", "endpoint": provider.endpoint, "zones": [zone], **more}
 

@@ -1,0 +1,81 @@
+"""The alidns solver against a stand-in that checks what the real service checks."""
+
+import pytest
+
+import pem
+from alidns import Alidns, Refusal, signature
+from process import until
+
+ZONE = "aliyun.example.com"
+
+
+def test_the_stand_in_knows_the_documented_vector():
+    """The example of Alibaba Cloud's documentation of signature v3."""
+    query = [("RegionId", "cn-shanghai"),
+             ("ImageId", "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd")]
+    headers = {
+        "host": "ecs.cn-shanghai.aliyuncs.com", "x-acs-action": "RunInstances",
+        "x-acs-content-sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "x-acs-date": "2023-10-26T10:22:32Z",
+        "x-acs-signature-nonce": "3156853299f313e23d1673dc12e1703d", "x-acs-version": "2014-05-26"}
+    assert signature("YourAccessKeySecret", "POST", query, headers, sorted(headers), b"") == (
+        "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0")
+
+
+@pytest.fixture
+def alidns(challtestsrv):
+    server = Alidns(challtestsrv, [ZONE])
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def api(certwright, pebble, alidns, resolvers):
+    service = certwright(pebble, resources={
+        "credentials": {"ali": {"type": "alibaba-cloud", "access_key_id": alidns.key_id,
+                                "access_key_secret": alidns.secret}},
+        "solvers": {"dns": {"type": "alidns", "credential": "ali", "zones": [ZONE],
+                            "endpoint": alidns.endpoint}}}, **resolvers)
+    service.api.put_account()
+    return service.api
+
+
+def test_apex_and_wildcard(api, alidns):
+    api.succeeded(api.post_certificate(ZONE, f"*.{ZONE}", name="site"))
+    assert pem.names_of(pem.load(api.pem("site", "cert.pem"))) == sorted([ZONE, f"*.{ZONE}"])
+    until(lambda: not alidns.records, 15, "both records are removed")
+    added = [p for action, p in alidns.calls if action == "AddDomainRecord"]
+    assert {(p["DomainName"], p["RR"], p["Type"]) for p in added} == {
+        (ZONE, "_acme-challenge", "TXT")}
+
+
+def test_a_record_that_is_there_already_counts(api, alidns):
+    alidns.refuse_next = [Refusal(503, "ServiceUnavailable", "The request has failed.")]
+    job = api.post_certificate(f"*.{ZONE}")
+    job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
+    assert job["error"]["code"] == "solver.unreachable"
+    api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
+    api.succeeded(job)
+
+
+def test_a_zone_of_someone_else(api, alidns):
+    alidns.zones.clear()
+    job = api.failed(api.post_certificate(f"*.{ZONE}"))
+    assert job["error"]["code"] == "solver.refused"
+    assert "IncorrectDomainUser" in job["error"]["detail"]
+
+
+def test_a_wrong_secret(api, alidns):
+    alidns.secret = "another"
+    job = api.failed(api.post_certificate(f"*.{ZONE}"))
+    assert job["error"]["code"] == "solver.refused"
+    assert "SignatureDoesNotMatch" in job["error"]["detail"]
+
+
+def test_throttling_is_waited_for(api, alidns):
+    alidns.refuse_next = [Refusal(400, "Throttling.User", "Request was denied.")]
+    job = api.post_certificate(f"*.{ZONE}")
+    job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
+    assert job["error"]["retryable"]
+    api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
+    api.succeeded(job)
