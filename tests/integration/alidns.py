@@ -32,7 +32,10 @@ def signature(secret, method, query, headers, signed_headers, body):
 
 
 class Alidns:
-    """Zones are given; calls lists (action, parameters); refuse_next holds Refusals to come."""
+    """
+    Zones are given; calls lists (action, parameters). refuse_next holds Refusals to come; an action
+    in lose_next is carried out once, but its answer is lost in a 503.
+    """
 
     def __init__(self, challtestsrv, zones, key_id="LTAI-test", secret="test-secret"):
         self.challtestsrv, self.zones = challtestsrv, set(zones)
@@ -40,6 +43,7 @@ class Alidns:
         self.records = {}
         self.calls = []
         self.refuse_next = []
+        self.lose_next = set()
         self._nonces = set()
         self._next_id = 1000
         self._lock = threading.Lock()
@@ -95,7 +99,11 @@ class Alidns:
                 done = getattr(self, "do_" + action, None)
                 if done is None:
                     raise Refusal(404, "InvalidAction.NotFound", f"No action {action}.")
-                return 200, {"RequestId": "R-1", **done(parameters)}
+                result = done(parameters)
+                if action in self.lose_next:
+                    self.lose_next.remove(action)
+                    raise Refusal(503, "ServiceUnavailable", "The request has failed.")
+                return 200, {"RequestId": "R-1", **result}
             except Refusal as e:
                 return e.status, {"RequestId": "R-1", "HostId": "alidns.aliyuncs.com",
                                   "Code": e.code, "Message": e.message}

@@ -49,13 +49,15 @@ def test_apex_and_wildcard(api, alidns):
         (ZONE, "_acme-challenge", "TXT")}
 
 
-def test_a_record_that_is_there_already_counts(api, alidns):
-    alidns.refuse_next = [Refusal(503, "ServiceUnavailable", "The request has failed.")]
+def test_a_lost_answer_leaves_one_record(api, alidns):
+    alidns.lose_next = {"AddDomainRecord"}
     job = api.post_certificate(f"*.{ZONE}")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
     assert job["error"]["code"] == "solver.unreachable"
+    assert len(alidns.records) == 1
     api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
     api.succeeded(job)
+    until(lambda: not alidns.records, 15, "the record is removed")
 
 
 def test_a_zone_of_someone_else(api, alidns):
