@@ -1,0 +1,241 @@
+/*
+ * Jobs of accounts (RFC 8555 section 7.3).
+ *
+ *   account.create    keygen ──► register     the key is durable before newAccount is sent; doing
+ *                                             that again finds the account by its key
+ *   account.update    update                  tells the CA the contacts
+ *   account.refresh   fetch                   what the CA holds now
+ */
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/step.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTACTS_MAX = 32 };
+
+static int load(struct step_context *c, struct err *e)
+{
+    struct err missing;
+    if (account_load_by_id(c->db, c->job.resource_id, &c->account, &missing) < 0) {
+        c->gone = missing.code == ERR_NOT_FOUND;
+        *e = missing;
+        return c->gone ? 0 : -1;
+    }
+    return authority_load(c->db, c->account.authority, &c->authority, e);
+}
+
+static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
+               struct err *e)
+{
+    if (c->gone)
+        return 0;
+    const char *last_error = state == JOB_CANCELLED ? c->account.last_error : error;
+    return account_set_job(tx, c->account.id, NULL, last_error, e);
+}
+
+/* ---- keygen ---- */
+
+static void free_key(void *saved)
+{
+    key_destroy(saved);
+}
+
+static int save_key(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    return account_set_key(tx, c->account.id, c->saved, e);
+}
+
+static void keygen_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "%s",
+             c->account.has_key ? "local" : lane_name_for_key(c->account.key_type));
+}
+
+static int keygen(struct step_context *c, struct err *e)
+{
+    struct key *key;
+    if (c->account.has_key)
+        return step_next(c, "register", NULL);
+    if (key_generate(c->account.key_type, &key, e) < 0)
+        return -1;
+    c->saved = key;
+    c->saved_free = free_key;
+    c->save = save_key;
+    return step_next(c, "register", "the account's key is made");
+}
+
+/* ---- what the CA says of the account ---- */
+
+struct registration {
+    struct acme_account account;
+};
+
+static void free_registration(void *saved)
+{
+    struct registration *registration = saved;
+    if (!registration)
+        return;
+    acme_account_finish(&registration->account);
+    free(registration);
+}
+
+static int save_registration(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    const struct registration *registration = c->saved;
+    struct account_registration row = {
+        .url = registration->account.url,
+        .status = registration->account.status,
+        .ca_object = registration->account.document,
+        .initial_ip = registration->account.initial_ip,
+        .ca_created_at = registration->account.created_at,
+    };
+    return account_set_registration(tx, c->account.id, &row, e);
+}
+
+static struct registration *expect_registration(struct step_context *c)
+{
+    struct registration *registration = mem_new(1, sizeof *registration);
+    c->saved = registration;
+    c->saved_free = free_registration;
+    c->save = NULL;
+    return registration;
+}
+
+/* The contacts of the row, borrowed from *json, which the caller puts. */
+static size_t read_contacts(const struct step_context *c, struct json_object **json,
+                            const char *out[CONTACTS_MAX])
+{
+    *json = c->account.contacts ? json_tokener_parse(c->account.contacts) : NULL;
+    size_t n = *json ? json_object_array_length(*json) : 0;
+    n = n > CONTACTS_MAX ? CONTACTS_MAX : n;
+    for (size_t i = 0; i < n; i++)
+        out[i] = json_object_get_string(json_object_array_get_idx(*json, i));
+    return n;
+}
+
+/* ---- register ---- */
+
+static int check_requirements(const struct step_context *c, struct err *e)
+{
+    if (c->authority.eab_required && !c->account.eab_kid && !c->account.only_existing)
+        return err_set(e, ERR_CA_EAB_REQUIRED,
+                       "The authority \"%s\" wants an external account binding.",
+                       c->authority.name);
+    return 0;
+}
+
+static int send_registration(struct step_context *c, struct acme_account *out, struct err *e)
+{
+    struct json_object *json;
+    const char *contacts[CONTACTS_MAX];
+    struct buf eab_key = {0};
+    struct acme_account_request request = {
+        .contacts = contacts,
+        .contact_count = read_contacts(c, &json, contacts),
+        .terms_of_service_agreed = c->account.terms_of_service_agreed,
+        .only_existing = c->account.only_existing,
+        .eab_kid = c->account.eab_kid,
+    };
+    int rc = 0;
+    if (c->account.eab_kid) {
+        rc = account_open_eab_key(c->db, c->account.id, &eab_key, e);
+        request.eab_key = eab_key.data;
+        request.eab_key_size = eab_key.size;
+    }
+    if (rc == 0)
+        rc = acme_account_new(&c->client, &request, out, e);
+    buf_finish_secret(&eab_key);
+    json_object_put(json);
+    return rc;
+}
+
+static int register_account(struct step_context *c, struct err *e)
+{
+    if (check_requirements(c, e) < 0 || context_client(c, e) < 0)
+        return -1;
+    struct registration *registration = expect_registration(c);
+    c->client.kid = NULL; /* newAccount is signed with the key itself */
+    if (send_registration(c, &registration->account, e) < 0)
+        return -1;
+    c->save = save_registration;
+    return step_done(c, "%s: %s", registration->account.created ? "registered" : "found by its key",
+                     registration->account.url);
+}
+
+/* ---- update, fetch ---- */
+
+static int expect_registered(const struct step_context *c, struct err *e)
+{
+    if (c->account.url)
+        return 0;
+    return err_set(e, ERR_CA_ACCOUNT_MISSING, "The account \"%s\" is not registered yet.",
+                   c->account.name);
+}
+
+static int update(struct step_context *c, struct err *e)
+{
+    if (expect_registered(c, e) < 0 || context_client(c, e) < 0)
+        return -1;
+    struct json_object *json;
+    const char *contacts[CONTACTS_MAX];
+    size_t count = read_contacts(c, &json, contacts);
+    struct registration *registration = expect_registration(c);
+    int rc = acme_account_update_contacts(&c->client, contacts, count, &registration->account, e);
+    json_object_put(json);
+    if (rc < 0)
+        return -1;
+    c->save = save_registration;
+    return step_done(c, "the CA has the contacts");
+}
+
+static int fetch(struct step_context *c, struct err *e)
+{
+    if (expect_registered(c, e) < 0 || context_client(c, e) < 0)
+        return -1;
+    struct registration *registration = expect_registration(c);
+    if (acme_account_get(&c->client, &registration->account, e) < 0)
+        return -1;
+    c->save = save_registration;
+    return step_done(c, "the account is %s", registration->account.status);
+}
+
+static const struct step create_steps[] = {
+    {"keygen", keygen, keygen_lane, false, {"register"}},
+    {"register", register_account, lane_of_authority, false, {NULL}},
+};
+
+const struct job_kind account_create_kind = {
+    .name = "account.create",
+    .steps = create_steps,
+    .step_count = 2,
+    .load = load,
+    .end = end,
+};
+
+static const struct step update_steps[] = {
+    {"update", update, lane_of_authority, false, {NULL}},
+};
+
+const struct job_kind account_update_kind = {
+    .name = "account.update",
+    .steps = update_steps,
+    .step_count = 1,
+    .load = load,
+    .end = end,
+};
+
+static const struct step refresh_steps[] = {
+    {"fetch", fetch, lane_of_authority, false, {NULL}},
+};
+
+const struct job_kind account_refresh_kind = {
+    .name = "account.refresh",
+    .steps = refresh_steps,
+    .step_count = 1,
+    .load = load,
+    .end = end,
+};

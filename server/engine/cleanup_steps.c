@@ -1,0 +1,123 @@
+/*
+ * "challenge.cleanup": takes back what an order's challenges have put up, one duty after the other.
+ * It is a job of its own, so that a dead DNS API never delays a certificate; a duty that fails is
+ * tried again later, and the others go on.
+ */
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/solver_use.h"
+#include "server/engine/step.h"
+#include "server/solver/http01.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sweep {
+    struct duty *duties;
+    size_t count;
+    size_t done; /* which one this step has fulfilled */
+};
+
+static void sweep_free(void *saved)
+{
+    struct sweep *sweep = saved;
+    if (!sweep)
+        return;
+    for (size_t i = 0; i < sweep->count; i++)
+        duty_finish(&sweep->duties[i]);
+    free(sweep->duties);
+    free(sweep);
+}
+
+static int load(struct step_context *c, struct err *e)
+{
+    struct sweep *sweep = mem_new(1, sizeof *sweep);
+    c->saved = sweep;
+    c->saved_free = sweep_free;
+    return duty_list(c->db, c->job.resource_name, &sweep->duties, &sweep->count, e);
+}
+
+/* After a failure the next one has its turn. */
+static size_t turn(const struct step_context *c)
+{
+    const struct sweep *sweep = c->saved;
+    return (size_t)c->job.attempt % sweep->count;
+}
+
+static void lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    const struct sweep *sweep = c->saved;
+    if (!sweep || !sweep->count) {
+        lane_local(c, out);
+        return;
+    }
+    const struct duty *duty = &sweep->duties[turn(c)];
+    if (!strcmp(duty->solver, "http-01"))
+        lane_local(c, out);
+    else
+        solver_use_lane(duty->solver, duty->record_zone, out);
+}
+
+static int take_record_back(struct step_context *c, const struct duty *duty, struct err *e)
+{
+    struct solver_use use;
+    if (solver_use_open(c, duty->solver, &use, e) < 0)
+        return -1;
+    struct solver_record record = {
+        .zone = duty->record_zone ? duty->record_zone : "",
+        .fqdn = duty->record_name,
+        .value = duty->record_value,
+    };
+    int rc = solver_cleanup(use.provider, &use.context, &record, duty->state ? duty->state : "", e);
+    solver_use_finish(&use);
+    return rc;
+}
+
+static int fulfil(struct step_context *c, const struct duty *duty, struct err *e)
+{
+    if (strcmp(duty->solver, "http-01") != 0)
+        return take_record_back(c, duty, e);
+    http01_remove(c->engine->options.http01, duty->order, duty->record_name);
+    return 0;
+}
+
+static int save(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    const struct sweep *sweep = c->saved;
+    return duty_delete(tx, sweep->duties[sweep->done].id, e);
+}
+
+static int run(struct step_context *c, struct err *e)
+{
+    struct sweep *sweep = c->saved;
+    if (!sweep->count)
+        return step_done(c, "nothing is left behind");
+    sweep->done = turn(c);
+    const struct duty *duty = &sweep->duties[sweep->done];
+    if (fulfil(c, duty, e) < 0)
+        return err_prefix(e, "Taking back %s: ", duty->record_name);
+    c->save = save;
+    if (sweep->count == 1)
+        return step_done(c, "%s is taken back", duty->record_name);
+    return step_next(c, "sweep", "%s is taken back", duty->record_name);
+}
+
+static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
+               struct err *e)
+{
+    (void)tx, (void)c, (void)state, (void)error, (void)e;
+    return 0;
+}
+
+static const struct step steps[] = {
+    {"sweep", run, lane, true, {NULL}},
+};
+
+const struct job_kind challenge_cleanup_kind = {
+    .name = "challenge.cleanup",
+    .steps = steps,
+    .step_count = 1,
+    .load = load,
+    .end = end,
+};

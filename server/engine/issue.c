@@ -1,0 +1,184 @@
+/*
+ * "certificate.issue": from a certificate's row to its next version.
+ *
+ *   prepare ──► order ──► authorize ──┬──► present ──► propagate ──┬──► respond ──► validate
+ *   key, CSR    newOrder  what the CA │    TXT or     wait: seen   │    "look"      wait: valid
+ *               │         asks of us  │    token      everywhere   │                   │
+ *               │                     │                            └─ http-01 only     │
+ *               │                     └──► all valid already ─────────────┐            │
+ *               ▼                                                         ▼            ▼
+ *               └── an order that is ready ─────────────────────────► finalize ◄───────┘
+ *                                                                         │
+ *   done ◄── download ◄── collect (wait: issued) ◄────────────────────────┘
+ *
+ * authorize, present and respond handle one authorization after the other; each has a row and a
+ * state of its own. The job waits in propagate, validate and collect, and in present for a zone
+ * look-up or for a person (manual); waiting holds no thread. Up to validate a cancel is honoured.
+ */
+#include "server/engine/issue.h"
+
+#include "acme/base/clock.h"
+#include "acme/base/memory.h"
+#include "server/engine/engine_private.h"
+#include "server/solver/http01.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void issue_set(char **text, const char *value)
+{
+    char *copy = mem_strdup(value);
+    free(*text);
+    *text = copy;
+}
+
+ptrdiff_t issue_find(const struct step_context *c, enum authorization_step step, size_t from)
+{
+    for (size_t i = from; i < c->authorization_count; i++)
+        if (c->authorizations[i].step == step)
+            return (ptrdiff_t)i;
+    return -1;
+}
+
+size_t issue_count_from(const struct step_context *c, enum authorization_step step)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->authorization_count; i++)
+        n += c->authorizations[i].step >= step;
+    return n;
+}
+
+bool issue_is_http01(const struct authorization *authorization)
+{
+    return authorization->challenge_type && !strcmp(authorization->challenge_type, "http-01");
+}
+
+int issue_read_identifiers(const char *json, struct identifier **out, size_t *count, struct err *e)
+{
+    struct json_object *array = json_tokener_parse(json);
+    size_t n = array ? json_object_array_length(array) : 0;
+    struct identifier *ids = mem_new(n, sizeof *ids);
+    int rc = n ? 0 : err_set(e, ERR_INTERNAL, "The certificate's row has no identifiers.");
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = identifier_parse(json_object_get_string(json_object_array_get_idx(array, i)), &ids[i],
+                              e);
+    json_object_put(array);
+    if (rc < 0) {
+        free(ids);
+        return -1;
+    }
+    *out = ids;
+    *count = identifiers_sort(ids, n);
+    return 0;
+}
+
+static int load_order(struct step_context *c, struct err *e)
+{
+    struct err missing;
+    if (order_load_of_job(c->db, c->job.id, &c->order, &missing) < 0) {
+        if (missing.code == ERR_NOT_FOUND)
+            return 0;
+        *e = missing;
+        return -1;
+    }
+    return authorization_list(c->db, c->order.id, &c->authorizations, &c->authorization_count, e);
+}
+
+static int load(struct step_context *c, struct err *e)
+{
+    struct err missing;
+    if (load_order(c, e) < 0)
+        return -1;
+    if (certificate_load_by_id(c->db, c->job.resource_id, &c->certificate, &missing) < 0) {
+        c->gone = missing.code == ERR_NOT_FOUND;
+        *e = missing;
+        return c->gone ? 0 : -1;
+    }
+    if (account_load_by_id(c->db, c->certificate.account_id, &c->account, e) < 0)
+        return -1;
+    return authority_load(c->db, c->account.authority, &c->authority, e);
+}
+
+int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e)
+{
+    struct duty *duties;
+    size_t count;
+    if (duty_list(store_tx_db(tx), order, &duties, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        duty_finish(&duties[i]);
+    free(duties);
+    if (!count)
+        return 0;
+    char id[ULID_SIZE];
+    bool existing;
+    struct job_new job = {
+        .kind = "challenge.cleanup",
+        .step = "sweep",
+        .lane = "local",
+        .due_at = store_tx_now(tx),
+        .resource_type = "order",
+        .resource_name = order,
+        .deadline_at = store_tx_now(tx) + 7 * (int64_t)CLOCK_DAY_MS,
+        .exclusive = true,
+    };
+    return job_insert(tx, &job, id, &existing, e);
+}
+
+/* A version that will never be issued has no use for its key. */
+static int drop_version(struct store_tx *tx, const struct step_context *c, struct err *e)
+{
+    struct version version;
+    struct err missing;
+    int64_t id = c->certificate.id, n = c->order.version;
+    if (version_load(store_tx_db(tx), id, n, &version, &missing) < 0) {
+        *e = missing;
+        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+    }
+    bool prepared = version.state == VERSION_PREPARED;
+    version_finish(&version);
+    return prepared ? version_fail(tx, id, n, e) : 0;
+}
+
+static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
+               struct err *e)
+{
+    bool has_order = c->order.id[0];
+    if (has_order && issue_plan_cleanup(tx, c->order.id, e) < 0)
+        return -1;
+    struct certificate now;
+    struct err missing;
+    if (certificate_load_by_id(store_tx_db(tx), c->job.resource_id, &now, &missing) < 0) {
+        *e = missing;
+        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+    }
+    certificate_finish(&now);
+    if (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0)
+        return -1;
+    /* A cancelled renewal says nothing about the certificate: what was known of it stays. */
+    const char *last_error = state == JOB_CANCELLED ? c->certificate.last_error : error;
+    return certificate_set_job(tx, c->job.resource_id, NULL, last_error, e);
+}
+
+static const struct step steps[] = {
+    {"prepare", issue_prepare, issue_prepare_lane, false, {"order"}},
+    {"order", issue_order, lane_of_authority, false, {"authorize", "finalize"}},
+    {"authorize", issue_authorize, lane_of_authority, false, {"present", "finalize"}},
+    {"present", issue_present, issue_present_lane, false, {"propagate", "respond"}},
+    {"propagate", issue_propagate, lane_local, false, {"respond"}},
+    {"respond", issue_respond, lane_of_authority, false, {"validate"}},
+    {"validate", issue_validate, lane_of_authority, false, {"respond", "finalize"}},
+    {"finalize", issue_finalize, lane_of_authority, true, {"collect", "download"}},
+    {"collect", issue_collect, lane_of_authority, true, {"finalize", "download"}},
+    {"download", issue_download, lane_of_authority, true, {NULL}},
+};
+
+const struct job_kind certificate_issue_kind = {
+    .name = "certificate.issue",
+    .steps = steps,
+    .step_count = sizeof steps / sizeof *steps,
+    .load = load,
+    .end = end,
+};

@@ -1,0 +1,56 @@
+/* The steps of "certificate.issue", by file. See issue.c for their diagram. */
+#ifndef CERTWRIGHT_SERVER_ENGINE_ISSUE_H
+#define CERTWRIGHT_SERVER_ENGINE_ISSUE_H
+
+#include "server/engine/step.h"
+
+/* issue_order.c: key and CSR, then the order and its authorizations */
+int issue_prepare(struct step_context *c, struct err *e);
+void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
+int issue_order(struct step_context *c, struct err *e);
+int issue_authorize(struct step_context *c, struct err *e);
+
+/* issue_present.c: the challenges' responses are put in place, and looked for */
+int issue_present(struct step_context *c, struct err *e);
+void issue_present_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
+int issue_propagate(struct step_context *c, struct err *e);
+
+/* issue_validate.c: the CA looks */
+int issue_respond(struct step_context *c, struct err *e);
+int issue_validate(struct step_context *c, struct err *e);
+
+/* issue_finish.c: from finalize to the certificate */
+int issue_finalize(struct step_context *c, struct err *e);
+int issue_collect(struct step_context *c, struct err *e);
+int issue_download(struct step_context *c, struct err *e);
+
+/* ---- shared by them ---- */
+
+/* Takes what the CA said of the order into its row. */
+void issue_take_order(struct step_context *c, const struct acme_order *order);
+
+/* Goes where the order's status says, or fails with the order's own error. */
+int issue_follow_order(struct step_context *c, const struct acme_order *order, struct err *e);
+
+/* The first authorization at that step, from index `from`; -1 if there is none. */
+ptrdiff_t issue_find(const struct step_context *c, enum authorization_step step, size_t from);
+/* How many have come at least as far as that. */
+size_t issue_count_from(const struct step_context *c, enum authorization_step step);
+
+/* Whether this authorization's challenge is answered over HTTP by ourselves. */
+bool issue_is_http01(const struct authorization *authorization);
+
+/* Records the CA's failure of an authorization, and fills e with it; returns -1. */
+int issue_authorization_failed(struct step_context *c, size_t i,
+                               const struct acme_authorization *answer, struct err *e);
+
+/* Inserts the job that takes the order's records back, if there are any. */
+int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e);
+
+/* The identifiers of a certificate's row, sorted; the caller frees *out. */
+int issue_read_identifiers(const char *json, struct identifier **out, size_t *count, struct err *e);
+
+/* Replaces an owned text by a copy of another. */
+void issue_set(char **text, const char *value);
+
+#endif

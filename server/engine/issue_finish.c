@@ -1,0 +1,176 @@
+/* From a ready order to a checked certificate. */
+#include "acme/base/clock.h"
+#include "acme/base/memory.h"
+#include "acme/cert.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/issue.h"
+#include "server/engine/retry.h"
+#include "store/failure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int order_is_dead(struct step_context *c, const struct acme_order *order, struct err *e)
+{
+    if (order->error.code != ERR_NONE) {
+        *e = order->error;
+        acme_problem_finish(&c->client.problem);
+        c->client.problem.document = mem_strdup(order->problem.document);
+    } else {
+        err_set(e, ERR_ORDER_INVALID, "The CA calls the order invalid, without a reason.");
+    }
+    free(c->order.error);
+    c->order.error = failure_write(e, &c->client.problem);
+    return -1;
+}
+
+int issue_follow_order(struct step_context *c, const struct acme_order *order, struct err *e)
+{
+    issue_take_order(c, order);
+    switch (order->status) {
+    case ACME_ORDER_VALID:
+        if (!c->order.certificate_url)
+            return err_set(e, ERR_CA_PROTOCOL, "The CA's valid order has no certificate URL.");
+        return step_next(c, "download", "the certificate is issued");
+    case ACME_ORDER_PROCESSING:
+        return step_wait(c, "collect", c->now + retry_poll_ms(step_polls(c), order->retry_after_ms),
+                         NULL);
+    case ACME_ORDER_READY:
+        return step_wait(c, "finalize",
+                         c->now + retry_poll_ms(step_polls(c), order->retry_after_ms), NULL);
+    case ACME_ORDER_PENDING:
+        return err_set(e, ERR_CA_ORDER_NOT_READY,
+                       "All authorizations are valid, but the CA keeps the order pending.");
+    case ACME_ORDER_INVALID:
+    default:
+        return order_is_dead(c, order, e);
+    }
+}
+
+/* Asks the CA how the order stands, and follows. */
+static int observe(struct step_context *c, struct err *e)
+{
+    struct acme_order order;
+    if (acme_order_get(&c->client, c->order.url, &order, e) < 0)
+        return -1;
+    int rc = issue_follow_order(c, &order, e);
+    acme_order_finish(&order);
+    return rc;
+}
+
+static int send_csr(struct step_context *c, struct err *e)
+{
+    struct version version;
+    struct acme_order order;
+    if (version_load(c->db, c->certificate.id, c->order.version, &version, e) < 0)
+        return -1;
+    int rc = acme_order_finalize(&c->client, c->order.finalize_url, c->order.url, version.csr,
+                                 version.csr_size, &order, e);
+    version_finish(&version);
+    if (rc < 0)
+        return -1;
+    rc = issue_follow_order(c, &order, e);
+    acme_order_finish(&order);
+    return rc;
+}
+
+int issue_finalize(struct step_context *c, struct err *e)
+{
+    if (context_client(c, e) < 0)
+        return -1;
+    if (c->resumed) {
+        struct acme_order order;
+        if (acme_order_get(&c->client, c->order.url, &order, e) < 0)
+            return -1;
+        bool waits_for_csr = order.status == ACME_ORDER_READY;
+        int rc = waits_for_csr ? 0 : issue_follow_order(c, &order, e);
+        acme_order_finish(&order);
+        if (!waits_for_csr)
+            return rc;
+    }
+    struct err refusal;
+    if (send_csr(c, &refusal) == 0)
+        return 0;
+    /* The order's own status tells why, and is the way back after a lost answer. */
+    if (refusal.code == ERR_CA_ORDER_NOT_READY)
+        return observe(c, e);
+    *e = refusal;
+    return -1;
+}
+
+int issue_collect(struct step_context *c, struct err *e)
+{
+    if (context_client(c, e) < 0)
+        return -1;
+    return observe(c, e);
+}
+
+/* ---- download ---- */
+
+struct issued {
+    struct buf leaf;
+    struct buf chain;
+    struct cert_info info;
+};
+
+static void issued_free(void *saved)
+{
+    struct issued *issued = saved;
+    if (!issued)
+        return;
+    buf_finish(&issued->leaf);
+    buf_finish(&issued->chain);
+    cert_info_finish(&issued->info);
+    free(issued);
+}
+
+static int save_issued(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    const struct issued *issued = c->saved;
+    struct version_issued version = {
+        .leaf = buf_string(&issued->leaf),
+        .chain = buf_string(&issued->chain),
+        .serial = issued->info.serial,
+        .issuer = issued->info.issuer,
+        .not_before = issued->info.not_before_ms,
+        .not_after = issued->info.not_after_ms,
+    };
+    return version_issue(tx, c->certificate.id, c->order.version, &version, e);
+}
+
+/* What counts is what was ordered: the CSR's key, the row's names. */
+static int check(struct step_context *c, const struct cert_info *info, struct err *e)
+{
+    struct version version;
+    if (version_load(c->db, c->certificate.id, c->order.version, &version, e) < 0)
+        return -1;
+    struct identifier *ids;
+    size_t count;
+    int rc = issue_read_identifiers(c->certificate.identifiers, &ids, &count, e);
+    if (rc == 0) {
+        rc = cert_check(info, version.spki_sha256, ids, count, clock_wall_ms(), e);
+        free(ids);
+    }
+    version_finish(&version);
+    return rc;
+}
+
+int issue_download(struct step_context *c, struct err *e)
+{
+    struct buf pem = {0};
+    if (context_client(c, e) < 0 ||
+        acme_certificate_download(&c->client, c->order.certificate_url,
+                                  c->certificate.preferred_chain, &pem, e) < 0)
+        return -1;
+    struct issued *issued = mem_new(1, sizeof *issued);
+    c->saved = issued;
+    c->saved_free = issued_free;
+    int rc = cert_chain_read(pem.data, pem.size, &issued->leaf, &issued->chain, &issued->info, e);
+    buf_finish(&pem);
+    if (rc < 0 || check(c, &issued->info, e) < 0)
+        return -1;
+    c->save = save_issued;
+    char until[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(issued->info.not_after_ms, until);
+    return step_done(c, "valid until %s, serial %s", until, issued->info.serial);
+}

@@ -1,0 +1,83 @@
+/* "certificate.revoke" (RFC 8555 section 7.6), by the account that ordered it. */
+#include "acme/cert.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/step.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static int load(struct step_context *c, struct err *e)
+{
+    struct err missing;
+    if (certificate_load_by_id(c->db, c->job.resource_id, &c->certificate, &missing) < 0) {
+        c->gone = missing.code == ERR_NOT_FOUND;
+        *e = missing;
+        return c->gone ? 0 : -1;
+    }
+    if (account_load_by_id(c->db, c->certificate.account_id, &c->account, e) < 0)
+        return -1;
+    return authority_load(c->db, c->account.authority, &c->authority, e);
+}
+
+static int save(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    int64_t id = c->certificate.id;
+    if (context_arg_int(c, "then_delete", 0))
+        return certificate_delete(tx, id, e);
+    return version_revoke(tx, id, context_arg_int(c, "version", 0),
+                          (int)context_arg_int(c, "reason", -1), e);
+}
+
+static int revoke(struct step_context *c, struct err *e)
+{
+    struct version version;
+    struct buf der = {0};
+    int64_t n = context_arg_int(c, "version", 0);
+    if (context_client(c, e) < 0 || version_load(c->db, c->certificate.id, n, &version, e) < 0)
+        return -1;
+    int rc = version.leaf
+                 ? cert_to_der(version.leaf, strlen(version.leaf), &der, e)
+                 : err_set(e, ERR_CONFLICT, "Version %" PRId64 " holds no certificate.", n);
+    version_finish(&version);
+    if (rc == 0)
+        rc = acme_certificate_revoke(&c->client, der.data, der.size,
+                                     (int)context_arg_int(c, "reason", -1), e);
+    buf_finish(&der);
+    bool already = rc < 0 && e->code == ERR_CA_ALREADY_REVOKED;
+    if (rc < 0 && !already)
+        return -1;
+    c->save = save;
+    return step_done(
+        c, already ? "version %" PRId64 " was revoked already" : "version %" PRId64 " is revoked",
+        n);
+}
+
+static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
+               struct err *e)
+{
+    struct certificate now;
+    struct err missing;
+    if (certificate_load_by_id(store_tx_db(tx), c->job.resource_id, &now, &missing) < 0) {
+        *e = missing;
+        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+    }
+    /* The row names the job that was there first: an issue that runs beside stays its active one.
+     */
+    int rc = 0;
+    if (now.active_job && !strcmp(now.active_job, c->job.id))
+        rc = certificate_set_job(tx, now.id, NULL, state == JOB_FAILED ? error : now.last_error, e);
+    certificate_finish(&now);
+    return rc;
+}
+
+static const struct step steps[] = {
+    {"revoke", revoke, lane_of_authority, false, {NULL}},
+};
+
+const struct job_kind certificate_revoke_kind = {
+    .name = "certificate.revoke",
+    .steps = steps,
+    .step_count = 1,
+    .load = load,
+    .end = end,
+};

@@ -1,0 +1,108 @@
+#include "server/engine/solver_use.h"
+
+#include "acme/base/buffer.h"
+#include "acme/base/clock.h"
+#include "server/engine/engine_private.h"
+#include "store/credential.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+static int open_credential(struct step_context *c, struct solver_use *use, struct err *e)
+{
+    struct buf text = {0};
+    if (!use->row.credential)
+        return 0;
+    if (credential_open(c->db, use->row.credential, &text, e) < 0)
+        return -1;
+    use->context.credential = json_tokener_parse(buf_string(&text));
+    buf_finish_secret(&text);
+    if (!use->context.credential)
+        return err_set(e, ERR_INTERNAL, "The credential \"%s\" cannot be read.",
+                       use->row.credential);
+    return 0;
+}
+
+static int prepare(struct step_context *c, struct solver_use *use, struct err *e)
+{
+    use->provider = solver_provider_by_name(use->row.type);
+    use->context.settings = json_tokener_parse(use->row.settings);
+    if (!use->provider || !use->context.settings)
+        return err_set(e, ERR_INTERNAL, "The solver \"%s\" has the unknown type %s.", use->row.name,
+                       use->row.type);
+    use->context.commands = c->engine->options.commands;
+    use->context.abort = &c->engine->abort;
+    if (worker_solver_http(c->worker, &use->context.http, e) < 0)
+        return -1;
+    return open_credential(c, use, e);
+}
+
+int solver_use_open(struct step_context *c, const char *name, struct solver_use *out, struct err *e)
+{
+    struct solver_use use = {0};
+    if (solver_load(c->db, name, &use.row, e) < 0) {
+        if (e->code == ERR_NOT_FOUND)
+            err_set(e, ERR_SOLVER_MISSING, "The solver \"%s\" does not exist any more.", name);
+        return -1;
+    }
+    if (prepare(c, &use, e) < 0) {
+        solver_use_finish(&use);
+        return -1;
+    }
+    *out = use;
+    return 0;
+}
+
+/* Overwrites the secrets' text before json-c lets go of it. */
+static void cleanse(struct json_object *credential)
+{
+    struct json_object_iterator at = json_object_iter_begin(credential);
+    struct json_object_iterator last = json_object_iter_end(credential);
+    for (; !json_object_iter_equal(&at, &last); json_object_iter_next(&at)) {
+        struct json_object *value = json_object_iter_peek_value(&at);
+        if (json_object_is_type(value, json_type_string))
+            json_object_set_string(value, "");
+    }
+}
+
+void solver_use_finish(struct solver_use *use)
+{
+    if (use->context.credential) {
+        cleanse(use->context.credential);
+        json_object_put(use->context.credential);
+    }
+    json_object_put(use->context.settings);
+    solver_finish(&use->row);
+}
+
+static struct json_object *setting(const struct solver_use *use, const char *name)
+{
+    struct json_object *value = NULL;
+    json_object_object_get_ex(use->context.settings, name, &value);
+    return value;
+}
+
+int solver_use_ttl_seconds(const struct solver_use *use)
+{
+    struct json_object *value = setting(use, "ttl_seconds");
+    return value ? json_object_get_int(value) : 0;
+}
+
+int64_t solver_use_propagation_timeout_ms(const struct solver_use *use)
+{
+    struct json_object *value = setting(use, "propagation_timeout_seconds");
+    int64_t seconds =
+        value ? json_object_get_int64(value) : SOLVER_DEFAULT_PROPAGATION_TIMEOUT_SECONDS;
+    return seconds * CLOCK_SECOND_MS;
+}
+
+bool solver_use_checks_propagation(const struct solver_use *use)
+{
+    struct json_object *value = setting(use, "propagation");
+    return !value || json_object_get_boolean(value);
+}
+
+void solver_use_lane(const char *solver, const char *zone, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "zone:%.200s/%.255s", solver, zone ? zone : "");
+}
