@@ -1,0 +1,268 @@
+#include "server/api/spec_certificate.h"
+
+#include "acme/base/memory.h"
+#include "acme/csr.h"
+#include "server/api/canonical.h"
+#include "server/api/check.h"
+#include "server/api/labels.h"
+
+#include <json.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROFILE_MAX = 128, CHAIN_NAME_MAX = 255, IDENTIFIER_TEXT_MAX = 1024 };
+
+/*
+ * What a certificate is called unless told: its first name. "*." is spelt "wildcard.", and the
+ * colons of an IPv6 address become hyphens (a leading one after a zero, which it stands for).
+ */
+static char *name_after(const struct identifier *id)
+{
+    char *name = identifier_is_wildcard(id) ? mem_printf("wildcard.%s", identifier_base(id))
+                 : id->value[0] == ':'      ? mem_printf("0%s", id->value)
+                                            : mem_strdup(id->value);
+    for (char *c = name; *c; c++)
+        if (*c == ':')
+            *c = '-';
+    return name;
+}
+
+/* first: NULL where there is none. */
+static void read_name(const struct members *m, const struct identifier *first,
+                      struct spec_certificate *out)
+{
+    if (members_has(m, "name")) {
+        out->name = mem_strdup(members_checked(m, "name", MEMBERS_OPTIONAL, check_name));
+        return;
+    }
+    if (!first)
+        return;
+    out->name = name_after(first);
+    if (check_name(out->name))
+        members_wrong(m, "name", "is required, since the first identifier makes no name");
+}
+
+/* Leaves the identifiers in the order given. */
+static void read_identifiers(const struct members *m, struct spec_certificate *out)
+{
+    struct texts texts = members_texts(m, "identifiers", MEMBERS_OPTIONAL, IDENTIFIER_MAX_COUNT,
+                                       IDENTIFIER_TEXT_MAX);
+    out->ids = mem_new(texts.count, sizeof *out->ids);
+    struct err e;
+    for (size_t i = 0; i < texts.count; i++) {
+        if (!texts.items[i])
+            continue;
+        if (identifier_parse(texts.items[i], &out->ids[out->id_count], &e) < 0)
+            members_item_wrong(m, "identifiers", i, "%s", e.detail);
+        else
+            out->id_count++;
+    }
+    free(texts.items);
+}
+
+static void read_csr(const struct members *m, struct spec_certificate *out)
+{
+    static const char *const excluded[] = {"identifiers", "key", "email", NULL};
+    for (size_t i = 0; excluded[i]; i++)
+        if (members_has(m, excluded[i]))
+            members_wrong(m, excluded[i], "must not be given beside csr, which holds it");
+    const char *pem = members_block(m, "csr", MEMBERS_OPTIONAL, CSR_PEM_MAX);
+    if (!pem)
+        return;
+    struct csr_info info;
+    struct err e;
+    if (csr_from_pem(pem, strlen(pem), &out->csr, &info, &e) < 0) {
+        members_wrong(m, "csr", "%s", e.detail);
+        return;
+    }
+    out->ids = info.ids;
+    out->id_count = info.count;
+    out->key.type = info.key_type;
+    memcpy(out->csr_spki_sha256, info.spki_sha256, sizeof out->csr_spki_sha256);
+    info.ids = NULL;
+    csr_info_finish(&info);
+}
+
+static void read_subject(const struct members *m, struct spec_certificate *out)
+{
+    struct members key;
+    spec_key_read(m, "reuse", &out->key, &key);
+    out->key_reuse = members_bool(&key, "reuse", false);
+    out->email = mem_strdup(members_checked(m, "email", MEMBERS_OPTIONAL, check_email));
+    if (members_has(m, "csr")) {
+        read_csr(m, out);
+        return;
+    }
+    size_t before = m->errors->count;
+    read_identifiers(m, out);
+    if (!members_has(m, "identifiers"))
+        members_wrong(m, "identifiers", "is required (or csr)");
+    else if (out->id_count == 0 && m->errors->count == before)
+        members_wrong(m, "identifiers", "must hold at least one name");
+}
+
+static void read_challenge(const struct members *m, struct spec_certificate *out)
+{
+    static const char *const names[] = {"type", "solver", NULL};
+    static const char *const types[] = {"http-01", "dns-01", NULL};
+    struct members challenge;
+    if (!members_object(m, "challenge", MEMBERS_OPTIONAL, &challenge))
+        return;
+    members_only(&challenge, names);
+    const char *solver = members_checked(&challenge, "solver", MEMBERS_OPTIONAL, check_name);
+    out->challenge_solver = mem_strdup(solver);
+    int type = members_choice(&challenge, "type", MEMBERS_REQUIRED, types);
+    if (type < 0)
+        return;
+    out->challenge_type = mem_strdup(types[type]);
+    for (size_t i = 0; i < out->id_count; i++) {
+        /* RFC 8555 section 8.3 and RFC 8738 section 7. */
+        if (type == 0 && identifier_is_wildcard(&out->ids[i]))
+            members_wrong(&challenge, "type", "cannot prove the wildcard %s; dns-01 can",
+                          out->ids[i].value);
+        if (type == 1 && out->ids[i].type == IDENTIFIER_IP)
+            members_wrong(&challenge, "type", "cannot prove the address %s; http-01 can",
+                          out->ids[i].value);
+    }
+}
+
+static void read_issuer(const struct members *m, struct spec_certificate *out)
+{
+    out->account = mem_strdup(members_checked(m, "account", MEMBERS_OPTIONAL, check_name));
+    out->authority = mem_strdup(members_checked(m, "authority", MEMBERS_OPTIONAL, check_name));
+    if (out->account && out->authority)
+        members_wrong(m, "authority", "must not be given beside account, which has its own");
+    out->profile = mem_strdup(members_text(m, "profile", MEMBERS_OPTIONAL, PROFILE_MAX));
+    out->preferred_chain =
+        mem_strdup(members_text(m, "preferred_chain", MEMBERS_OPTIONAL, CHAIN_NAME_MAX));
+}
+
+static void read_all(const struct members *m, bool with_name, struct spec_certificate *out)
+{
+    const char *names[] = {"identifiers",
+                           "csr",
+                           "key",
+                           "email",
+                           "account",
+                           "authority",
+                           "profile",
+                           "preferred_chain",
+                           "challenge",
+                           "labels",
+                           "retry_for_seconds",
+                           with_name ? "name" : NULL,
+                           NULL};
+    members_only(m, names);
+    read_subject(m, out);
+    if (with_name)
+        read_name(m, out->id_count > 0 ? &out->ids[0] : NULL, out);
+    read_challenge(m, out);
+    read_issuer(m, out);
+    out->labels = labels_read(m, MEMBERS_OPTIONAL);
+    out->retry_for_ms = spec_retry_for_ms(m);
+    out->id_count = identifiers_sort(out->ids, out->id_count);
+}
+
+int spec_certificate_read(struct json_object *body, bool with_name, struct fields *errors,
+                          struct spec_certificate *out)
+{
+    size_t before = errors->count;
+    struct members m = members_of_body(body, errors);
+    struct spec_certificate spec = {0};
+    read_all(&m, with_name, &spec);
+    if (errors->count > before) {
+        spec_certificate_finish(&spec);
+        return -1;
+    }
+    *out = spec;
+    return 0;
+}
+
+void spec_certificate_finish(struct spec_certificate *spec)
+{
+    free(spec->name);
+    free(spec->ids);
+    free(spec->account);
+    free(spec->authority);
+    free(spec->profile);
+    spec_key_finish(&spec->key);
+    buf_finish(&spec->csr);
+    free(spec->email);
+    free(spec->challenge_type);
+    free(spec->challenge_solver);
+    free(spec->preferred_chain);
+    free(spec->labels);
+    *spec = (struct spec_certificate){0};
+}
+
+int spec_certificate_patch_read(struct json_object *body, struct fields *errors, char **labels)
+{
+    static const char *const names[] = {"labels", NULL};
+    size_t before = errors->count;
+    struct members m = members_of_body(body, errors);
+    members_only(&m, names);
+    char *read = labels_read(&m, MEMBERS_REQUIRED);
+    if (errors->count > before) {
+        free(read);
+        return -1;
+    }
+    *labels = read;
+    return 0;
+}
+
+static struct json_object *identifiers_json(const struct spec_certificate *spec)
+{
+    struct json_object *array = json_object_new_array();
+    for (size_t i = 0; i < spec->id_count; i++)
+        json_object_array_add(array, json_object_new_string(spec->ids[i].value));
+    return array;
+}
+
+static struct json_object *challenge_json(const struct spec_certificate *spec)
+{
+    if (!spec->challenge_type)
+        return NULL;
+    struct json_object *challenge = json_object_new_object();
+    json_object_object_add(challenge, "type", json_object_new_string(spec->challenge_type));
+    if (spec->challenge_solver)
+        json_object_object_add(challenge, "solver", json_object_new_string(spec->challenge_solver));
+    return challenge;
+}
+
+/* Takes json over. */
+static char *written(struct json_object *json)
+{
+    char *text = json ? canonical_json(json) : NULL;
+    json_object_put(json);
+    return text;
+}
+
+char *spec_certificate_identifiers(const struct spec_certificate *spec)
+{
+    return written(identifiers_json(spec));
+}
+
+char *spec_certificate_challenge(const struct spec_certificate *spec)
+{
+    return written(challenge_json(spec));
+}
+
+char *spec_certificate_normalized(const struct spec_certificate *spec)
+{
+    struct json_object *json = json_object_new_object();
+    json_object_object_add(json, "identifiers", identifiers_json(spec));
+    json_object_object_add(json, "account", spec_text(spec->account));
+    json_object_object_add(json, "authority", spec_text(spec->authority));
+    json_object_object_add(json, "profile", spec_text(spec->profile));
+    json_object_object_add(json, "key", spec_key_normalized(&spec->key));
+    json_object_object_add(json, "reuse", json_object_new_boolean(spec->key_reuse));
+    json_object_object_add(json, "email", spec_text(spec->email));
+    json_object_object_add(json, "challenge", challenge_json(spec));
+    json_object_object_add(json, "preferred_chain", spec_text(spec->preferred_chain));
+    if (spec->csr.size > 0) {
+        char csr[65];
+        spec_sha256(spec->csr.data, spec->csr.size, csr);
+        json_object_object_add(json, "csr_sha256", json_object_new_string(csr));
+    }
+    return written(json);
+}

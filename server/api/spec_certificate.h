@@ -1,0 +1,48 @@
+/* The body of /certificates and /certificates/{name}. */
+#ifndef CERTWRIGHT_SERVER_API_SPEC_CERTIFICATE_H
+#define CERTWRIGHT_SERVER_API_SPEC_CERTIFICATE_H
+
+#include "acme/base/buffer.h"
+#include "acme/identifier.h"
+#include "server/api/spec_common.h"
+
+struct spec_certificate {
+    char *name; /* of a POST: the given one, or made of the first identifier; else NULL */
+    struct identifier *ids; /* sorted, unique; the CSR's if there is one */
+    size_t id_count;
+    char *account;   /* NULL unless given; never with authority */
+    char *authority; /* NULL unless given */
+    char *profile;   /* NULL: the CA's default */
+    struct spec_key key;
+    bool key_reuse;
+    struct buf csr;                             /* DER; empty: ours to make */
+    char csr_spki_sha256[KEY_SPKI_SHA256_SIZE]; /* "" likewise */
+    char *email;                                /* for the subject; NULL */
+    char *challenge_type;                       /* "http-01", "dns-01"; NULL: solvers by zone */
+    char *challenge_solver;                     /* NULL unless given */
+    char *preferred_chain;                      /* NULL */
+    char *labels;                               /* JSON object of strings, canonical */
+    int64_t retry_for_ms;                       /* -1 unless given */
+};
+
+/* with_name: whether `name` may be there (a POST). */
+int spec_certificate_read(struct json_object *body, bool with_name, struct fields *errors,
+                          struct spec_certificate *out);
+void spec_certificate_finish(struct spec_certificate *spec);
+
+/* The body of a PATCH: labels alone, canonical; the caller frees *labels. */
+int spec_certificate_patch_read(struct json_object *body, struct fields *errors, char **labels);
+
+/* The identifiers as a JSON array of strings; the caller frees. */
+char *spec_certificate_identifiers(const struct spec_certificate *spec);
+
+/* challenge as a JSON object {type, solver?}; NULL unless given. The caller frees. */
+char *spec_certificate_challenge(const struct spec_certificate *spec);
+
+/*
+ * What PUT compares to tell whether a new version is wanted: all but name, labels and
+ * retry_for_seconds, canonical. The caller frees.
+ */
+char *spec_certificate_normalized(const struct spec_certificate *spec);
+
+#endif
