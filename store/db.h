@@ -33,11 +33,10 @@ enum db_mode { DB_READER, DB_WRITER };
 int db_run(struct db *db, int64_t *changed, struct err *e, const char *sql, const char *types, ...);
 
 /*
- * Starts a query. Then db_next until it returns 0 (end) or -1; db_row_finish always, once.
- *     struct db_row *row;
- *     if (db_query(db, &row, e, SQL, "t", name) < 0) return -1;
- *     while ((rc = db_next(row, e)) > 0) …
- *     db_row_finish(row);
+ * Starts a query, or a statement with RETURNING; such a one counts only once db_next has returned
+ * 0. The parameters are copied. Then db_next until it returns 0 (end) or -1; db_row_finish always,
+ * once. struct db_row *row; if (db_query(db, &row, e, SQL, "t", name) < 0) return -1; while ((rc =
+ * db_next(row, e)) > 0) … db_row_finish(row);
  */
 int db_query(struct db *db, struct db_row **row, struct err *e, const char *sql, const char *types,
              ...);
@@ -53,7 +52,8 @@ bool db_is_null(const struct db_row *row, int column);
 /* A copy that the caller frees; NULL for SQL NULL. */
 char *db_text_copy(const struct db_row *row, int column);
 
-/* Several reads that see one state. Not nested; pairs. */
+/* Several reads that see one state. Not nested; pairs. Nothing to do on a write's connection, which
+   is in a transaction anyway. */
 int db_snapshot_begin(struct db *db, struct err *e);
 void db_snapshot_end(struct db *db);
 

@@ -4,4 +4,9 @@
 
 enum origin { ORIGIN_API, ORIGIN_CONFIG, ORIGIN_BUILTIN };
 
+/* "api", "config", "builtin". */
+const char *origin_name(enum origin origin);
+/* Of a name from above. */
+enum origin origin_by_name(const char *name);
+
 #endif

@@ -25,12 +25,20 @@ int seal_open(const unsigned char master[SEAL_KEY_SIZE], const void *wrapped, si
               struct seal **out, struct err *e);
 void seal_destroy(struct seal *seal);
 
-/* place is "table/row/column". Appends to out. */
+/* place is "table/row/column". Appends to out. ERR_CRYPTO. */
 int seal_value(const struct seal *seal, const char *place, const void *data, size_t size,
                struct buf *out, struct err *e);
 /* Appends the plain bytes to out, which the caller ends with buf_finish_secret. ERR_SEAL. */
 int seal_unseal(const struct seal *seal, const char *place, const void *sealed, size_t size,
                 struct buf *out, struct err *e);
+
+/*
+ * The same into memory that the caller chose (a secure heap's) and cleanses: seal_plain_size bytes
+ * of it, which is 0 for what is too short to be a sealed value.
+ */
+size_t seal_plain_size(size_t sealed_size);
+int seal_unseal_into(const struct seal *seal, const char *place, const void *sealed, size_t size,
+                     void *out, struct err *e);
 
 /* HMAC-SHA-256 under a key of its own, hex: tells whether a secret changed without storing it. */
 void seal_fingerprint(const struct seal *seal, const void *data, size_t size,

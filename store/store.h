@@ -31,7 +31,8 @@ struct store_options {
  */
 int store_open(const struct store_options *options, struct store **out, struct err *e);
 
-/* Runs what is queued, then ends. No other call may be under way. */
+/* Runs what is queued, then ends. No other call may be under way, and no thread that has read from
+   the store may be ending. NULL is fine. */
 void store_close(struct store *store);
 
 /* The calling thread's connection for reading; made at the first call, closed by store_close. */
@@ -56,7 +57,8 @@ typedef int store_fn(struct store_tx *tx, void *arg, struct err *e);
    quick, must not write, must not wait. */
 typedef void store_done(void *arg, const struct err *e);
 
-/* Queues. Never blocks, never fails: done tells (ERR_SHUTDOWN once the store is closing). */
+/* Queues. Never blocks, never fails: done tells (ERR_SHUTDOWN once the store is closing, then on
+   the calling thread). */
 void store_write(struct store *store, store_fn *fn, void *arg, store_done *done);
 
 /* The same, waiting for the result. Not on the writer thread. */

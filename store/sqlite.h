@@ -1,0 +1,16 @@
+/* What the files of the SQLite driver share. Private to it. */
+#ifndef CERTWRIGHT_STORE_SQLITE_H
+#define CERTWRIGHT_STORE_SQLITE_H
+
+#include "store/driver.h"
+
+/* Runs one statement that has neither parameters nor rows that matter; sql is a literal. */
+int sqlite_execute(struct db *db, const char *sql, struct err *e);
+
+/* ---- sqlite_schema.c ---- */
+
+int sqlite_schema_version(struct db *db, int *version, struct err *e);
+int sqlite_migrate(struct db *db, struct err *e);
+int sqlite_check(struct db *db, struct err *e);
+
+#endif
