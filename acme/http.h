@@ -18,9 +18,12 @@ int acme_http_library_init(struct err *e);
 /* Trust anchors, parsed once and shared by all threads; immutable and reference counted. */
 struct acme_trust;
 
-/* The system's store. Parsed at the first call (about 20 ms), shared afterwards. */
+enum { ACME_TRUST_MAX_BYTES = 1024 * 1024 };
+
+/* The system's store (or SSL_CERT_FILE). Parsed at the first call (about 20 ms), shared afterwards.
+   ERR_CONFIG if there is none. The caller releases *out. */
 int acme_trust_system(struct acme_trust **out, struct err *e);
-/* Only the certificates in pem. ERR_CERT_INVALID if there are none. */
+/* Only the certificates in pem, intermediates too. ERR_CERT_INVALID if there are none. */
 int acme_trust_from_pem(const char *pem, size_t size, struct acme_trust **out, struct err *e);
 struct acme_trust *acme_trust_share(struct acme_trust *trust);
 void acme_trust_release(struct acme_trust *trust);
