@@ -48,6 +48,8 @@ build_ah commit --quiet "$base" docker.io/library/debian:trixie-slim >"$work/com
 build_ah rm "$base" >/dev/null
 rm "$work/base.tar"
 
+build_ah build --isolation chroot --pull=never --tag pebble:check docker/pebble \
+    >"$work/pebble.log" 2>&1
 git archive HEAD | (mkdir "$work/context" && tar -xf - -C "$work/context")
 build_ah build --isolation chroot --pull=never --tag certwright:check \
     --file "$work/context/docker/Dockerfile" "$work/context" >"$work/build.log" 2>&1

@@ -1,6 +1,7 @@
 """What the tests want to know of keys, requests and certificates; read by python3-cryptography."""
 
 import subprocess
+from datetime import timezone
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -70,6 +71,14 @@ def names_of(certificate_or_csr):
 def serial_of(certificate):
     """In hexadecimal, as Pebble's management interface and our API write it."""
     return f"{certificate.serial_number:x}"
+
+
+def expiry_of(certificate):
+    """Seconds since 1970."""
+    try:
+        return certificate.not_valid_after_utc.timestamp()
+    except AttributeError:  # python3-cryptography before 42
+        return certificate.not_valid_after.replace(tzinfo=timezone.utc).timestamp()
 
 
 def verify(folder, root, fullchain):

@@ -1,5 +1,6 @@
 """Programs under test: started with their output in a file, ended by their own pid."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -40,6 +41,15 @@ def until(condition, seconds, what):
         time.sleep(0.02)
 
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """Run in the child: nothing is left running should the tests themselves be killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Process:
     def __init__(self, argv, log, env=None):
         self.argv = [str(word) for word in argv]
@@ -51,7 +61,8 @@ class Process:
         assert not self.running, f"{self.argv[0]} runs already"
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                preexec_fn=die_with_parent)
 
     @property
     def running(self):

@@ -1,7 +1,6 @@
 """/metrics: what a monitoring system reads."""
 
 import re
-from datetime import timezone
 
 import pem
 
@@ -37,7 +36,7 @@ def test_certificates_jobs_and_requests(certwright, pebble, names):
     leaf = pem.load(api.pem(name, "cert.pem"))
     [(labels, expiry)] = metrics["certwright_certificate_not_after_timestamp_seconds"]
     assert labels == {"name": name, "authority": "pebble"}
-    assert expiry == leaf.not_valid_after.replace(tzinfo=timezone.utc).timestamp()
+    assert expiry == pem.expiry_of(leaf)
     [(labels, ready)] = metrics["certwright_certificate_ready"]
     assert labels["name"] == name and ready == 1
 
