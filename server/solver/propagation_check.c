@@ -1,0 +1,237 @@
+/*
+ * A check's rounds:
+ *
+ *   begin ──delay──▶ round: zone ─▶ name servers ─▶ TXT at each ─▶ judge ──all have it──▶ verdict
+ *                      ▲      │ (known ones are asked at once)       │  └─deadline over──▶ verdict
+ *                      │      └──────── look-up failed ─────────────▶│
+ *                      └───────────────── interval ──────────────────┘
+ *
+ * A server that had the value once is not asked again. While none has it, each round looks zone
+ * and servers up anew (in the cache, mostly), since a CNAME or a delegation may be what is missing.
+ */
+#include "acme/base/clock.h"
+#include "acme/base/memory.h"
+#include "server/solver/propagation_private.h"
+
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_INTERVAL_MS = 5000 };
+
+struct probe_question {
+    struct check *check;
+    struct probe *probe;
+};
+
+int check_compare(const void *a, const void *b)
+{
+    const struct check *x = a, *y = b;
+    return strcmp(x->id, y->id);
+}
+
+void check_free(struct check *check)
+{
+    probed_servers_finish(&check->servers);
+    free(check->value);
+    free(check);
+}
+
+/* Takes it off the thread's list first. */
+static void check_end(struct check *check)
+{
+    if (check->next)
+        check->next->link = check->link;
+    *check->link = check->next;
+    check_free(check);
+}
+
+static bool check_is_forgotten(struct check *check)
+{
+    pthread_mutex_lock(&check->p->lock);
+    bool forgotten = check->forgotten;
+    pthread_mutex_unlock(&check->p->lock);
+    return forgotten;
+}
+
+/* Tells the verdict, unless nobody waits for it any more, and ends the check. */
+static void check_tell(struct check *check, const struct propagation_progress *progress,
+                       const struct err *e)
+{
+    pthread_mutex_lock(&check->p->lock);
+    bool forgotten = check->forgotten;
+    if (!forgotten)
+        tdelete(check, &check->p->by_id, check_compare);
+    pthread_mutex_unlock(&check->p->lock);
+    if (!forgotten) {
+        struct propagation_verdict verdict = {
+            .found = e == NULL,
+            .have = progress->have,
+            .total = progress->total,
+        };
+        if (e)
+            verdict.error = *e;
+        check->callback(check->context, check->id, &verdict);
+    }
+    check_end(check);
+}
+
+static void check_round_ended(struct check *check)
+{
+    struct propagation_progress progress = {0};
+    struct err e = check->error;
+    if (e.code == ERR_NONE) {
+        enum err_code code = probed_servers_judge(&check->servers, &progress);
+        if (code == ERR_NONE) {
+            check_tell(check, &progress, NULL);
+            return;
+        }
+        err_set(&e, code, "TXT at %s: %s", check->name, progress.text);
+    } else {
+        snprintf(progress.text, sizeof progress.text, "%s", e.detail);
+    }
+    if (check->last_round) {
+        check_tell(check, &progress, &e);
+        return;
+    }
+    pthread_mutex_lock(&check->p->lock);
+    check->progress = progress;
+    pthread_mutex_unlock(&check->p->lock);
+    int64_t left = check->deadline_ms - clock_engine_ms();
+    int64_t pause = left < check->interval_ms ? left : check->interval_ms;
+    timers_set(&check->p->timers, &check->timer, clock_monotonic_ms() + (pause > 0 ? pause : 0));
+}
+
+static void check_question_ended(struct check *check)
+{
+    if (--check->pending == 0)
+        check_round_ended(check);
+}
+
+static void probe_answered(void *context, enum dns_outcome outcome, const struct dns_answer *answer)
+{
+    struct probe_question *question = context;
+    struct check *check = question->check;
+    struct probe *probe = question->probe;
+    free(question);
+    if (outcome == DNS_CLOSED)
+        return;
+    probe_file(probe, outcome, answer, check->value, !check->p->resolvers_only);
+    check_question_ended(check);
+}
+
+static void check_ask_servers(struct check *check)
+{
+    check->pending++; /* until all are asked, should there be none to ask */
+    for (size_t i = 0; i < check->servers.count; i++) {
+        struct probed_server *server = &check->servers.list[i];
+        for (size_t k = 0; k < server->probe_count; k++) {
+            if (server->probes[k].reply == PROBE_HAS)
+                continue;
+            struct probe_question *question = mem_new(1, sizeof *question);
+            question->check = check;
+            question->probe = &server->probes[k];
+            check->pending++;
+            dns_client_ask(check->p->client, &question->probe->address, check->name, DNS_TXT,
+                           check->p->resolvers_only, probe_answered, question);
+        }
+    }
+    check_question_ended(check);
+}
+
+static void check_servers_found(void *context, struct dns_authority *authorities, size_t count,
+                                const struct err *e)
+{
+    struct check *check = context;
+    if (e && e->code == ERR_SHUTDOWN)
+        return;
+    if (e) {
+        check->error = *e;
+        check_question_ended(check);
+        return;
+    }
+    probed_servers_from_authorities(authorities, count, &check->servers);
+    check_ask_servers(check);
+    check_question_ended(check);
+}
+
+static void check_zone_found(void *context, const char *zone, const char *name, const struct err *e)
+{
+    struct check *check = context;
+    struct propagation *p = check->p;
+    struct propagation_zone accepted;
+    if (e && e->code == ERR_SHUTDOWN)
+        return;
+    if (e) {
+        check->error = *e;
+        check_question_ended(check);
+        return;
+    }
+    snprintf(check->name, sizeof check->name, "%s", name);
+    if (p->resolvers_only) {
+        probed_servers_from_resolvers(p->resolvers, p->resolver_count, &check->servers);
+        check_ask_servers(check);
+        check_question_ended(check);
+    } else if (zone_accept(p, zone, name, check->hint, &accepted, &check->error)) {
+        check_question_ended(check);
+    } else {
+        dns_authorities_find(p->lookup, accepted.zone, p->authority_port, check_servers_found,
+                             check);
+    }
+}
+
+static void check_round(void *context)
+{
+    struct check *check = context;
+    if (check_is_forgotten(check)) {
+        check_end(check);
+        return;
+    }
+    check->last_round = clock_engine_ms() >= check->deadline_ms;
+    check->error = (struct err){0};
+    if (check->servers.count > 0 && check->progress.have > 0) {
+        check_ask_servers(check);
+        return;
+    }
+    probed_servers_finish(&check->servers);
+    check->pending++;
+    dns_zone_find(check->p->lookup, check->fqdn, check_zone_found, check);
+}
+
+struct check *check_create(struct propagation *p, const struct propagation_check *wanted,
+                           propagation_callback *callback, void *context, struct err *e)
+{
+    struct check *check = mem_new(1, sizeof *check);
+    if (!dns_name_read(wanted->fqdn, check->fqdn) ||
+        (wanted->zone_hint && wanted->zone_hint[0] &&
+         !dns_name_read(wanted->zone_hint, check->hint))) {
+        err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
+        free(check);
+        return NULL;
+    }
+    check->p = p;
+    snprintf(check->id, sizeof check->id, "%s", wanted->id);
+    check->value = mem_strdup(wanted->value);
+    check->deadline_ms = wanted->deadline_ms;
+    check->first_delay_ms = wanted->first_delay_ms;
+    check->interval_ms = wanted->interval_ms > 0 ? wanted->interval_ms : DEFAULT_INTERVAL_MS;
+    check->callback = callback;
+    check->context = context;
+    check->timer.fire = check_round;
+    check->timer.context = check;
+    snprintf(check->progress.text, sizeof check->progress.text, "nobody was asked yet");
+    return check;
+}
+
+void check_begin(struct check *check)
+{
+    struct propagation *p = check->p;
+    int64_t delay = check->first_delay_ms > 0 ? check->first_delay_ms : 0;
+    check->link = &p->checks;
+    check->next = p->checks;
+    if (check->next)
+        check->next->link = &check->next;
+    p->checks = check;
+    timers_set(&p->timers, &check->timer, clock_monotonic_ms() + delay);
+}
