@@ -64,6 +64,11 @@ const char *http_path(const struct http_exchange *x);
 const char *http_principal(const struct http_exchange *x);
 /* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */
 int http_prefer_wait_seconds(const struct http_exchange *x);
+/*
+ * Whether If-Match allows to change a resource whose current ETag is etag, NULL if there is no such
+ * resource (RFC 9110 section 13.1.1). 0 too without that header; else ERR_PRECONDITION.
+ */
+int http_if_match(const struct http_exchange *x, const char *etag, struct err *e);
 
 /* ---- the answer ---- */
 
@@ -74,10 +79,13 @@ void http_add_header(struct http_exchange *x, const char *name, const char *valu
 void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body);
 
 /*
- * The same for JSON (ownership of json passes). A 200 to a GET gets an ETag (a hash of the body),
- * and becomes 304 where If-None-Match has it.
+ * The same for JSON (ownership of json passes). A 200 to a GET gets an ETag (a hash of the body,
+ * unless the handler has added its own), and becomes 304 where If-None-Match has it.
  */
 void http_respond_json(struct http_exchange *x, int status, struct json_object *json);
+
+/* The ETag that http_respond_json gives to that object; the caller frees. */
+char *http_json_etag(struct json_object *json);
 
 /*
  * A problem document for e (RFC 9457). errors is a JSON array of {pointer, detail}, its ownership
@@ -86,7 +94,8 @@ void http_respond_json(struct http_exchange *x, int status, struct json_object *
 void http_respond_error(struct http_exchange *x, const struct err *e, struct json_object *errors,
                         const struct acme_problem *acme);
 
-/* The handler will answer later, from any thread. */
+/* The handler will answer later, from any thread. To be called before another thread learns of x.
+ */
 void http_defer(struct http_exchange *x);
 
 /*

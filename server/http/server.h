@@ -42,6 +42,8 @@ struct http_server_options {
     size_t max_body;       /* 0: 1 MiB */
     size_t max_body_total; /* all requests together; 0: 64 MiB; above: 503 */
     size_t max_waiters;    /* 0: 10000; above, Prefer: wait is not honoured */
+    int header_timeout_ms; /* for a whole request header; 0: 10 s */
+    int body_timeout_ms;   /* for a whole request body; 0: 60 s */
 };
 
 struct http_server;

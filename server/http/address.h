@@ -1,0 +1,36 @@
+/* Where to listen: "HOST:PORT", "[v6]:PORT", "unix:PATH". Private to server/http. */
+#ifndef CERTWRIGHT_SERVER_HTTP_ADDRESS_H
+#define CERTWRIGHT_SERVER_HTTP_ADDRESS_H
+
+#include "acme/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* A bound socket. All zeros with fd -1 is none. */
+struct bound_address {
+    int fd;             /* listens, does not block */
+    char *name;         /* "127.0.0.1:8555" or "unix:PATH", as it is bound */
+    char *given_host;   /* HOST as it was given, without brackets; NULL for a Unix socket */
+    char *unix_path;    /* NULL for TCP */
+    bool is_local_only; /* loopback or a Unix socket */
+};
+
+/*
+ * Binds and listens. A Unix socket gets mode 0660; one that nobody listens on any more is replaced.
+ * ERR_CONFIG with a sentence that names the address.
+ */
+int address_listen(const char *address, struct bound_address *out, struct err *e);
+
+/* Closes, and removes a Unix socket's file. */
+void address_finish(struct bound_address *bound);
+
+/* Closes the socket alone, so that nobody connects any more. */
+void address_stop(struct bound_address *bound);
+
+/* A numeric host in its one canonical text, without brackets or port. Returns 0, or -1 if the
+   address is of another family or does not fit. */
+int address_host(const struct sockaddr_storage *address, char *out, size_t size);
+
+#endif

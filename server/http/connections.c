@@ -1,0 +1,154 @@
+#include "server/http/connections.h"
+
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "server/http/address.h"
+#include "server/http/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { REAPER_INTERVAL_MS = 250 };
+
+struct connections {
+    struct connection_limits limits;
+    pthread_mutex_t lock;
+    pthread_cond_t stopped;
+    pthread_t reaper;
+    bool has_reaper;
+    /* Guarded by lock. */
+    struct connection *first;
+    bool is_stopping;
+};
+
+/* Ends those whose time is over; libmicrohttpd then sees their end of stream and closes them. */
+static void reap(struct connections *all)
+{
+    int64_t now = clock_monotonic_ms();
+    for (struct connection *c = all->first; c; c = c->next) {
+        if (c->deadline_ms > now)
+            continue;
+        shutdown(c->fd, SHUT_RDWR);
+        c->deadline_ms = INT64_MAX;
+        log_debug("a slow client was cut off", NULL);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct connections *all = argument;
+    pthread_mutex_lock(&all->lock);
+    while (!all->is_stopping) {
+        thread_wait_until(&all->stopped, &all->lock, clock_monotonic_ms() + REAPER_INTERVAL_MS);
+        reap(all);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return NULL;
+}
+
+int connections_create(const struct connection_limits *limits, struct connections **out,
+                       struct err *e)
+{
+    struct connections *all = mem_new(1, sizeof *all);
+    all->limits = *limits;
+    pthread_mutex_init(&all->lock, NULL);
+    thread_condition_init(&all->stopped);
+    if (thread_start(run, all, &all->reaper, e) < 0) {
+        connections_destroy(all);
+        return -1;
+    }
+    all->has_reaper = true;
+    *out = all;
+    return 0;
+}
+
+void connections_destroy(struct connections *all)
+{
+    if (!all)
+        return;
+    pthread_mutex_lock(&all->lock);
+    all->is_stopping = true;
+    pthread_cond_signal(&all->stopped);
+    pthread_mutex_unlock(&all->lock);
+    if (all->has_reaper)
+        pthread_join(all->reaper, NULL);
+    pthread_cond_destroy(&all->stopped);
+    pthread_mutex_destroy(&all->lock);
+    free(all);
+}
+
+/*
+ * Who is at the other end. The family comes first: on a TCP socket SO_PEERCRED "succeeds" too, with
+ * a uid that is none.
+ */
+static void identify(struct connection *c)
+{
+    struct sockaddr_storage own;
+    socklen_t size = sizeof own;
+    struct ucred peer;
+    socklen_t peer_size = sizeof peer;
+    if (getsockname(c->fd, (struct sockaddr *)&own, &size) < 0)
+        return;
+    if (own.ss_family != AF_UNIX) {
+        address_host(&own, c->own_address, sizeof c->own_address);
+        return;
+    }
+    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) < 0)
+        return;
+    c->is_trusted = peer.uid == 0 || peer.uid == geteuid();
+    snprintf(c->principal, sizeof c->principal, "uid:%u", (unsigned)peer.uid);
+}
+
+struct connection *connections_add(struct connections *all, int fd)
+{
+    struct connection *c = mem_new(1, sizeof *c);
+    c->fd = fd;
+    identify(c);
+    connections_enter(all, c, CONNECTION_IDLE);
+    pthread_mutex_lock(&all->lock);
+    c->next = all->first;
+    if (c->next)
+        c->next->previous = c;
+    all->first = c;
+    pthread_mutex_unlock(&all->lock);
+    return c;
+}
+
+void connections_remove(struct connections *all, struct connection *c)
+{
+    pthread_mutex_lock(&all->lock);
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        all->first = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    pthread_mutex_unlock(&all->lock);
+    free(c);
+}
+
+static int limit_of(const struct connection_limits *limits, enum connection_phase phase)
+{
+    switch (phase) {
+    case CONNECTION_IDLE:
+        return limits->idle_ms;
+    case CONNECTION_HEADER:
+        return limits->header_ms;
+    case CONNECTION_BODY:
+        return limits->body_ms;
+    case CONNECTION_ANSWERING:
+        return limits->answer_ms;
+    case CONNECTION_WORKING:
+        break;
+    }
+    return 0;
+}
+
+void connections_enter(struct connections *all, struct connection *c, enum connection_phase phase)
+{
+    int limit = limit_of(&all->limits, phase);
+    c->deadline_ms = limit ? clock_monotonic_ms() + limit : INT64_MAX;
+}

@@ -1,0 +1,56 @@
+/*
+ * The open connections, who is at their other end, and the reaper. libmicrohttpd's time-out counts
+ * idle time only, so a client that sends a byte now and then would keep a connection for ever: here
+ * each phase of a request has its whole time. Private to server/http.
+ */
+#ifndef CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
+#define CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
+
+#include "acme/base/error.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum connection_phase {
+    CONNECTION_IDLE,    /* between requests, and while the next one's header arrives */
+    CONNECTION_HEADER,  /* the request line has arrived */
+    CONNECTION_BODY,    /* the header has arrived */
+    CONNECTION_WORKING, /* the request is whole; the handler is at it */
+    CONNECTION_ANSWERING,
+};
+
+/* How long a phase may last, in milliseconds; 0: for ever. */
+struct connection_limits {
+    int idle_ms;
+    int header_ms;
+    int body_ms;
+    int answer_ms;
+};
+
+struct connection {
+    struct connection *previous, *next;
+    int fd;
+    char own_address[INET6_ADDRSTRLEN]; /* that the client came to; "" for a Unix socket */
+    bool is_trusted;                    /* the peer is root or our own user, on a Unix socket */
+    char principal[32];                 /* "uid:0" then, else "" */
+    _Atomic int64_t deadline_ms;
+};
+
+struct connections;
+
+/* ERR_IO if the reaper's thread cannot be started. */
+int connections_create(const struct connection_limits *limits, struct connections **out,
+                       struct err *e);
+void connections_destroy(struct connections *all);
+
+/* A connection has been opened. It stays until connections_remove, before fd is closed. */
+struct connection *connections_add(struct connections *all, int fd);
+void connections_remove(struct connections *all, struct connection *connection);
+
+/* Starts the phase's time. */
+void connections_enter(struct connections *all, struct connection *connection,
+                       enum connection_phase phase);
+
+#endif

@@ -1,0 +1,69 @@
+/* What handlers may know of a request. */
+#include "acme/base/memory.h"
+#include "server/http/exchange.h"
+#include "server/http/exchange_private.h"
+#include "server/http/negotiate.h"
+#include "server/http/router.h"
+
+#include <assert.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+
+const char *http_param(const struct http_exchange *x, const char *name)
+{
+    const char *value = router_parameter(x->route->path, &x->target, name);
+    assert(value);
+    return value;
+}
+
+const char *http_query(const struct http_exchange *x, const char *name)
+{
+    return target_parameter(&x->target, name);
+}
+
+void http_query_each(const struct http_exchange *x,
+                     void (*fn)(void *context, const char *name, const char *value), void *context)
+{
+    for (size_t i = 0; i < x->target.parameter_count; i++)
+        fn(context, x->target.parameters[i].name, x->target.parameters[i].value);
+}
+
+const char *http_header(const struct http_exchange *x, const char *name)
+{
+    return headers_get(&x->headers, name);
+}
+
+const struct buf *http_body(const struct http_exchange *x)
+{
+    return &x->body;
+}
+
+const char *http_path(const struct http_exchange *x)
+{
+    return x->target.path;
+}
+
+const char *http_principal(const struct http_exchange *x)
+{
+    return x->principal;
+}
+
+int http_prefer_wait_seconds(const struct http_exchange *x)
+{
+    char *prefer = headers_joined(&x->headers, "Prefer");
+    int seconds = negotiate_wait_seconds(prefer);
+    free(prefer);
+    return seconds;
+}
+
+int http_if_match(const struct http_exchange *x, const char *etag, struct err *e)
+{
+    char *listed = headers_joined(&x->headers, "If-Match");
+    bool matches = !listed || (etag && negotiate_etag_listed(listed, etag, false));
+    free(listed);
+    if (matches)
+        return 0;
+    if (!etag)
+        return err_set(e, ERR_PRECONDITION, "If-Match wants it to exist, which it does not");
+    return err_set(e, ERR_PRECONDITION, "The ETag is %s by now", etag);
+}

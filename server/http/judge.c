@@ -1,0 +1,193 @@
+#include "server/http/judge.h"
+
+#include "server/http/host.h"
+#include "server/http/negotiate.h"
+#include "server/http/router.h"
+#include "server/http/server_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { TOKEN_MAX = 512 };
+
+void judge_settle(struct http_exchange *x, int status, const struct err *e)
+{
+    exchange_refuse(x, status, e);
+    x->is_settled = true;
+}
+
+int judge_reserve(struct http_exchange *x, size_t size, struct err *e)
+{
+    struct http_server *server = x->server;
+    if (atomic_fetch_add(&server->body_bytes, size) + size > server->max_body_total) {
+        atomic_fetch_sub(&server->body_bytes, size);
+        return err_set(e, ERR_BUSY, "the bodies of other requests take all the memory there is");
+    }
+    x->reserved += size;
+    return 0;
+}
+
+static int pass_gate(struct http_exchange *x, const char *method, const char *version,
+                     struct err *e)
+{
+    const char *raw = x->raw_target;
+    if (gate_check(version, &x->headers, &x->framing, e) < 0 ||
+        target_parse(raw, &x->target, e) < 0)
+        return -1;
+    if (x->server->is_parser_old &&
+        !gate_line_is_plain(method, x->target_place, strlen(raw), version))
+        return err_set(e, ERR_MALFORMED, "the request line holds a NUL or a run of spaces");
+    return 0;
+}
+
+static bool is_for_any_host(const struct router_match *match)
+{
+    for (int i = 0; i < HTTP_METHOD_COUNT; i++)
+        if (match->routes[i] && match->routes[i]->flags & HTTP_ROUTE_ANY_HOST)
+            return true;
+    return false;
+}
+
+/* Only what a browser could be tricked into is guarded: the API's listener. */
+static int pass_host_rule(const struct http_exchange *x, const struct router_match *match,
+                          bool is_write, struct err *e)
+{
+    if (x->listener->kind != HTTP_LISTENER_API || is_for_any_host(match))
+        return 0;
+    const char *host = headers_get(&x->headers, "Host");
+    if (host_check(&x->server->hosts, x->connection->own_address, host, e) < 0)
+        return -1;
+    return host_check_browser(&x->headers, is_write, e);
+}
+
+static void add_allow(struct http_exchange *x, const struct router_match *match)
+{
+    struct buf allow = {0};
+    router_allow(match, &allow);
+    http_add_header(x, "Allow", buf_string(&allow));
+    buf_finish(&allow);
+}
+
+/* The token of `Bearer TOKEN` (RFC 6750 section 2.1), or NULL. */
+static const char *bearer_token(const char *authorization)
+{
+    static const char scheme[] = "Bearer ";
+    if (strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
+        return NULL;
+    const char *token = authorization + sizeof scheme - 1;
+    token += strspn(token, " ");
+    size_t size = strlen(token);
+    return size > 0 && size <= TOKEN_MAX && !strpbrk(token, " \t,") ? token : NULL;
+}
+
+static int pass_authentication(struct http_exchange *x, struct err *e)
+{
+    bool is_open = x->listener->kind != HTTP_LISTENER_API || x->route->flags & HTTP_ROUTE_OPEN;
+    const char *authorization = headers_get(&x->headers, "Authorization");
+    if (is_open) {
+        snprintf(x->principal, sizeof x->principal, "open");
+        return 0;
+    }
+    if (!authorization && x->connection->is_trusted) {
+        snprintf(x->principal, sizeof x->principal, "%s", x->connection->principal);
+        return 0;
+    }
+    if (!authorization)
+        return err_set(e, ERR_UNAUTHENTICATED, "This request carries no token.");
+    const char *token = bearer_token(authorization);
+    if (!token)
+        return err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.");
+    return x->server->authenticate(x->server->context, token, x->principal, e);
+}
+
+static int pass_body_rules(struct http_exchange *x, struct err *e)
+{
+    enum http_method method = x->route->method;
+    const char *type = headers_get(&x->headers, "Content-Type");
+    const char *coding = headers_get(&x->headers, "Content-Encoding");
+    if (method == HTTP_GET || method == HTTP_DELETE) {
+        if (x->framing.has_body)
+            return err_set(e, ERR_MALFORMED, "a %s takes no body", x->method_name);
+        return 0;
+    }
+    if (!x->framing.has_body) {
+        if (x->route->flags & HTTP_ROUTE_NO_BODY)
+            return 0;
+        return err_set(e, ERR_MALFORMED, "this request wants a JSON body");
+    }
+    if (!negotiate_takes(method, type))
+        return err_set(e, ERR_MEDIA_TYPE, "the Content-Type is %s", type ? type : "missing");
+    if (coding && strcasecmp(coding, "identity") != 0)
+        return err_set(e, ERR_MEDIA_TYPE, "the Content-Encoding is %s", coding);
+    if (x->framing.length > x->server->max_body)
+        return err_set(e, ERR_TOO_LARGE, "a body has at most %zu bytes", x->server->max_body);
+    return judge_reserve(x, (size_t)x->framing.length, e);
+}
+
+/* What changes something must not be done for a caller who then refuses to hear of it; what only
+   reads is judged by what it gives. */
+static int pass_accept(const struct http_exchange *x, struct err *e)
+{
+    if (x->is_get)
+        return 0;
+    char *accept = headers_joined(&x->headers, "Accept");
+    bool accepted = negotiate_accepts(accept, "application/json");
+    free(accept);
+    return accepted ? 0
+                    : err_set(e, ERR_NOT_ACCEPTABLE,
+                              "the answer is application/json, which the Accept header rules out");
+}
+
+/* From the method to the route; settled or failed otherwise. */
+static int pass_router(struct http_exchange *x, const char *method, int *status, struct err *e)
+{
+    struct router_match match;
+    const struct router_verb *verb = router_verb(method);
+    if (!verb) {
+        x->method_name = "OTHER";
+        *status = 501;
+        return err_set(e, ERR_METHOD, "the method is none that this service knows");
+    }
+    x->method_name = verb->name;
+    x->is_get = verb->method == HTTP_GET && verb->kind != ROUTER_OPTIONS;
+    bool is_write = verb->kind == ROUTER_HANDLED && verb->method != HTTP_GET;
+    bool found = router_find(x->server->routes, x->listener->kind, &x->target, &match);
+    if (pass_host_rule(x, &match, is_write, e) < 0)
+        return -1;
+    if (!found)
+        return err_set(e, ERR_NOT_FOUND, "there is nothing at %s", x->target.path);
+    if (verb->kind == ROUTER_OPTIONS) {
+        add_allow(x, &match);
+        x->status = 204;
+        x->is_settled = true;
+        return 0;
+    }
+    x->route = verb->kind == ROUTER_REFUSED ? NULL : match.routes[verb->method];
+    if (!x->route) {
+        add_allow(x, &match);
+        return err_set(e, ERR_METHOD, "%s takes no %s", x->target.path, verb->name);
+    }
+    return 0;
+}
+
+void judge_request(struct http_exchange *x, const char *method, const char *version)
+{
+    struct err e;
+    int status = 0;
+    if (pass_gate(x, method, version, &e) < 0) {
+        /* What follows on this connection may be a request or the rest of this one. */
+        x->closes = true;
+        judge_settle(x, 0, &e);
+        return;
+    }
+    if (pass_router(x, method, &status, &e) < 0) {
+        judge_settle(x, status, &e);
+        return;
+    }
+    if (x->is_settled)
+        return;
+    if (pass_authentication(x, &e) < 0 || pass_body_rules(x, &e) < 0 || pass_accept(x, &e) < 0)
+        judge_settle(x, 0, &e);
+}

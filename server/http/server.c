@@ -1,0 +1,224 @@
+#include "server/http/server.h"
+
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "server/http/acceptor.h"
+#include "server/http/exchange_private.h"
+#include "server/http/request.h"
+#include "server/http/server_private.h"
+#include "server/http/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum {
+    THREADS_DEFAULT = 2,
+    THREADS_MAX = 4,
+    BODY_DEFAULT = 1024 * 1024,
+    BODY_TOTAL_DEFAULT = 64 * 1024 * 1024,
+    WAITERS_DEFAULT = 10000,
+    HEADER_TIMEOUT_MS = 10 * 1000,
+    BODY_TIMEOUT_MS = 60 * 1000,
+    ANSWER_TIMEOUT_MS = 60 * 1000,
+    KEEP_ALIVE_SECONDS = 30,
+    /* Room for a request's header and the answer's, in each connection. */
+    CONNECTION_MEMORY = 32 * 1024,
+    CONNECTIONS_MAX = 16 * 1024,
+    /* Descriptors that are left to the database, the CA and the rest of the process. */
+    DESCRIPTORS_RESERVED = 256,
+    DEFERRED_GRACE_MS = 4000,
+    ANSWER_GRACE_MS = 2000,
+};
+
+static void log_line(void *cls, const char *format, va_list args)
+{
+    (void)cls;
+    char line[256];
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    log_debug("libmicrohttpd", "says", line, NULL);
+}
+
+static unsigned connection_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 ||
+        files.rlim_cur > CONNECTIONS_MAX + DESCRIPTORS_RESERVED)
+        return CONNECTIONS_MAX;
+    if (files.rlim_cur < 2 * DESCRIPTORS_RESERVED)
+        return (unsigned)files.rlim_cur / 2;
+    return (unsigned)files.rlim_cur - DESCRIPTORS_RESERVED;
+}
+
+static int start_daemon(struct listener *listener, struct err *e)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
+    /* A pool of one is refused; what is not the API has so little to do that one thread does. */
+    bool has_pool = listener->kind == HTTP_LISTENER_API && listener->server->threads > 1;
+    struct MHD_OptionItem pool[] = {
+        {has_pool ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, listener->server->threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    sigset_t before;
+    thread_block_signals(&before);
+    listener->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, request_advance, listener, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, request_line_arrived, listener, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, request_connection_changed,
+        listener, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)KEEP_ALIVE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, pool,
+        MHD_OPTION_END);
+    thread_restore_signals(&before);
+    if (!listener->daemon)
+        return err_set(e, ERR_IO, "cannot serve %s: libmicrohttpd refuses", listener->bound.name);
+    return 0;
+}
+
+/* The parser of libmicrohttpd before 1.0 takes bare line feeds, folded fields and spaces before the
+   colon in a way that no handler can see. */
+static bool is_parser_old(void)
+{
+    return atoi(MHD_get_version()) < 1;
+}
+
+static int bind_listener(struct http_server *server, const struct http_listener_options *options,
+                         struct err *e)
+{
+    struct listener *listener = &server->listeners[server->listener_count];
+    if (address_listen(options->address, &listener->bound, e) < 0)
+        return -1;
+    listener->server = server;
+    listener->kind = options->kind;
+    server->listener_count++;
+    if (server->is_parser_old && !listener->bound.is_local_only)
+        return err_set(e, ERR_CONFIG,
+                       "cannot listen on %s: libmicrohttpd %s lets requests through that a proxy "
+                       "may read differently, so before its version 1.0 only loopback and Unix "
+                       "sockets are served",
+                       options->address, MHD_get_version());
+    if (listener->bound.given_host && !host_list_add(&server->hosts, listener->bound.given_host))
+        return err_set(e, ERR_CONFIG, "%s: this is no host", options->address);
+    return 0;
+}
+
+static int fill_hosts(struct http_server *server, const struct http_server_options *options,
+                      struct err *e)
+{
+    host_list_add(&server->hosts, "localhost");
+    host_list_add(&server->hosts, "127.0.0.1");
+    host_list_add(&server->hosts, "::1");
+    for (size_t i = 0; i < options->allowed_host_count; i++)
+        if (!host_list_add(&server->hosts, options->allowed_hosts[i]))
+            return err_set(e, ERR_CONFIG, "allowed_hosts: %s is no host",
+                           options->allowed_hosts[i]);
+    return 0;
+}
+
+static int value_or(int value, int otherwise)
+{
+    return value ? value : otherwise;
+}
+
+static size_t size_or(size_t value, size_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
+static struct http_server *prepare(const struct http_server_options *options)
+{
+    struct http_server *server = mem_new(1, sizeof *server);
+    server->listeners = mem_new(options->listener_count, sizeof *server->listeners);
+    server->routes = options->routes;
+    server->context = options->context;
+    server->authenticate = options->authenticate;
+    server->served = options->served;
+    server->threads = value_or(options->threads, THREADS_DEFAULT);
+    if (server->threads > THREADS_MAX)
+        server->threads = THREADS_MAX;
+    server->max_body = size_or(options->max_body, BODY_DEFAULT);
+    server->max_body_total = size_or(options->max_body_total, BODY_TOTAL_DEFAULT);
+    server->is_parser_old = is_parser_old();
+    thread_condition_init(&server->exchanges_changed);
+    return server;
+}
+
+static int start(struct http_server *server, const struct http_server_options *options,
+                 struct err *e)
+{
+    int header_ms = value_or(options->header_timeout_ms, HEADER_TIMEOUT_MS);
+    const struct connection_limits limits = {
+        /* The library ends idle connections; a header that begins just before has its time too. */
+        .idle_ms = KEEP_ALIVE_SECONDS * CLOCK_SECOND_MS + header_ms,
+        .header_ms = header_ms,
+        .body_ms = value_or(options->body_timeout_ms, BODY_TIMEOUT_MS),
+        .answer_ms = ANSWER_TIMEOUT_MS,
+    };
+    if (fill_hosts(server, options, e) < 0)
+        return -1;
+    for (size_t i = 0; i < options->listener_count; i++)
+        if (bind_listener(server, &options->listeners[i], e) < 0)
+            return -1;
+    if (connections_create(&limits, &server->connections, e) < 0 ||
+        waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), &server->waiters, e) < 0)
+        return -1;
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (start_daemon(&server->listeners[i], e) < 0)
+            return -1;
+    return acceptor_create(server->listeners, server->listener_count, &server->acceptor, e);
+}
+
+int http_server_create(const struct http_server_options *options, struct http_server **out,
+                       struct err *e)
+{
+    struct http_server *server = prepare(options);
+    if (start(server, options, e) < 0) {
+        http_server_destroy(server);
+        return -1;
+    }
+    *out = server;
+    return 0;
+}
+
+const char *http_server_address(const struct http_server *server, size_t i)
+{
+    return server->listeners[i].bound.name;
+}
+
+void http_server_notify(struct http_server *server, int64_t seq)
+{
+    (void)seq; /* waiters read the rows, whatever was committed */
+    waiters_notify(server->waiters);
+}
+
+/*
+ * libmicrohttpd aborts when it is stopped while a connection is suspended, so the order counts: no
+ * more connections, then waiters, then whoever else has deferred, then the answers' last bytes.
+ */
+void http_server_destroy(struct http_server *server)
+{
+    if (!server)
+        return;
+    acceptor_destroy(server->acceptor);
+    for (size_t i = 0; i < server->listener_count; i++)
+        address_stop(&server->listeners[i].bound);
+    if (server->waiters)
+        waiters_stop(server->waiters);
+    exchange_settle_all(server, clock_monotonic_ms() + DEFERRED_GRACE_MS);
+    exchange_await_completion(server, clock_monotonic_ms() + ANSWER_GRACE_MS);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (server->listeners[i].daemon)
+            MHD_stop_daemon(server->listeners[i].daemon);
+        address_finish(&server->listeners[i].bound);
+    }
+    connections_destroy(server->connections);
+    waiters_destroy(server->waiters);
+    host_list_finish(&server->hosts);
+    pthread_cond_destroy(&server->exchanges_changed);
+    free(server->listeners);
+    free(server);
+}

@@ -1,0 +1,53 @@
+/* The server from within. Private to server/http. */
+#ifndef CERTWRIGHT_SERVER_HTTP_SERVER_PRIVATE_H
+#define CERTWRIGHT_SERVER_HTTP_SERVER_PRIVATE_H
+
+#include "server/http/address.h"
+#include "server/http/connections.h"
+#include "server/http/host.h"
+#include "server/http/server.h"
+#include "server/http/waiters.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct acceptor;
+
+struct listener {
+    struct http_server *server;
+    enum http_listener_kind kind;
+    struct bound_address bound;
+    struct MHD_Daemon *daemon;
+};
+
+struct http_server {
+    struct listener *listeners;
+    size_t listener_count;
+    struct host_list hosts;
+    const struct http_route *const *routes;
+    void *context;
+    int (*authenticate)(void *context, const char *token, char principal[64], struct err *e);
+    void (*served)(void *context, const char *method, const char *route, int status,
+                   int64_t duration_ms);
+    int threads;
+    size_t max_body;
+    size_t max_body_total;
+    bool is_parser_old; /* libmicrohttpd before 1.0 */
+
+    struct connections *connections;
+    struct waiters *waiters;
+    struct acceptor *acceptor;
+
+    atomic_size_t body_bytes; /* reserved by the requests under way */
+    atomic_bool is_stopping;  /* written under that lock */
+
+    /* Guarded by the lock in exchange.c. */
+    pthread_cond_t exchanges_changed;
+    struct http_exchange *deferred;
+    size_t active;  /* exchanges that are not completed */
+    size_t running; /* handlers */
+    size_t pins;    /* threads within http_wait */
+};
+
+#endif

@@ -1,0 +1,187 @@
+#include "server/http/target.h"
+
+#include "acme/base/buffer.h"
+#include "acme/base/memory.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+void target_finish(struct target *t)
+{
+    free(t->path);
+    free(t->text);
+    free(t->segments);
+    free(t->parameters);
+    *t = (struct target){0};
+}
+
+const char *target_parameter(const struct target *t, const char *name)
+{
+    for (size_t i = 0; i < t->parameter_count; i++)
+        if (!strcmp(t->parameters[i].name, name))
+            return t->parameters[i].value;
+    return NULL;
+}
+
+static int check_raw(const char *raw, struct err *e)
+{
+    if (!raw || *raw != '/')
+        return err_set(e, ERR_MALFORMED, "the request's target does not begin with a slash");
+    for (const char *p = raw; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        /* A proxy may read a backslash as a slash, and cuts a URL at '#'. */
+        if (c <= ' ' || c >= 127 || c == '#' || c == '\\')
+            return err_set(e, ERR_MALFORMED, "the request's target holds the byte 0x%02x", c);
+    }
+    return 0;
+}
+
+static int hex(char c)
+{
+    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+}
+
+/* The length of the UTF-8 character at p, 0 if none is there (RFC 3629). */
+static size_t character_size(const unsigned char *p)
+{
+    size_t size = p[0] < 0x80   ? 1
+                  : p[0] < 0xc2 ? 0
+                  : p[0] < 0xe0 ? 2
+                  : p[0] < 0xf0 ? 3
+                  : p[0] < 0xf5 ? 4
+                                : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool is_overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool is_outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return is_overlong || is_outside ? 0 : size;
+}
+
+static bool is_clean(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    while (*p) {
+        size_t size = character_size(p);
+        if (!size || *p < ' ' || *p == 127)
+            return false;
+        p += size;
+    }
+    return true;
+}
+
+/* Decodes in place. plus: a plus sign is a space, as in a query. */
+static int decode(char *text, bool plus, struct err *e)
+{
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        if (*from != '%') {
+            *to = plus && *from == '+' ? ' ' : *from;
+            from++;
+            continue;
+        }
+        if (!isxdigit((unsigned char)from[1]) || !isxdigit((unsigned char)from[2]))
+            return err_set(e, ERR_MALFORMED, "a percent sign without two hexadecimal digits");
+        *to = (char)(hex(from[1]) << 4 | hex(from[2]));
+        if (!*to)
+            return err_set(e, ERR_MALFORMED, "the request's target holds an encoded NUL");
+        from += 3;
+    }
+    *to = '\0';
+    if (!is_clean(text))
+        return err_set(e, ERR_MALFORMED,
+                       "the request's target holds a control character or is no UTF-8");
+    return 0;
+}
+
+static int add_segment(struct target *t, char *segment, struct err *e)
+{
+    if (decode(segment, false, e) < 0)
+        return -1;
+    if (strchr(segment, '/') || strchr(segment, '\\'))
+        return err_set(e, ERR_MALFORMED, "the path holds an encoded slash");
+    if (!strcmp(segment, ".") || !strcmp(segment, ".."))
+        return err_set(e, ERR_MALFORMED, "the path holds the segment %s", segment);
+    t->segments[t->segment_count++] = segment;
+    return 0;
+}
+
+static size_t count_of(const char *text, char c)
+{
+    size_t count = 0;
+    for (; *text; text++)
+        count += *text == c;
+    return count;
+}
+
+static int parse_path(struct target *t, char *path, struct err *e)
+{
+    t->segments = mem_new(count_of(path, '/'), sizeof *t->segments);
+    char *segment = path + 1;
+    while (segment) {
+        char *slash = strchr(segment, '/');
+        if (slash)
+            *slash = '\0';
+        if (add_segment(t, segment, e) < 0)
+            return -1;
+        segment = slash ? slash + 1 : NULL;
+    }
+    struct buf joined = {0};
+    for (size_t i = 0; i < t->segment_count; i++) {
+        buf_add_char(&joined, '/');
+        buf_add_string(&joined, t->segments[i]);
+    }
+    t->path = buf_take(&joined);
+    return 0;
+}
+
+static int add_parameter(struct target *t, char *pair, struct err *e)
+{
+    char *equals = strchr(pair, '=');
+    char *value = equals ? equals + 1 : pair + strlen(pair);
+    if (equals)
+        *equals = '\0';
+    if (decode(pair, true, e) < 0 || decode(value, true, e) < 0)
+        return -1;
+    if (!*pair)
+        return err_set(e, ERR_MALFORMED, "a query parameter without a name");
+    /* Whoever stands in front may look at the other one. */
+    if (target_parameter(t, pair))
+        return err_set(e, ERR_MALFORMED, "the query parameter %s is given twice", pair);
+    if (t->parameter_count == TARGET_MAX_PARAMETERS)
+        return err_set(e, ERR_MALFORMED, "more than %d query parameters", TARGET_MAX_PARAMETERS);
+    t->parameters[t->parameter_count++] = (struct target_parameter){pair, value};
+    return 0;
+}
+
+static int parse_query(struct target *t, char *query, struct err *e)
+{
+    t->parameters = mem_new(TARGET_MAX_PARAMETERS, sizeof *t->parameters);
+    while (query) {
+        char *ampersand = strchr(query, '&');
+        if (ampersand)
+            *ampersand = '\0';
+        if (*query && add_parameter(t, query, e) < 0)
+            return -1;
+        query = ampersand ? ampersand + 1 : NULL;
+    }
+    return 0;
+}
+
+int target_parse(const char *raw, struct target *out, struct err *e)
+{
+    if (check_raw(raw, e) < 0)
+        return -1;
+    struct target t = {.text = mem_strdup(raw)};
+    char *query = strchr(t.text, '?');
+    if (query)
+        *query++ = '\0';
+    if (parse_path(&t, t.text, e) < 0 || (query && parse_query(&t, query, e) < 0)) {
+        target_finish(&t);
+        return -1;
+    }
+    *out = t;
+    return 0;
+}
