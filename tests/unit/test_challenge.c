@@ -1,0 +1,70 @@
+#include "acme/challenge.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+/* The thumbprint of RFC 7638; the value by `printf %s … | openssl dgst -sha256`. */
+static void derives_dns01(void **state)
+{
+    (void)state;
+    struct buf pem = fixture("keys/rfc7517-a2-rsa.pem");
+    struct key *key = NULL;
+    struct err e = {0};
+    char *authorization = NULL, value[CHALLENGE_DNS01_VALUE_SIZE];
+    assert_int_equal(key_from_pem(pem.data, pem.size, &key, &e), 0);
+    assert_int_equal(challenge_key_authorization("evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA", key,
+                                                 &authorization, &e),
+                     0);
+    assert_string_equal(authorization, "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA."
+                                       "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    challenge_dns01_value(authorization, value);
+    assert_string_equal(value, "ZTRx1Ckl1-tM05o5zaizTTA0yUy5AGereMgSNWC6Ll8");
+    free(authorization);
+    key_destroy(key);
+    buf_finish_secret(&pem);
+}
+
+static void refuses_tokens_that_are_not_base64url(void **state)
+{
+    (void)state;
+    char long_token[CHALLENGE_TOKEN_MAX + 2];
+    memset(long_token, 'a', sizeof long_token - 1);
+    long_token[sizeof long_token - 1] = '\0';
+    const char *const bad[] = {
+        "", "../../etc/passwd", "a/b", "a b", "a=", "a.b", "<script>", "a\n", "ü", long_token};
+    struct key *key = NULL;
+    struct err e = {0};
+    assert_int_equal(key_generate(KEY_EC_P256, &key, &e), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *authorization = NULL;
+        assert_int_equal(challenge_key_authorization(bad[i], key, &authorization, &e), -1);
+        assert_int_equal(e.code, ERR_CA_PROTOCOL);
+        assert_null(authorization);
+    }
+    key_destroy(key);
+}
+
+static void names_the_record(void **state)
+{
+    (void)state;
+    char name[CHALLENGE_DNS01_NAME_SIZE], longest[254];
+    challenge_dns01_name("www.example.com", name);
+    assert_string_equal(name, "_acme-challenge.www.example.com");
+    challenge_dns01_name("*.example.com", name);
+    assert_string_equal(name, "_acme-challenge.example.com");
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    challenge_dns01_name(longest, name);
+    assert_int_equal(strlen(name), 16 + 253);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(derives_dns01),
+        cmocka_unit_test(refuses_tokens_that_are_not_base64url),
+        cmocka_unit_test(names_the_record),
+    };
+    return cmocka_run_group_tests_name("challenge", tests, NULL, NULL);
+}
