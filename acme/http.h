@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Once per process, before any thread. */
+/* Once per process, before any thread. SIGPIPE is ignored from then on: OpenSSL writes to sockets
+   whose peer has gone without any way to say MSG_NOSIGNAL. */
 int acme_http_library_init(struct err *e);
 
 /* Trust anchors, parsed once and shared by all threads; immutable and reference counted. */
