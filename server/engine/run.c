@@ -22,6 +22,7 @@ struct commit {
     struct step_context *c;
     struct job_change change;
     char lane[LANE_NAME_SIZE];
+    struct err failure; /* the step's; change.message and park_reason may point into it */
     char *error;
     int64_t park_until; /* -1: as it is; 0: opens the authority; else parks it */
     const char *park_reason;
@@ -139,18 +140,18 @@ static int write_commit(struct store_tx *tx, void *arg, struct err *e)
 
 static void run_step(struct step_context *c, struct commit *commit, struct step_result *result)
 {
-    struct err error;
+    struct err *error = &commit->failure;
     if (c->gone) {
         end_as(commit, JOB_CANCELLED, "its resource was deleted");
     } else if (c->job.cancel_requested_at && !c->step->committed) {
         end_as(commit, JOB_CANCELLED, "cancelled");
-    } else if (c->step->run(c, &error) == 0) {
+    } else if (c->step->run(c, error) == 0) {
         after_success(commit);
-    } else if (error.code == ERR_SHUTDOWN) {
+    } else if (error->code == ERR_SHUTDOWN) {
         result->failed = true; /* nothing is committed: the next start takes it up */
         commit->c = NULL;
     } else {
-        after_failure(commit, &error, result);
+        after_failure(commit, error, result);
     }
 }
 
