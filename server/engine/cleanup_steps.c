@@ -4,6 +4,7 @@
  * tried again later, and the others go on.
  */
 #include "acme/base/memory.h"
+#include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/solver_use.h"
 #include "server/engine/step.h"
@@ -38,23 +39,28 @@ static int load(struct step_context *c, struct err *e)
     return duty_list(c->db, c->job.resource_name, &sweep->duties, &sweep->count, e);
 }
 
-/* After a failure the next one has its turn. */
-static size_t turn(const struct step_context *c)
+/* After a failure the next one has its turn; after a success the first that is left. */
+static const struct duty *turn(const struct step_context *c)
 {
     const struct sweep *sweep = c->saved;
-    return (size_t)c->job.attempt % sweep->count;
+    if (!c->save)
+        return &sweep->duties[(size_t)c->job.attempt % sweep->count];
+    return &sweep->duties[sweep->done == 0 ? 1 : 0];
 }
 
 static void lane(const struct step_context *c, char out[LANE_NAME_SIZE])
 {
     const struct sweep *sweep = c->saved;
-    if (!sweep || !sweep->count) {
+    if (sweep->count)
+        cleanup_lane(turn(c), out);
+    else
         lane_local(c, out);
-        return;
-    }
-    const struct duty *duty = &sweep->duties[turn(c)];
+}
+
+void cleanup_lane(const struct duty *duty, char out[LANE_NAME_SIZE])
+{
     if (!strcmp(duty->solver, "http-01"))
-        lane_local(c, out);
+        snprintf(out, LANE_NAME_SIZE, "local");
     else
         solver_use_lane(duty->solver, duty->record_zone, out);
 }
@@ -93,8 +99,12 @@ static int run(struct step_context *c, struct err *e)
     struct sweep *sweep = c->saved;
     if (!sweep->count)
         return step_done(c, "nothing is left behind");
-    sweep->done = turn(c);
-    const struct duty *duty = &sweep->duties[sweep->done];
+    const struct duty *duty = turn(c);
+    char wanted[LANE_NAME_SIZE];
+    cleanup_lane(duty, wanted);
+    if (strcmp(wanted, c->job.lane) != 0)
+        return step_next(c, "sweep", NULL); /* only the move to the zone's lane */
+    sweep->done = (size_t)(duty - sweep->duties);
     if (fulfil(c, duty, e) < 0)
         return err_prefix(e, "Taking back %s: ", duty->record_name);
     c->save = save;

@@ -19,6 +19,7 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/solver/http01.h"
 
@@ -107,8 +108,12 @@ int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e)
     size_t count;
     if (duty_list(store_tx_db(tx), order, &duties, &count, e) < 0)
         return -1;
-    for (size_t i = 0; i < count; i++)
+    char lane[LANE_NAME_SIZE] = "local";
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0)
+            cleanup_lane(&duties[i], lane);
         duty_finish(&duties[i]);
+    }
     free(duties);
     if (!count)
         return 0;
@@ -117,7 +122,7 @@ int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e)
     struct job_new job = {
         .kind = "challenge.cleanup",
         .step = "sweep",
-        .lane = "local",
+        .lane = lane,
         .due_at = store_tx_now(tx),
         .resource_type = "order",
         .resource_name = order,

@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct verdict {
-    char id[PROPAGATION_ID_SIZE]; /* "JOB.zINDEX" or "JOB.rINDEX" */
-    bool ready;
+struct answer {
     struct propagation_zone zone;
     struct err zone_error;
     struct propagation_verdict record;
+};
+
+/* Thousands may be pending: the answer takes its room only once it is there. */
+struct verdict {
+    char id[PROPAGATION_ID_SIZE]; /* "JOB.zINDEX" or "JOB.rINDEX" */
+    struct answer *answer;        /* NULL: pending */
     struct verdict *next;
 };
 
@@ -36,6 +40,12 @@ struct verdicts *verdicts_create(struct store *store, struct propagation *propag
     return verdicts;
 }
 
+static void release(struct verdict *v)
+{
+    free(v->answer);
+    free(v);
+}
+
 void verdicts_destroy(struct verdicts *verdicts)
 {
     if (!verdicts)
@@ -43,7 +53,7 @@ void verdicts_destroy(struct verdicts *verdicts)
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct verdict *v = verdicts->buckets[i], *next; v; v = next) {
             next = v->next;
-            free(v);
+            release(v);
         }
     }
     pthread_mutex_destroy(&verdicts->mutex);
@@ -88,7 +98,7 @@ static void drop(struct verdicts *verdicts, const char *id)
         if (!strcmp((*at)->id, id)) {
             struct verdict *gone = *at;
             *at = gone->next;
-            free(gone);
+            release(gone);
             return;
         }
     }
@@ -117,12 +127,12 @@ static void zone_found(void *context, const char *id, const struct propagation_z
     struct verdicts *verdicts = context;
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
-    if (v) {
+    if (v && !v->answer) {
+        v->answer = mem_new(1, sizeof *v->answer);
         if (zone)
-            v->zone = *zone;
+            v->answer->zone = *zone;
         else
-            v->zone_error = *error;
-        v->ready = true;
+            v->answer->zone_error = *error;
     }
     pthread_mutex_unlock(&verdicts->mutex);
     if (v)
@@ -134,9 +144,9 @@ static void record_checked(void *context, const char *id, const struct propagati
     struct verdicts *verdicts = context;
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
-    if (v) {
-        v->record = *verdict;
-        v->ready = true;
+    if (v && !v->answer) {
+        v->answer = mem_new(1, sizeof *v->answer);
+        v->answer->record = *verdict;
     }
     pthread_mutex_unlock(&verdicts->mutex);
     if (v)
@@ -144,15 +154,15 @@ static void record_checked(void *context, const char *id, const struct propagati
 }
 
 /* What is known of id: a copy in out and READY, or PENDING; *first if nobody has asked before. */
-static enum verdict_state look(struct verdicts *verdicts, const char *id, struct verdict *out,
+static enum verdict_state look(struct verdicts *verdicts, const char *id, struct answer *out,
                                bool *first)
 {
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
     *first = !v;
-    bool ready = v && v->ready;
+    bool ready = v && v->answer;
     if (ready) {
-        *out = *v;
+        *out = *v->answer;
         drop(verdicts, id);
     } else if (!v) {
         add(verdicts, id);
@@ -173,7 +183,7 @@ enum verdict_state verdicts_zone(struct verdicts *verdicts, const char *job, int
                                  struct err *error)
 {
     char id[PROPAGATION_ID_SIZE];
-    struct verdict answer;
+    struct answer answer;
     bool first;
     make_id(id, job, 'z', index);
     if (look(verdicts, id, &answer, &first) == VERDICT_READY) {
@@ -193,7 +203,7 @@ enum verdict_state verdicts_zone(struct verdicts *verdicts, const char *job, int
 enum verdict_state verdicts_record(struct verdicts *verdicts, const char *job, int64_t index,
                                    struct propagation_check *check, struct propagation_verdict *out)
 {
-    struct verdict answer;
+    struct answer answer;
     bool first;
     make_id(check->id, job, 'r', index);
     if (look(verdicts, check->id, &answer, &first) == VERDICT_READY) {
@@ -227,7 +237,7 @@ bool verdicts_ready(struct verdicts *verdicts, const char *job)
     bool ready = false;
     pthread_mutex_lock(&verdicts->mutex);
     for (struct verdict *v = *bucket_of(verdicts, job); v && !ready; v = v->next)
-        ready = v->ready && is_of(v, job);
+        ready = v->answer && is_of(v, job);
     pthread_mutex_unlock(&verdicts->mutex);
     return ready;
 }
@@ -250,6 +260,6 @@ void verdicts_forget(struct verdicts *verdicts, const char *job)
     for (struct verdict *next; gone; gone = next) {
         next = gone->next;
         propagation_cancel(verdicts->propagation, gone->id);
-        free(gone);
+        release(gone);
     }
 }
