@@ -2,7 +2,7 @@
 
 #include "acme/base/utf8.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <string.h>
@@ -75,7 +75,7 @@ static int parse_error(struct json_tokener *tokener, struct err *e)
 static int check_tree(struct json_object *tree, size_t colons, struct err *e)
 {
     if (!json_object_is_type(tree, json_type_object))
-        return err_set(e, ERR_MALFORMED, "The body has to be a JSON object.");
+        return err_set(e, ERR_INVALID, "The body has to be a JSON object.");
     /* json-c lets the last of two members of one name win; RFC 8259 leaves open which one does, so
        a proxy in front might have read the other. */
     if (count_members(tree) != colons)

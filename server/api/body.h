@@ -16,7 +16,7 @@ enum {
 /*
  * Reads one JSON object (RFC 8259, strictly: UTF-8, no comments, nothing after it but white space)
  * whose members are unique at every level. The caller ends *out with body_destroy.
- * ERR_MALFORMED, or ERR_TOO_LARGE over BODY_MAX_BYTES.
+ * ERR_MALFORMED, ERR_INVALID for JSON that is no object, ERR_TOO_LARGE over BODY_MAX_BYTES.
  */
 int body_parse(const char *text, size_t size, struct json_object **out, struct err *e);
 

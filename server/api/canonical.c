@@ -3,7 +3,7 @@
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 

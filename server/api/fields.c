@@ -5,7 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

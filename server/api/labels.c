@@ -4,7 +4,7 @@
 #include "server/api/canonical.h"
 
 #include <ctype.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <string.h>
 
 enum { LABELS_MAX = 64, KEY_MAX = 63, VALUE_MAX = 255 };

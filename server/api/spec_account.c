@@ -5,7 +5,7 @@
 #include "server/api/canonical.h"
 #include "server/api/check.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "server/api/check.h"
 #include "server/api/labels.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 

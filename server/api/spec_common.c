@@ -1,7 +1,7 @@
 #include "server/api/spec_common.h"
 
 #include <assert.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>

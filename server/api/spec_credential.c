@@ -4,7 +4,7 @@
 #include "server/api/body.h"
 #include "server/api/canonical.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +81,16 @@ static char *names_of(struct json_object *object)
     return text;
 }
 
+/* Adds the settings to the secrets. */
+static char *both(struct json_object *settings, struct json_object *secrets)
+{
+    json_object_object_foreach(settings, name, value)
+    {
+        json_object_object_add(secrets, name, json_object_get(value));
+    }
+    return canonical_json(secrets);
+}
+
 int spec_credential_read(struct json_object *body, struct fields *errors,
                          struct spec_credential *out)
 {
@@ -99,8 +109,8 @@ int spec_credential_read(struct json_object *body, struct fields *errors,
         *out = (struct spec_credential){
             .type = mem_strdup(types[type]),
             .settings = canonical_json(settings),
-            .secrets = canonical_json(secrets),
             .secrets_set = names_of(secrets),
+            .sealed = both(settings, secrets),
         };
     json_object_put(settings);
     body_destroy(secrets);
@@ -111,7 +121,7 @@ void spec_credential_finish(struct spec_credential *spec)
 {
     free(spec->type);
     free(spec->settings);
-    mem_free_secret_string(spec->secrets);
+    mem_free_secret_string(spec->sealed);
     free(spec->secrets_set);
     *spec = (struct spec_credential){0};
 }

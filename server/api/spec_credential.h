@@ -7,8 +7,8 @@
 struct spec_credential {
     char *type;        /* "alibaba-cloud", "basic" */
     char *settings;    /* JSON object of the members that are no secrets, canonical */
-    char *secrets;     /* JSON object of the others; cleansed when it is freed */
-    char *secrets_set; /* JSON array: the names of those */
+    char *secrets_set; /* JSON array: the names of those that are */
+    char *sealed;      /* JSON object of both, as providers read it; cleansed when it is freed */
 };
 
 int spec_credential_read(struct json_object *body, struct fields *errors,

@@ -6,7 +6,7 @@
 #include "server/api/check.h"
 
 #include <ctype.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,13 +64,8 @@ static void check_members(const struct members *m, const struct type_rules *type
     members_only(m, names);
 }
 
-/* The zone as an A-label into out; "." is all of DNS. */
 static int parse_zone(const char *text, struct identifier *out, struct err *e)
 {
-    if (!strcmp(text, ".")) {
-        *out = (struct identifier){.type = IDENTIFIER_DNS, .value = "."};
-        return 0;
-    }
     struct identifier id;
     if (identifier_parse(text, &id, e) < 0)
         return -1;

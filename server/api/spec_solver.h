@@ -6,7 +6,7 @@
 
 struct spec_solver {
     char *type;       /* "http-01", "exec", "httpreq", "manual", "alidns" */
-    char *zones;      /* JSON array of A-labels and ".", sorted, unique */
+    char *zones;      /* JSON array of A-labels, sorted, unique */
     char *credential; /* name; NULL */
     char *command;    /* name of one of the config's commands; NULL */
     char *settings;   /* JSON object of the given members but type, zones, credential; canonical */

@@ -4,7 +4,7 @@
 #include "server/api/canonical.h"
 #include "tests/unit/unit.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +53,9 @@ static void test_what_is_no_object_is_refused(void **state)
     (void)state;
     malformed("", "empty");
     malformed(" \n", "empty");
-    malformed("[]", "JSON object");
-    malformed("null", "");
-    malformed("\"text\"", "JSON object");
+    refused("[]", 2, ERR_INVALID, "JSON object");
+    refused("\"text\"", 6, ERR_INVALID, "JSON object");
+    malformed("null", "ends in the middle");
 }
 
 static void test_what_is_no_json_is_refused(void **state)

@@ -5,7 +5,7 @@
 #include "server/api/labels.h"
 #include "tests/unit/unit.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 

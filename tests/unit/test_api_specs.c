@@ -10,7 +10,7 @@
 #include "tests/unit/fixture.h"
 #include "tests/unit/unit.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -359,7 +359,7 @@ static void test_credentials(void **state)
     assert_int_equal(spec_credential_read(given, &errors, &spec), 0);
     assert_string_equal(spec.type, "alibaba-cloud");
     assert_string_equal(spec.settings, "{\"access_key_id\":\"id\"}");
-    assert_string_equal(spec.secrets, "{\"access_key_secret\":\"s3\"}");
+    assert_string_equal(spec.sealed, "{\"access_key_id\":\"id\",\"access_key_secret\":\"s3\"}");
     assert_string_equal(spec.secrets_set, "[\"access_key_secret\"]");
     spec_credential_finish(&spec);
     body_destroy(given);
@@ -402,9 +402,9 @@ static void test_solvers(void **state)
 {
     (void)state;
     reads_solver("{\"type\":\"http-01\"}", "[]", "{}");
-    reads_solver("{\"type\":\"manual\",\"zones\":[\".\",\"B\xc3\xbc"
+    reads_solver("{\"type\":\"manual\",\"zones\":[\"B\xc3\xbc"
                  "cher.example\",\"a.example\",\"a.example.\"],\"propagation\":false}",
-                 "[\".\",\"a.example\",\"xn--bcher-kva.example\"]", "{\"propagation\":false}");
+                 "[\"a.example\",\"xn--bcher-kva.example\"]", "{\"propagation\":false}");
     reads_solver("{\"type\":\"exec\",\"command\":\"hook\"}", "[]", "{\"command\":\"hook\"}");
     reads_solver("{\"type\":\"httpreq\",\"endpoint\":\"http://127.0.0.1:8080\"}", "[]",
                  "{\"endpoint\":\"http://127.0.0.1:8080\"}");

@@ -3,7 +3,7 @@
 #include "api-spec/openapi.h"
 #include "tests/unit/unit.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <string.h>
 
 static int load(void **state)
