@@ -48,13 +48,14 @@ int account_names_of(struct db *db, const char *authority, char **names, size_t 
 
 /*
  * Inserts with what a caller may set; key and eab_key may be NULL. Fills account->id.
- * ERR_NAME_TAKEN; ERR_KEY_REUSED if this key serves a certificate; ERR_NAME_TAKEN also if another
- * account of this authority has this key.
+ * ERR_INVALID if there is no such authority; ERR_NAME_TAKEN; ERR_KEY_REUSED if this key serves a
+ * certificate; ERR_NAME_TAKEN also if another account of this authority has this key.
  */
 int account_insert(struct store_tx *tx, struct account *account, const struct key *key,
                    const void *eab_key, size_t eab_key_size, struct err *e);
 
-/* Replaces spec, contacts, terms, only_existing, EAB and origin; never key or authority. */
+/* Replaces, by id, spec, contacts, terms, only_existing, EAB and origin; never key or authority.
+   Without eab_key, the MAC key stays as long as eab_kid does. */
 int account_update_spec(struct store_tx *tx, const struct account *account, const void *eab_key,
                         size_t eab_key_size, struct err *e);
 
