@@ -105,16 +105,16 @@ int spec_credential_read(struct json_object *body, struct fields *errors,
     struct json_object *username = json_object_object_get(settings, "username");
     if (username && strchr(json_object_get_string(username), ':'))
         members_wrong(&m, "username", "must not hold a colon (RFC 7617)");
-    if (errors->count == before)
-        *out = (struct spec_credential){
-            .type = mem_strdup(types[type]),
-            .settings = canonical_json(settings),
-            .secrets_set = names_of(secrets),
-            .sealed = both(settings, secrets),
-        };
+    bool good = errors->count == before;
+    if (good) {
+        out->type = mem_strdup(types[type]);
+        out->settings = canonical_json(settings);
+        out->secrets_set = names_of(secrets);
+        out->sealed = both(settings, secrets);
+    }
     json_object_put(settings);
     body_destroy(secrets);
-    return errors->count == before ? 0 : -1;
+    return good ? 0 : -1;
 }
 
 void spec_credential_finish(struct spec_credential *spec)
