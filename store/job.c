@@ -211,7 +211,7 @@ static int find_twin(struct db *db, const struct job_new *job, char id[ULID_SIZE
     if (db_query(db, &row, e,
                  "SELECT " COLUMNS " FROM job WHERE kind = ?1 AND resource_type = ?2"
                  " AND resource_name = ?3 AND resource_id = ?4 AND exclusive = 1"
-                 " AND finished_at = 0",
+                 " AND finished_at = 0 AND cancel_requested_at = 0",
                  "ttti", job->kind, job->resource_type, job->resource_name, job->resource_id) < 0)
         return -1;
     int found = record_load(row, &job_type, &twin, e);

@@ -68,7 +68,8 @@ struct job_new {
     int64_t resource_id;
     const char *args; /* NULL: {} */
     int64_t deadline_at;
-    bool exclusive; /* at most one unfinished job of this kind and resource */
+    /* At most one unfinished job of this kind and resource; one that is to be cancelled is none. */
+    bool exclusive;
 };
 
 /*

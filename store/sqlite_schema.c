@@ -180,7 +180,7 @@ static const char *const first_schema[] = {
     ") STRICT",
     "CREATE INDEX job_due ON job (lane, due_at) WHERE finished_at = 0",
     "CREATE UNIQUE INDEX job_exclusive ON job (kind, resource_type, resource_name, resource_id)"
-    " WHERE exclusive = 1 AND finished_at = 0",
+    " WHERE exclusive = 1 AND finished_at = 0 AND cancel_requested_at = 0",
     "CREATE INDEX job_finished ON job (finished_at) WHERE finished_at > 0",
     "CREATE INDEX job_by_resource ON job (resource_type, resource_name)",
     "CREATE INDEX job_by_kind ON job (kind, state)",
@@ -258,6 +258,16 @@ static const char *const first_schema[] = {
     " UNIQUE (acme_order, idx, record_name, record_value)"
     ") STRICT",
     "CREATE INDEX duty_by_solver ON duty (solver)",
+
+    "CREATE TABLE idempotency ("
+    " scope TEXT NOT NULL,"
+    " key TEXT NOT NULL,"
+    " body TEXT NOT NULL," /* its fingerprint */
+    " job TEXT NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " PRIMARY KEY (scope, key)"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE INDEX idempotency_by_time ON idempotency (at)",
     NULL,
 };
 

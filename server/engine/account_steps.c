@@ -31,7 +31,15 @@ static int load(struct step_context *c, struct err *e)
 static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
                struct err *e)
 {
+    struct account now;
     if (c->gone)
+        return 0;
+    if (account_load_by_id(store_tx_db(tx), c->account.id, &now, e) < 0)
+        return -1;
+    /* A cancelled job may have a successor already. */
+    bool active = now.active_job && !strcmp(now.active_job, c->job.id);
+    account_finish(&now);
+    if (!active)
         return 0;
     const char *last_error = state == JOB_CANCELLED ? c->account.last_error : error;
     return account_set_job(tx, c->account.id, NULL, last_error, e);

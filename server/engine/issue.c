@@ -159,9 +159,13 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
         *e = missing;
         return missing.code == ERR_NOT_FOUND ? 0 : -1;
     }
+    /* A cancelled job may have a successor already. */
+    bool active = now.active_job && !strcmp(now.active_job, c->job.id);
     certificate_finish(&now);
     if (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0)
         return -1;
+    if (!active)
+        return 0;
     /* A cancelled renewal says nothing about the certificate: what was known of it stays. */
     const char *last_error = state == JOB_CANCELLED ? c->certificate.last_error : error;
     return certificate_set_job(tx, c->job.resource_id, NULL, last_error, e);

@@ -1,0 +1,23 @@
+/* Changing who owns a resource, and nothing else of it. */
+#ifndef CERTWRIGHT_STORE_OWNER_H
+#define CERTWRIGHT_STORE_OWNER_H
+
+#include "store/origin.h"
+#include "store/store.h"
+
+enum owned {
+    OWNED_AUTHORITY,
+    OWNED_CREDENTIAL,
+    OWNED_SOLVER,
+    OWNED_ACCOUNT,
+    OWNED_CERTIFICATE,
+};
+
+/* What the config or this program owns is the API's: they then take what they still name. */
+int owner_release_all(struct store_tx *tx, struct err *e);
+
+/* ERR_NOT_FOUND. */
+int owner_set(struct store_tx *tx, enum owned kind, const char *name, enum origin origin,
+              struct err *e);
+
+#endif
