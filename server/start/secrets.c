@@ -1,0 +1,297 @@
+#include "server/start/secrets.h"
+
+#include "acme/base/base64url.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "store/token.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECRET_FILE_MAX = 4096, TOKEN_MIN = 16 };
+
+static const char token_prefix[] = "certwright_";
+
+/* ---- files ---- */
+
+static int read_fd(int fd, const char *name, struct buf *out, struct err *e)
+{
+    char chunk[512];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 || out->size + (size_t)n > SECRET_FILE_MAX) {
+            OPENSSL_cleanse(chunk, sizeof chunk);
+            return err_set(e, ERR_CONFIG, "%s cannot be read: %s.", name,
+                           n < 0 ? strerror(errno) : "it is too long");
+        }
+        buf_add(out, chunk, (size_t)n);
+    }
+    OPENSSL_cleanse(chunk, sizeof chunk);
+    while (out->size && isspace((unsigned char)out->data[out->size - 1]))
+        out->data[--out->size] = '\0';
+    return 0;
+}
+
+static int read_file(const char *path, struct buf *out, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
+    int rc = read_fd(fd, path, out, e);
+    close(fd);
+    return rc;
+}
+
+static int sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int rc = fsync(fd);
+    close(fd);
+    return rc;
+}
+
+static int write_all(int fd, const char *text)
+{
+    size_t size = strlen(text);
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, text + done, size - done);
+        if (n < 0 && errno != EINTR)
+            return -1;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return fsync(fd);
+}
+
+/*
+ * A new file that is there whole or not at all, whatever happens in between. Of two processes that
+ * make it at once the first wins: EEXIST then leaves its file, and is a success.
+ */
+static int write_file(const char *directory, const char *path, const char *text, struct err *e)
+{
+    char *temporary = mem_printf("%s.%ld", path, (long)getpid());
+    unlink(temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write_all(fd, text) == 0;
+    if (fd >= 0)
+        close(fd);
+    ok = ok && (link(temporary, path) == 0 || errno == EEXIST) && sync_directory(directory) == 0;
+    if (!ok)
+        err_set(e, ERR_IO, "%s cannot be written: %s.", path, strerror(errno));
+    unlink(temporary);
+    free(temporary);
+    return ok ? 0 : -1;
+}
+
+static bool exists(const char *directory, const char *name)
+{
+    char *path = mem_printf("%s/%s", directory, name);
+    bool found = access(path, F_OK) == 0;
+    free(path);
+    return found;
+}
+
+/* ---- master key ---- */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool decode_hex(const char *text, unsigned char out[SEAL_KEY_SIZE])
+{
+    for (size_t i = 0; i < SEAL_KEY_SIZE; i++) {
+        int high = hex_value(text[2 * i]);
+        int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
+        if (low < 0)
+            return false;
+        out[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+static int decode_master(const char *text, const char *from, unsigned char out[SEAL_KEY_SIZE],
+                         struct err *e)
+{
+    struct buf bytes = {0};
+    struct err ignored;
+    size_t size = strlen(text);
+    bool ok = false;
+    if (size == 2 * SEAL_KEY_SIZE) {
+        ok = decode_hex(text, out);
+    } else if (base64url_decode(text, size, &bytes, &ignored) == 0 && bytes.size == SEAL_KEY_SIZE) {
+        memcpy(out, bytes.data, SEAL_KEY_SIZE);
+        ok = true;
+    }
+    buf_finish_secret(&bytes);
+    if (ok)
+        return 0;
+    return err_set(e, ERR_CONFIG,
+                   "The master key from %s is not 32 bytes as hex or base64url without padding.",
+                   from);
+}
+
+static int make_master(const char *directory, const char *path, struct err *e)
+{
+    unsigned char key[SEAL_KEY_SIZE];
+    struct buf text = {0};
+    if (exists(directory, "certwright.db"))
+        return err_set(e, ERR_SEAL,
+                       "%s holds a database, but %s is gone. Put the key back, or give it with "
+                       "CERTWRIGHT_MASTER_KEY_FILE; a new one could not open what is sealed.",
+                       directory, path);
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        return err_set(e, ERR_IO, "%s cannot be made: %s.", directory, strerror(errno));
+    if (RAND_bytes(key, sizeof key) != 1)
+        return err_set(e, ERR_CRYPTO, "The random generator failed.");
+    base64url_encode(key, sizeof key, &text);
+    OPENSSL_cleanse(key, sizeof key);
+    log_info("the master key is made: back it up apart from the database", "file", path, NULL);
+    int rc = write_file(directory, path, text.data, e);
+    buf_finish_secret(&text);
+    return rc;
+}
+
+static int master_of_directory(const char *directory, unsigned char out[SEAL_KEY_SIZE],
+                               struct err *e)
+{
+    char *path = mem_printf("%s/master.key", directory);
+    struct buf text = {0};
+    int rc = exists(directory, "master.key") ? 0 : make_master(directory, path, e);
+    if (rc == 0)
+        rc = read_file(path, &text, e);
+    if (rc == 0)
+        rc = decode_master(buf_string(&text), path, out, e);
+    buf_finish_secret(&text);
+    free(path);
+    return rc;
+}
+
+int secrets_master(const char *directory, const struct master_source *source,
+                   unsigned char out[SEAL_KEY_SIZE], struct err *e)
+{
+    struct buf text = {0};
+    int rc;
+    if (source->text)
+        return decode_master(source->text, "the environment", out, e);
+    if (source->file) {
+        rc = read_file(source->file, &text, e);
+    } else if (source->fd >= 0) {
+        rc = read_fd(source->fd, "the master key's descriptor", &text, e);
+        close(source->fd);
+    } else {
+        return master_of_directory(directory, out, e);
+    }
+    if (rc == 0)
+        rc = decode_master(buf_string(&text), source->file ? source->file : "its descriptor", out,
+                           e);
+    buf_finish_secret(&text);
+    return rc;
+}
+
+/* ---- admin token ---- */
+
+void secrets_token_hash(const char *token, unsigned char out[32])
+{
+    unsigned int size = 0;
+    if (EVP_Digest(token, strlen(token), out, &size, EVP_sha256(), NULL) != 1)
+        abort();
+}
+
+static int save_token(struct store_tx *tx, void *arg, struct err *e)
+{
+    return token_put(tx, "admin", arg, e);
+}
+
+static int keep_token(struct store *store, const char *token, const char *from, struct err *e)
+{
+    unsigned char hash[TOKEN_HASH_SIZE];
+    if (strlen(token) < TOKEN_MIN)
+        return err_set(e, ERR_CONFIG, "The admin token in %s is shorter than %d characters.", from,
+                       TOKEN_MIN);
+    for (const char *p = token; *p; p++)
+        if (!isgraph((unsigned char)*p))
+            return err_set(e, ERR_CONFIG,
+                           "The admin token in %s holds a character that no header "
+                           "can carry.",
+                           from);
+    secrets_token_hash(token, hash);
+    return store_write_wait(store, save_token, hash, e);
+}
+
+static int has_tokens(struct store *store, bool *has, struct err *e)
+{
+    struct db *db;
+    struct token *tokens;
+    size_t count;
+    if (store_reader(store, &db, e) < 0 || token_list(db, &tokens, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        token_finish(&tokens[i]);
+    free(tokens);
+    *has = count > 0;
+    return 0;
+}
+
+static int make_token(const char *directory, const char *path, struct err *e)
+{
+    unsigned char random[32];
+    struct buf token = {0};
+    if (RAND_bytes(random, sizeof random) != 1)
+        return err_set(e, ERR_CRYPTO, "The random generator failed.");
+    buf_add_string(&token, token_prefix);
+    base64url_encode(random, sizeof random, &token);
+    OPENSSL_cleanse(random, sizeof random);
+    int rc = write_file(directory, path, token.data, e);
+    buf_finish_secret(&token);
+    return rc;
+}
+
+static int token_of_directory(struct store *store, const char *directory, const char *path,
+                              struct err *e)
+{
+    struct buf token = {0};
+    bool known;
+    int rc = has_tokens(store, &known, e);
+    if (rc == 0 && !known && !exists(directory, "admin.token"))
+        rc = make_token(directory, path, e);
+    if (rc == 0 && exists(directory, "admin.token"))
+        rc = read_file(path, &token, e);
+    /* A token whose file was taken away, as it should be, is known by its hash. */
+    if (rc == 0 && token.size)
+        rc = keep_token(store, token.data, path, e);
+    buf_finish_secret(&token);
+    return rc;
+}
+
+int secrets_admin_token(struct store *store, const char *directory, const char *token_file,
+                        struct err *e)
+{
+    struct buf token = {0};
+    if (!token_file) {
+        char *path = mem_printf("%s/admin.token", directory);
+        int rc = token_of_directory(store, directory, path, e);
+        free(path);
+        return rc;
+    }
+    int rc = read_file(token_file, &token, e);
+    if (rc == 0)
+        rc = keep_token(store, buf_string(&token), token_file, e);
+    buf_finish_secret(&token);
+    return rc;
+}

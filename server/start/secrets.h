@@ -1,0 +1,36 @@
+/*
+ * The secrets of a data directory: the master key that seals everything, and the admin token that
+ * opens the API. Both are made at the first start, in files that only their owner reads.
+ */
+#ifndef CERTWRIGHT_SERVER_START_SECRETS_H
+#define CERTWRIGHT_SERVER_START_SECRETS_H
+
+#include "acme/base/error.h"
+#include "store/store.h"
+
+/* Where the master key comes from; the first that is set. All NULL or -1: DIRECTORY/master.key. */
+struct master_source {
+    const char *text; /* 64 hex digits, or 43 characters of base64url */
+    const char *file;
+    int fd; /* read to its end and closed */
+};
+
+/*
+ * Reads the master key; makes DIRECTORY/master.key (0600, durable before it is used) if no source
+ * is given and the directory holds no database yet. ERR_SEAL if there is a database without a key:
+ * a new one could not open it.
+ */
+int secrets_master(const char *directory, const struct master_source *source,
+                   unsigned char out[SEAL_KEY_SIZE], struct err *e);
+
+/*
+ * Makes sure the database knows the admin token: the one in token_file if that is not NULL, else
+ * the one in DIRECTORY/admin.token, which is made if the database knows none yet.
+ */
+int secrets_admin_token(struct store *store, const char *directory, const char *token_file,
+                        struct err *e);
+
+/* SHA-256 of a token: how it is kept and compared. */
+void secrets_token_hash(const char *token, unsigned char out[32]);
+
+#endif
