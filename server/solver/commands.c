@@ -4,9 +4,9 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/solver/commands_wire.h"
+#include "server/solver/quote.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,7 +19,6 @@
 enum {
     ABORT_POLL_MS = 200, /* how late an abort may be noticed */
     GRACE_MS = 1000,     /* what the helper gets beyond the command's own limit */
-    QUOTE_MAX = 400,     /* of the output, in an error's sentence */
 };
 
 struct commands {
@@ -209,44 +208,6 @@ static int reply_wait(int socket, const struct command_call *call, int64_t deadl
     }
 }
 
-/* The length of the UTF-8 sequence at s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-    size_t length = *s < 0x80                  ? 1
-                    : *s >= 0xc2 && *s <= 0xdf ? 2
-                    : *s >= 0xe0 && *s <= 0xef ? 3
-                    : *s >= 0xf0 && *s <= 0xf4 ? 4
-                                               : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
-        (*s == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-/* The last words of the output as text on one line: no control characters, valid UTF-8. */
-static void output_quote(const char *output, char out[QUOTE_MAX + 1])
-{
-    size_t size = strlen(output), n = 0;
-    while (size > 0 && isspace((unsigned char)output[size - 1]))
-        size--;
-    const char *s = output + (size > QUOTE_MAX ? size - QUOTE_MAX : 0);
-    const char *end = output + size;
-    while (s < end) {
-        size_t length = utf8_length((const unsigned char *)s);
-        memcpy(out + n, s, length);
-        if (length == 0)
-            out[n] = '?';
-        else if (length == 1 && ((unsigned char)*s < 0x20 || *s == 0x7f))
-            out[n] = ' ';
-        n += length ? length : 1;
-        s += length ? length : 1;
-    }
-    out[n] = '\0';
-}
-
 static int reply_read(int socket, const struct command_call *call, struct command_result *out,
                       struct err *e)
 {
@@ -272,8 +233,8 @@ static int reply_read(int socket, const struct command_call *call, struct comman
         if (result.output[i] == '\0')
             result.output[i] = ' ';
     if (packet.head.timed_out) {
-        char quote[QUOTE_MAX + 1];
-        output_quote(result.output, quote);
+        char quote[QUOTE_SIZE];
+        quote_tail(result.output, strlen(result.output), quote);
         return err_set(e, ERR_COMMAND_FAILED, "the command %s was killed after its time limit%s%s",
                        call->name, *quote ? "; its last words: " : "", quote);
     }
@@ -313,8 +274,8 @@ int command_result_check(const char *name, const struct command_result *result, 
 {
     if (result->exit_status == 0 && result->signal == 0)
         return 0;
-    char quote[QUOTE_MAX + 1];
-    output_quote(result->output, quote);
+    char quote[QUOTE_SIZE];
+    quote_tail(result->output, strlen(result->output), quote);
     const char *colon = *quote ? ": " : "";
     if (result->signal)
         return err_set(e, ERR_COMMAND_FAILED, "the command %s was ended by signal %d%s%s", name,

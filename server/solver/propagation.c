@@ -34,6 +34,14 @@ struct zone_request {
     struct zone_request *next;
 };
 
+bool hint_read(const char *hint, char out[DNS_NAME_SIZE])
+{
+    if (hint && *hint && strcmp(hint, ".") != 0)
+        return dns_name_read(hint, out);
+    out[0] = '\0';
+    return true;
+}
+
 int zone_accept(const struct propagation *p, const char *zone, const char *name, const char *hint,
                 struct propagation_zone *out, struct err *e)
 {
@@ -307,8 +315,7 @@ int propagation_find_zone(struct propagation *p, const char *id, const char *nam
                           propagation_zone_callback *callback, void *context, struct err *e)
 {
     struct zone_request *request = mem_new(1, sizeof *request);
-    if (!dns_name_read(name, request->name) ||
-        (hint && hint[0] && !dns_name_read(hint, request->hint))) {
+    if (!dns_name_read(name, request->name) || !hint_read(hint, request->hint)) {
         free(request);
         return err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
     }

@@ -203,9 +203,7 @@ struct check *check_create(struct propagation *p, const struct propagation_check
                            propagation_callback *callback, void *context, struct err *e)
 {
     struct check *check = mem_new(1, sizeof *check);
-    if (!dns_name_read(wanted->fqdn, check->fqdn) ||
-        (wanted->zone_hint && wanted->zone_hint[0] &&
-         !dns_name_read(wanted->zone_hint, check->hint))) {
+    if (!dns_name_read(wanted->fqdn, check->fqdn) || !hint_read(wanted->zone_hint, check->hint)) {
         err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
         free(check);
         return NULL;

@@ -33,6 +33,9 @@ struct propagation {
     struct zone_request *zone_inbox, **zone_inbox_end;
 };
 
+/* None, "" and "." are no hint. False if it is no name. */
+bool hint_read(const char *hint, char out[DNS_NAME_SIZE]);
+
 /*
  * Judges what dns_zone_find found: whether that zone may be used for name. Fills out or e.
  * ERR_DNS_NO_ZONE.

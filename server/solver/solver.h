@@ -96,7 +96,8 @@ int solver_cleanup(const struct solver_provider *provider, const struct solver_c
 
 /*
  * The longest entry of the settings' `zones` that is name or a domain above it, in any case and
- * with or without a final dot; NULL if none is. Borrowed from settings.
+ * with or without a final dot; NULL if none is ("." says that all names may be asked for, and
+ * nothing of their zones). Borrowed from settings.
  */
 const char *solver_zone_for(struct json_object *settings, const char *name);
 
