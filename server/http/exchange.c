@@ -249,15 +249,6 @@ static void store_answer(struct http_exchange *x, int status, const char *conten
     }
 }
 
-void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body)
-{
-    if (is_acceptable(x, status, content_type))
-        store_answer(x, status, content_type, body);
-    else if (body)
-        buf_finish_secret(body);
-    give_answer(x);
-}
-
 static void write_json(struct json_object *json, struct buf *out)
 {
     size_t size;
@@ -291,6 +282,20 @@ static bool is_known_already(struct http_exchange *x, const struct buf *body)
     bool known = listed && negotiate_etag_listed(listed, etag, true);
     free(listed);
     return known;
+}
+
+void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body)
+{
+    bool is_tagged = headers_get(&x->answer_headers, "ETag") != NULL;
+    if (is_acceptable(x, status, content_type)) {
+        if (is_tagged && x->is_get && status == 200 && is_known_already(x, body))
+            store_answer(x, 304, NULL, NULL);
+        else
+            store_answer(x, status, content_type, body);
+    }
+    if (body)
+        buf_finish_secret(body);
+    give_answer(x);
 }
 
 void http_respond_json(struct http_exchange *x, int status, struct json_object *json)

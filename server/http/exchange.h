@@ -75,7 +75,10 @@ int http_if_match(const struct http_exchange *x, const char *etag, struct err *e
 /* Before the answer. Values with control characters are a programming error. */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);
 
-/* Takes over body's content (an empty body for NULL). The connection sends it afterwards. */
+/*
+ * Takes over body's content (an empty body for NULL). The connection sends it afterwards. A 200 to
+ * a GET to which the handler has added an ETag becomes 304 where If-None-Match has it.
+ */
 void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body);
 
 /*
