@@ -28,6 +28,8 @@ struct acme_http {
 /* One call under way, for curl's callbacks. */
 struct call {
     struct acme_http *http;
+    const struct acme_http_request *request;
+    size_t sent; /* of the request's body */
     struct acme_http_response response;
     const char *broken_cap; /* what was too large, NULL: nothing */
 };
@@ -68,6 +70,22 @@ void acme_http_destroy(struct acme_http *http)
     curl_easy_cleanup(http->curl);
     acme_trust_release(http->options.trust);
     free(http);
+}
+
+/*
+ * Hands curl the request's body. There is no way back to its beginning, on purpose: when a kept
+ * connection breaks after the body was sent, curl would send the same bytes again on a fresh one,
+ * without knowing whether the first had an effect. So it fails, and the caller looks first.
+ */
+static size_t give_body(char *data, size_t size, size_t count, void *context)
+{
+    struct call *call = context;
+    size_t room = size * count, left = call->request->body_size - call->sent;
+    size_t n = left < room ? left : room;
+    if (n)
+        memcpy(data, call->request->body + call->sent, n);
+    call->sent += n;
+    return n;
 }
 
 static size_t take_body(char *data, size_t size, size_t count, void *context)
@@ -186,10 +204,10 @@ static struct curl_slist *header_list(const struct acme_http *http,
     return list;
 }
 
-static void set_request(struct acme_http *http, const struct acme_http_request *request,
-                        struct curl_slist *headers)
+static void set_request(struct acme_http *http, struct call *call, struct curl_slist *headers)
 {
     CURL *c = http->curl;
+    const struct acme_http_request *request = call->request;
     curl_easy_setopt(c, CURLOPT_URL, request->url);
     curl_easy_setopt(c, CURLOPT_USERAGENT, http->options.user_agent);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
@@ -198,8 +216,10 @@ static void set_request(struct acme_http *http, const struct acme_http_request *
     else
         curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->body) {
+        curl_easy_setopt(c, CURLOPT_POST, 1L);
         curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-        curl_easy_setopt(c, CURLOPT_POSTFIELDS, request->body);
+        curl_easy_setopt(c, CURLOPT_READFUNCTION, give_body);
+        curl_easy_setopt(c, CURLOPT_READDATA, call);
     }
     if (request->username) {
         curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
@@ -285,7 +305,7 @@ static void trace(const struct acme_http *http, const struct acme_http_request *
 int acme_http_send(struct acme_http *http, const struct acme_http_request *request,
                    struct acme_http_response *response, struct err *e)
 {
-    struct call call = {.http = http};
+    struct call call = {.http = http, .request = request};
     const atomic_bool *aborted = http->options.abort;
     if (aborted && atomic_load(aborted))
         return err_set(e, ERR_SHUTDOWN, "the request was not sent: the service is stopping");
@@ -295,7 +315,7 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
     http->message[0] = '\0';
     struct curl_slist *headers = header_list(http, request);
     set_transport(http, &call);
-    set_request(http, request, headers);
+    set_request(http, &call, headers);
 
     int64_t started = clock_monotonic_ms();
     CURLcode rc = curl_easy_perform(http->curl);

@@ -254,6 +254,34 @@ static void reconnects_after_a_close(void **state)
     stop(&s);
 }
 
+/* Answers the first request of the test and hangs up on the second. */
+static char *answer_once(const char *request, void *context)
+{
+    struct script *script = context;
+    bool first = script->requests.size == 0;
+    buf_add_string(&script->requests, request);
+    return first ? mem_strdup(script->answer) : NULL;
+}
+
+/* What was signed for one use is not sent twice, though the connection broke without an answer. */
+static void sends_a_body_once(void **state)
+{
+    (void)state;
+    struct setup s;
+    start(&s, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", plain);
+    s.wire.answer = answer_once;
+    struct acme_http_request post = {
+        .method = "POST", .url = s.url, .body = "signed", .body_size = 6};
+    struct acme_http_response response = {0};
+    struct err e = {0};
+    assert_int_equal(acme_http_send(s.http, &post, &response, &e), 0);
+    acme_http_response_finish(&response);
+    assert_int_equal(acme_http_send(s.http, &post, &response, &e), -1);
+    assert_int_equal(e.code, ERR_CA_UNREACHABLE);
+    assert_int_equal(atomic_load(&s.wire.requests), 2);
+    stop(&s);
+}
+
 static void tells_who_cannot_be_reached(void **state)
 {
     (void)state;
@@ -523,6 +551,7 @@ int main(void)
         cmocka_unit_test(refuses_garbage_and_floods),
         cmocka_unit_test(takes_a_body_up_to_the_cap),
         cmocka_unit_test(reconnects_after_a_close),
+        cmocka_unit_test(sends_a_body_once),
         cmocka_unit_test(tells_who_cannot_be_reached),
         cmocka_unit_test(gives_up_in_time_and_at_shutdown),
         cmocka_unit_test(speaks_https_alone_unless_allowed),
