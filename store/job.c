@@ -255,27 +255,24 @@ int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE
 
 /* What an UPDATE of a job tells of it. */
 struct touched {
-    char *step;
     char *lane;
     int64_t due_at;
     int64_t epoch;
 };
 
-#define RETURNING_TOUCHED " RETURNING step, lane, due_at, epoch"
+#define RETURNING_TOUCHED " RETURNING lane, due_at, epoch"
 
 static void read_touched(const struct db_row *row, void *out)
 {
     struct touched *touched = out;
-    touched->step = db_text_copy(row, 0);
-    touched->lane = db_text_copy(row, 1);
-    touched->due_at = db_int(row, 2);
-    touched->epoch = db_int(row, 3);
+    touched->lane = db_text_copy(row, 0);
+    touched->due_at = db_int(row, 1);
+    touched->epoch = db_int(row, 2);
 }
 
 static void finish_touched(void *out)
 {
     struct touched *touched = out;
-    free(touched->step);
     free(touched->lane);
 }
 
@@ -318,16 +315,11 @@ int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct 
     int found = update_job(tx, id, epoch, change, &touched, e);
     if (found <= 0)
         return found < 0 ? -1 : stale_or_missing(store_tx_db(tx), id, e);
-    int rc = 0;
-    if (change->message)
-        rc = event_add(tx, id, touched.step, change->message, e);
-    if (rc == 0) {
-        if (!job_state_is_final(change->state))
-            touch_lane(tx, touched.lane, touched.due_at);
-        *new_epoch = touched.epoch;
-    }
+    if (!job_state_is_final(change->state))
+        touch_lane(tx, touched.lane, touched.due_at);
+    *new_epoch = touched.epoch;
     finish_touched(&touched);
-    return rc;
+    return 0;
 }
 
 /* Runs an UPDATE that makes a job due: news for its lane. 1, 0 if it hit no row, -1. */

@@ -86,8 +86,7 @@ struct job_change {
     const char *lane;
     int64_t attempt;
     int64_t due_at;
-    const char *error;   /* NULL clears */
-    const char *message; /* for the timeline; NULL: no event */
+    const char *error; /* NULL clears */
 };
 
 /* ERR_STORE_STALE unless the row's epoch is still this one; raises it, and *new_epoch tells. */

@@ -22,7 +22,8 @@ struct commit {
     struct step_context *c;
     struct job_change change;
     char lane[LANE_NAME_SIZE];
-    struct err failure; /* the step's; change.message and park_reason may point into it */
+    struct err failure;  /* the step's; message and park_reason may point into it */
+    const char *message; /* for the timeline, under the step that ran; NULL: nothing */
     char *error;
     int64_t park_until; /* -1: as it is; 0: opens the authority; else parks it */
     const char *park_reason;
@@ -50,18 +51,18 @@ static void end_as(struct commit *commit, enum job_state state, const char *mess
 {
     commit->change.state = state;
     commit->change.due_at = INT64_MAX;
-    commit->change.message = message;
+    commit->message = message;
 }
 
 static void after_success(struct commit *commit)
 {
     struct step_context *c = commit->c;
     assert(c->outcome != STEP_NONE);
-    commit->change.message = c->message[0] ? c->message : NULL;
+    commit->message = c->message[0] ? c->message : NULL;
     if (c->authority.parked_until)
         commit->park_until = 0;
     if (c->outcome == STEP_DONE) {
-        end_as(commit, JOB_SUCCEEDED, commit->change.message ? commit->change.message : "done");
+        end_as(commit, JOB_SUCCEEDED, commit->message ? commit->message : "done");
         return;
     }
     const char *next = c->next ? c->next : c->step->name;
@@ -86,7 +87,7 @@ static void after_failure(struct commit *commit, const struct err *error,
     struct retry retry = retry_decide(error, attempt, left);
     commit->error = failure_write(error, &c->client.problem);
     commit->change.error = commit->error;
-    commit->change.message = error->detail;
+    commit->message = error->detail;
     result->failed = true;
     atomic_fetch_add(&c->engine->counters.step_failures, 1);
     log_info("step failed", "job", c->job.id, "kind", c->job.kind, "step", c->job.step, "code",
@@ -127,6 +128,8 @@ static int write_commit(struct store_tx *tx, void *arg, struct err *e)
     if (change.state == JOB_WAITING && c->ready && c->ready(c))
         change.due_at = c->now;
     if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
+        return -1;
+    if (commit->message && event_add(tx, c->job.id, c->step->name, commit->message, e) < 0)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;
