@@ -108,7 +108,7 @@ int ca_registry_get(struct ca_registry *registry, const struct authority *author
     struct entry *entry = entry_of(registry, authority->name);
     int rc = 0;
     struct ca *ca = entry ? entry->ca : NULL;
-    if (!ca || !same(ca->directory_url, authority->directory_url) ||
+    if (!entry || !same(ca->directory_url, authority->directory_url) ||
         !same(ca->trust_bundle, authority->trust_bundle)) {
         rc = ca_create(authority, now, &ca, e);
         if (rc == 0)

@@ -47,7 +47,7 @@ static int split(const char *address, char **host, char **port, struct err *e)
         return err_set(e, ERR_CONFIG, "%s is no address: HOST:PORT, [v6]:PORT or unix:PATH",
                        address);
     if (strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
-        atol(colon + 1) > 65535)
+        strtol(colon + 1, NULL, 10) > 65535)
         return err_set(e, ERR_CONFIG, "%s: %s is no port", address, colon + 1);
     const char *start = address + (bracketed ? 1 : 0);
     *host = mem_strndup(start, (size_t)(end - start));
@@ -76,7 +76,7 @@ static int bind_tcp(const struct addrinfo *info)
 /* What the socket is bound to in the end: the port may have been 0. */
 static char *bound_name(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     char host[INET6_ADDRSTRLEN];
     if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||

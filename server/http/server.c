@@ -83,7 +83,7 @@ static int start_daemon(struct listener *listener, struct err *e)
    colon in a way that no handler can see. */
 static bool is_parser_old(void)
 {
-    return atoi(MHD_get_version()) < 1;
+    return strtol(MHD_get_version(), NULL, 10) < 1;
 }
 
 static int bind_listener(struct http_server *server, const struct http_listener_options *options,
