@@ -107,7 +107,8 @@ struct connection *connections_add(struct connections *all, int fd)
     struct connection *c = mem_new(1, sizeof *c);
     c->fd = fd;
     identify(c);
-    connections_enter(all, c, CONNECTION_IDLE);
+    /* The first request is due at once; only later ones may be long in coming. */
+    connections_enter(all, c, CONNECTION_HEADER);
     pthread_mutex_lock(&all->lock);
     c->next = all->first;
     if (c->next)

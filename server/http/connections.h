@@ -15,7 +15,7 @@
 
 enum connection_phase {
     CONNECTION_IDLE,    /* between requests, and while the next one's header arrives */
-    CONNECTION_HEADER,  /* the request line has arrived */
+    CONNECTION_HEADER,  /* the request line has arrived, or the connection is new */
     CONNECTION_BODY,    /* the header has arrived */
     CONNECTION_WORKING, /* the request is whole; the handler is at it */
     CONNECTION_ANSWERING,

@@ -181,10 +181,16 @@ static bool abandon_one(struct http_server *server)
     return true;
 }
 
-void exchange_settle_all(struct http_server *server, int64_t deadline_ms)
+void exchange_begin_stop(struct http_server *server)
 {
     pthread_mutex_lock(&lock);
     server->is_stopping = true;
+    pthread_mutex_unlock(&lock);
+}
+
+void exchange_settle_all(struct http_server *server, int64_t deadline_ms)
+{
+    pthread_mutex_lock(&lock);
     while (server->deferred || server->running || server->pins) {
         if (clock_monotonic_ms() < deadline_ms)
             thread_wait_until(&server->exchanges_changed, &lock, deadline_ms);

@@ -94,10 +94,11 @@ bool exchange_is_abandoned(struct http_exchange *x);
 /* Makes a problem the answer; status 0 takes the code's own. */
 void exchange_refuse(struct http_exchange *x, int status, const struct err *e);
 
-/*
- * From here on no handler is started. Waits until none is running and no exchange is deferred;
- * those that are deferred after deadline_ms (monotonic) are abandoned.
- */
+/* From here on no handler is started, and answers end their connections. */
+void exchange_begin_stop(struct http_server *server);
+
+/* Waits until no handler is running and no exchange is deferred; those that are deferred after
+   deadline_ms (monotonic) are abandoned. */
 void exchange_settle_all(struct http_server *server, int64_t deadline_ms);
 
 /* Waits until all are completed, up to deadline_ms. */

@@ -203,6 +203,7 @@ void http_server_destroy(struct http_server *server)
 {
     if (!server)
         return;
+    exchange_begin_stop(server);
     acceptor_destroy(server->acceptor);
     for (size_t i = 0; i < server->listener_count; i++)
         address_stop(&server->listeners[i].bound);
