@@ -135,24 +135,27 @@ static int check_a_labels(const char *name, const char *text, struct err *e)
     return 0;
 }
 
-static int to_ascii(const char *name, const char *text, char **out, struct err *e)
+/* The name in A-labels and lower case, which the caller frees; NULL with e. */
+static char *to_ascii(const char *name, const char *text, struct err *e)
 {
     if (is_ascii(name)) {
-        *out = mem_strdup(name);
-        lower(*out);
-        return 0;
+        char *same = mem_strdup(name);
+        lower(same);
+        return same;
     }
     char *ascii = NULL;
     int rc = idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (rc == IDN2_MALLOC)
         abort();
-    if (rc != IDN2_OK)
-        return err_set(e, ERR_INVALID, "'%s' is no internationalized host name: %s", text,
-                       idn2_strerror(rc));
-    *out = mem_strdup(ascii);
+    if (rc != IDN2_OK) {
+        err_set(e, ERR_INVALID, "'%s' is no internationalized host name: %s", text,
+                idn2_strerror(rc));
+        return NULL;
+    }
+    char *out = mem_strdup(ascii);
     idn2_free(ascii);
-    lower(*out);
-    return 0;
+    lower(out);
+    return out;
 }
 
 static int parse_dns(const char *text, struct identifier *out, struct err *e)
@@ -168,8 +171,8 @@ static int parse_dns(const char *text, struct identifier *out, struct err *e)
         return err_set(e, ERR_INVALID,
                        "'%s' is neither a host name nor an IP address; leave out port and brackets",
                        text);
-    char *name = NULL;
-    if (to_ascii(base, text, &name, e) < 0)
+    char *name = to_ascii(base, text, e);
+    if (!name)
         return -1;
     size_t size = strlen(name);
     if (size > 1 && name[size - 1] == '.')

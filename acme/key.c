@@ -108,7 +108,7 @@ int key_type_of_evp(const EVP_PKEY *pkey, enum key_type *out, struct err *e)
 
 int key_adopt(EVP_PKEY *pkey, struct key **out, struct err *e)
 {
-    enum key_type type;
+    enum key_type type = KEY_EC_P256;
     if (key_type_of_evp(pkey, &type, e) < 0) {
         EVP_PKEY_free(pkey);
         return -1;
