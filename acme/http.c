@@ -248,8 +248,10 @@ static enum err_code code_of(CURLcode rc)
     case CURLE_WRITE_ERROR:
     case CURLE_PARTIAL_FILE:
     case CURLE_BAD_CONTENT_ENCODING:
-    case CURLE_OUT_OF_MEMORY: /* that is how curl before 8.6 calls a header line beyond its own cap
-                               */
+#if LIBCURL_VERSION_NUM >= 0x080600 /* a header line beyond curl's own cap … */
+    case CURLE_TOO_LARGE:
+#endif
+    case CURLE_OUT_OF_MEMORY: /* … as older versions call it */
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return ERR_CA_PROTOCOL;
