@@ -1,0 +1,223 @@
+/* /accounts */
+#include "acme/base/memory.h"
+#include "server/api/account.h"
+#include "server/api/body.h"
+#include "server/api/call.h"
+#include "server/api/page.h"
+#include "server/engine/intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+{
+    return account_list(page->db, page->after, page->limit, rows, count, e);
+}
+
+static int show_row(const struct page *page, const void *row, struct json_object **out,
+                    struct err *e)
+{
+    (void)page, (void)e;
+    *out = account_show(row);
+    return 0;
+}
+
+static char *key_of(const void *row)
+{
+    const struct account *account = row;
+    return mem_strdup(account->name);
+}
+
+static void finish_row(void *row)
+{
+    account_finish(row);
+}
+
+static void list(struct http_exchange *x, void *context)
+{
+    static const struct page_source source = {
+        .row_size = sizeof(struct account),
+        .load = load_page,
+        .show = show_row,
+        .key = key_of,
+        .finish = finish_row,
+    };
+    page_answer(context, x, &source);
+}
+
+static void get(struct http_exchange *x, void *context)
+{
+    struct account account;
+    struct err e;
+    struct db *db = call_reader(context, x);
+    if (!db)
+        return;
+    if (account_load(db, http_param(x, "name"), &account, &e) < 0) {
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    http_respond_json(x, 200, account_show(&account));
+    account_finish(&account);
+}
+
+/* ---- POST and PUT ---- */
+
+static void destroy_spec(void *spec)
+{
+    spec_account_finish(spec);
+    free(spec);
+}
+
+/* The spec of the body, with every complaint; NULL: x is answered. */
+static struct spec_account *read_body(struct api *api, struct http_exchange *x, const char *name)
+{
+    struct fields errors = {0};
+    struct err e;
+    struct json_object *body = call_body(x);
+    if (!body)
+        return NULL;
+    struct db *db = call_reader(api, x);
+    if (!db) {
+        body_destroy(body);
+        return NULL;
+    }
+    struct spec_account *spec = mem_new(1, sizeof *spec);
+    if (name)
+        call_check_name(name, &errors);
+    spec_account_read(body, !name, &errors, spec);
+    int rc = account_check(db, body, &errors, &e);
+    body_destroy(body);
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    if (rc < 0 || call_refused(x, &errors)) {
+        fields_finish(&errors);
+        destroy_spec(spec);
+        return NULL;
+    }
+    return spec;
+}
+
+static int64_t retry_for(const struct spec_account *spec)
+{
+    return spec->retry_for_ms < 0 ? INTAKE_RETRY_DEFAULT_MS : spec->retry_for_ms;
+}
+
+static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const struct spec_account *spec = call->spec;
+    const char *name = spec->name ? spec->name : spec->authority;
+    struct applied applied = {0};
+    if (account_insert_spec(tx, name, spec, ORIGIN_API, retry_for(spec), &applied, e) < 0)
+        return -1;
+    memcpy(call->out.job, applied.job, ULID_SIZE);
+    return 0;
+}
+
+static void post(struct http_exchange *x, void *context)
+{
+    struct spec_account *spec = read_body(context, x, NULL);
+    if (spec)
+        call_post(context, x, apply_post, spec, destroy_spec);
+}
+
+/* Whether the call may change the account of its path. */
+static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct account row;
+    if (account_load(db, name, &row, e) < 0)
+        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
+    int rc = call_check_origin(row.origin, "account", name, e);
+    if (rc == 0)
+        rc = call_if_match(call, account_show(&row), e);
+    account_finish(&row);
+    return rc;
+}
+
+static int answer_account(struct call *call, struct db *db, const char *job, struct err *e)
+{
+    struct account row;
+    if (job[0]) {
+        memcpy(call->out.job, job, ULID_SIZE);
+        return 0;
+    }
+    if (account_load(db, http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    call_answer(call, 200, account_show(&row));
+    account_finish(&row);
+    return 0;
+}
+
+static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const struct spec_account *spec = call->spec;
+    struct applied applied = {0};
+    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
+        account_apply(tx, http_param(call->x, "name"), spec, ORIGIN_API, retry_for(spec), &applied,
+                      e) < 0)
+        return -1;
+    return answer_account(call, store_tx_db(tx), applied.job, e);
+}
+
+static void put(struct http_exchange *x, void *context)
+{
+    struct spec_account *spec = read_body(context, x, http_param(x, "name"));
+    if (spec)
+        call_write(context, x, apply_put, spec, destroy_spec);
+}
+
+/* ---- PATCH and refresh ---- */
+
+static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct applied applied = {0};
+    if (check_change(call, store_tx_db(tx), true, e) < 0 ||
+        account_apply_contacts(tx, http_param(call->x, "name"), call->spec, &applied, e) < 0)
+        return -1;
+    memcpy(call->out.job, applied.job, ULID_SIZE);
+    return 0;
+}
+
+static void patch(struct http_exchange *x, void *context)
+{
+    struct fields errors = {0};
+    char *contacts = NULL;
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    spec_account_patch_read(body, &errors, &contacts);
+    body_destroy(body);
+    if (!call_refused(x, &errors))
+        call_write(context, x, apply_patch, contacts, free);
+}
+
+static int apply_refresh(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct account row;
+    bool existing;
+    if (account_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    int rc = row.url
+                 ? intake_account_refresh(tx, &row, call->out.job, &existing, e)
+                 : err_set(e, ERR_CONFLICT, "The account \"%s\" is not registered yet.", row.name);
+    account_finish(&row);
+    return rc;
+}
+
+static void refresh(struct http_exchange *x, void *context)
+{
+    if (call_empty_body(x))
+        call_post(context, x, apply_refresh, NULL, NULL);
+}
+
+const struct http_route accounts_routes[] = {
+    {HTTP_GET, "/accounts", list, 0},
+    {HTTP_POST, "/accounts", post, 0},
+    {HTTP_GET, "/accounts/{name}", get, 0},
+    {HTTP_PUT, "/accounts/{name}", put, 0},
+    {HTTP_PATCH, "/accounts/{name}", patch, 0},
+    {HTTP_POST, "/accounts/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY},
+    {0},
+};

@@ -1,0 +1,118 @@
+#include "server/api/api.h"
+
+#include "acme/base/memory.h"
+#include "server/api/api_private.h"
+#include "server/api/check.h"
+#include "server/api/fields.h"
+#include "server/api/spec_common.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct http_route *const api_routes[] = {
+    authorities_routes,
+    accounts_routes,
+    certificates_routes,
+    certificate_files_routes,
+    certificate_actions_routes,
+    credentials_routes,
+    solvers_routes,
+    orders_routes,
+    jobs_routes,
+    service_routes,
+    NULL,
+};
+
+static void read_default_key(const struct members *m, struct api_defaults *out)
+{
+    struct spec_key key;
+    struct members members;
+    spec_key_read(m, NULL, &key, &members);
+    if (members_has(&members, "pem"))
+        members_wrong(&members, "pem", "must not be a default: keys are not shared");
+    out->key_type = key.type;
+    spec_key_finish(&key);
+}
+
+int api_defaults_read(struct json_object *json, struct fields *errors, struct api_defaults *out)
+{
+    static const char *const names[] = {"account", "key", NULL};
+    struct api_defaults defaults = {.key_type = KEY_EC_P256};
+    size_t before = errors->count;
+    if (json) {
+        struct members m = members_of_body(json, errors);
+        members_only(&m, names);
+        defaults.account = mem_strdup(members_checked(&m, "account", MEMBERS_OPTIONAL, check_name));
+        read_default_key(&m, &defaults);
+    }
+    if (errors->count > before) {
+        api_defaults_finish(&defaults);
+        return -1;
+    }
+    *out = defaults;
+    return 0;
+}
+
+void api_defaults_finish(struct api_defaults *defaults)
+{
+    free(defaults->account);
+    *defaults = (struct api_defaults){0};
+}
+
+int api_create(const struct api_options *options, struct api **out, struct err *e)
+{
+    struct db *db;
+    struct token *tokens;
+    size_t count;
+    if (store_reader(options->store, &db, e) < 0 || token_list(db, &tokens, &count, e) < 0)
+        return -1;
+    struct api *api = mem_new(1, sizeof *api);
+    api->options = *options;
+    api->tokens = tokens;
+    api->token_count = count;
+    served_init(&api->served);
+    *out = api;
+    return 0;
+}
+
+void api_destroy(struct api *api)
+{
+    if (!api)
+        return;
+    for (size_t i = 0; i < api->token_count; i++)
+        token_finish(&api->tokens[i]);
+    free(api->tokens);
+    served_finish(&api->served);
+    free(api);
+}
+
+void api_set_ready(struct api *api, bool ready)
+{
+    atomic_store(&api->ready, ready);
+}
+
+int api_authenticate(void *context, const char *token, char principal[64], struct err *e)
+{
+    const struct api *api = context;
+    unsigned char hash[TOKEN_HASH_SIZE];
+    if (EVP_Digest(token, strlen(token), hash, NULL, EVP_sha256(), NULL) != 1)
+        return err_set(e, ERR_CRYPTO, "A token cannot be hashed.");
+    const struct token *match = NULL;
+    for (size_t i = 0; i < api->token_count; i++)
+        if (CRYPTO_memcmp(api->tokens[i].hash, hash, sizeof hash) == 0)
+            match = &api->tokens[i];
+    if (!match)
+        return err_set(e, ERR_UNAUTHENTICATED, "This token is not known.");
+    snprintf(principal, 64, "token:%.50s", match->name);
+    return 0;
+}
+
+void api_served(void *context, const char *method, const char *route, int status,
+                int64_t duration_ms)
+{
+    struct api *api = context;
+    served_add(&api->served, method, route, status, duration_ms);
+}

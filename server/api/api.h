@@ -1,0 +1,59 @@
+/*
+ * The REST API (api-spec/openapi.yaml): one file a resource. A handler reads and validates, queues
+ * one write, and answers; it never speaks ACME and never blocks on the network.
+ */
+#ifndef CERTWRIGHT_SERVER_API_API_H
+#define CERTWRIGHT_SERVER_API_API_H
+
+#include "acme/base/error.h"
+#include "acme/key.h"
+#include "server/http/exchange.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct api;
+struct commands;
+struct engine;
+struct fields;
+struct http01_table;
+struct json_object;
+struct store;
+
+/* The config's `defaults`: what fills the gaps of a certificate's body. */
+struct api_defaults {
+    char *account; /* NULL: none */
+    enum key_type key_type;
+};
+
+/*
+ * Reads them as the other readers do (see spec_common.h); json NULL gives what stands without any
+ * config. api_defaults_finish frees what out holds.
+ */
+int api_defaults_read(struct json_object *json, struct fields *errors, struct api_defaults *out);
+void api_defaults_finish(struct api_defaults *defaults);
+
+/* All borrowed for the API's life. */
+struct api_options {
+    struct store *store;
+    const struct api_defaults *defaults;
+    const struct commands *commands;
+    struct http01_table *http01;
+    const struct engine *engine; /* for metrics */
+};
+
+/* Reads the tokens, so after the first start has made one. */
+int api_create(const struct api_options *options, struct api **out, struct err *e);
+/* After the HTTP server's end. */
+void api_destroy(struct api *api);
+
+/* Whether /readyz says so: once everything is started, until the end begins. */
+void api_set_ready(struct api *api, bool ready);
+
+/* For struct http_server_options: context is the struct api. */
+extern const struct http_route *const api_routes[];
+int api_authenticate(void *context, const char *token, char principal[64], struct err *e);
+void api_served(void *context, const char *method, const char *route, int status,
+                int64_t duration_ms);
+
+#endif

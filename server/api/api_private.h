@@ -1,0 +1,33 @@
+/* What the files of the API share. */
+#ifndef CERTWRIGHT_SERVER_API_API_PRIVATE_H
+#define CERTWRIGHT_SERVER_API_API_PRIVATE_H
+
+#include "server/api/api.h"
+#include "server/api/served.h"
+#include "store/store.h"
+#include "store/token.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct api {
+    struct api_options options;
+    struct token *tokens;
+    size_t token_count;
+    struct served served;
+    atomic_bool ready;
+};
+
+/* Route tables; each ends with a route whose path is NULL. */
+extern const struct http_route authorities_routes[];
+extern const struct http_route accounts_routes[];
+extern const struct http_route certificates_routes[];
+extern const struct http_route certificate_files_routes[];
+extern const struct http_route certificate_actions_routes[];
+extern const struct http_route credentials_routes[];
+extern const struct http_route solvers_routes[];
+extern const struct http_route orders_routes[];
+extern const struct http_route jobs_routes[];
+extern const struct http_route service_routes[];
+
+#endif

@@ -1,0 +1,299 @@
+#include "server/api/certificate.h"
+
+#include "acme/base/clock.h"
+#include "server/api/backoff.h"
+#include "server/api/peek.h"
+#include "server/api/references.h"
+#include "server/api/show.h"
+#include "server/engine/intake.h"
+#include "store/account.h"
+#include "store/owner.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- showing ---- */
+
+static const char *status_of(const struct certificate *certificate)
+{
+    if (!certificate->version)
+        return "pending";
+    if (certificate->revoked)
+        return "revoked";
+    return certificate->not_after < clock_wall_ms() ? "expired" : "valid";
+}
+
+static struct json_object *show_key(const struct certificate *certificate)
+{
+    struct json_object *key = json_object_new_object();
+    show_add_text(key, "type", key_type_name(certificate->key_type));
+    show_add_bool(key, "reuse", certificate->key_reuse);
+    show_add_text(key, "spki_sha256", certificate->spki_sha256);
+    return key;
+}
+
+static struct json_object *show_challenge(const struct certificate *certificate)
+{
+    struct json_object *challenge = show_stored(certificate->challenge);
+    if (challenge && !json_object_object_get_ex(challenge, "solver", NULL))
+        json_object_object_add(challenge, "solver", NULL);
+    return challenge;
+}
+
+static void show_version(const struct certificate *certificate, struct json_object *json)
+{
+    show_add_text(json, "status", status_of(certificate));
+    show_add_bool(json, "trusted", certificate->trusted);
+    json_object_object_add(
+        json, "version", certificate->version ? json_object_new_int64(certificate->version) : NULL);
+    show_add_text(json, "serial", certificate->serial);
+    show_add_text(json, "issuer", certificate->issuer);
+    show_add_time(json, "not_before", certificate->not_before);
+    show_add_time(json, "not_after", certificate->not_after);
+}
+
+struct json_object *certificate_show(const struct certificate *certificate)
+{
+    struct json_object *json = json_object_new_object();
+    show_add_text(json, "name", certificate->name);
+    json_object_object_add(json, "identifiers", show_stored(certificate->identifiers));
+    show_add_text(json, "authority", certificate->authority);
+    show_add_text(json, "account", certificate->account);
+    show_add_text(json, "profile", certificate->profile);
+    json_object_object_add(json, "key", show_key(certificate));
+    show_add_text(json, "email", certificate->email);
+    json_object_object_add(json, "challenge", show_challenge(certificate));
+    show_add_text(json, "preferred_chain", certificate->preferred_chain);
+    json_object_object_add(json, "labels", show_stored(certificate->labels));
+    show_version(certificate, json);
+    json_object_object_add(json, "last_error", show_failure(certificate->last_error));
+    show_add_text(json, "active_job", certificate->active_job);
+    show_add_text(json, "managed_by", origin_name(certificate->origin));
+    show_add_time(json, "created_at", certificate->created_at);
+    show_add_time(json, "updated_at", certificate->updated_at);
+    return json;
+}
+
+/* ---- checking ---- */
+
+static int check_solver(struct db *db, struct json_object *body, struct fields *errors,
+                        struct err *e)
+{
+    struct json_object *challenge = peek_object(body, "challenge");
+    const char *solver = challenge ? peek_name(challenge, "solver") : NULL;
+    if (!solver)
+        return 0;
+    return references_solver(db, solver, peek_text(challenge, "type"), errors, e);
+}
+
+int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
+                      struct fields *errors, struct err *e)
+{
+    const char *account = peek_name(body, "account");
+    const char *authority = peek_name(body, "authority");
+    char *name = NULL;
+    /* What is there but wrong was complained of already. */
+    bool known =
+        account || authority || (!peek_has(body, "account") && !peek_has(body, "authority"));
+    if (known && references_account(db, account, authority, defaults, errors, &name, e) < 0)
+        return -1;
+    free(name);
+    return check_solver(db, body, errors, e);
+}
+
+/* ---- a new certificate, or a changed one ---- */
+
+/* The spec as a row, with the texts that are made for it. */
+struct draft {
+    struct certificate row; /* borrows */
+    struct account account;
+    char *normalized;
+    char *identifiers;
+    char *challenge;
+};
+
+static void draft_finish(struct draft *draft)
+{
+    account_finish(&draft->account);
+    free(draft->normalized);
+    free(draft->identifiers);
+    free(draft->challenge);
+}
+
+static int find_account(struct db *db, const struct certificate_request *request,
+                        struct account *out, struct err *e)
+{
+    struct fields errors = {0};
+    const struct spec_certificate *spec = request->spec;
+    char *name;
+    int rc = references_account(db, spec->account, spec->authority, request->defaults, &errors,
+                                &name, e);
+    if (rc == 0)
+        rc = fields_verdict(&errors, e);
+    if (rc == 0)
+        rc = account_load(db, name, out, e);
+    free(name);
+    fields_finish(&errors);
+    return rc;
+}
+
+static int draft_make(struct db *db, const struct certificate_request *request, struct draft *out,
+                      struct err *e)
+{
+    const struct spec_certificate *spec = request->spec;
+    bool type_given = spec->key.type_given || spec->key.key || spec->csr.size > 0;
+    struct draft draft = {0};
+    if (find_account(db, request, &draft.account, e) < 0)
+        return -1;
+    draft.normalized = spec_certificate_normalized(spec);
+    draft.identifiers = spec_certificate_identifiers(spec);
+    draft.challenge = spec_certificate_challenge(spec);
+    draft.row = (struct certificate){
+        .name = (char *)request->name,
+        .spec = draft.normalized,
+        .identifiers = draft.identifiers,
+        .account_id = draft.account.id,
+        .profile = spec->profile,
+        .preferred_chain = spec->preferred_chain,
+        .challenge = draft.challenge,
+        .email = spec->email,
+        .labels = spec->labels,
+        .key_type = type_given ? spec->key.type : request->defaults->key_type,
+        .key_reuse = spec->key_reuse,
+        .retry_for_ms = request->retry_for_ms,
+        .origin = request->origin,
+    };
+    *out = draft;
+    return 0;
+}
+
+static int issue(struct store_tx *tx, const char *name, int64_t retry_for_ms, struct applied *out,
+                 struct err *e)
+{
+    struct certificate row;
+    bool existing;
+    if (certificate_load(store_tx_db(tx), name, &row, e) < 0)
+        return -1;
+    int rc = intake_certificate_issue(tx, &row, retry_for_ms, out->job, &existing, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+static int insert(struct store_tx *tx, const struct certificate_request *request,
+                  struct draft *draft, struct applied *out, struct err *e)
+{
+    const struct spec_certificate *spec = request->spec;
+    bool has_csr = spec->csr.size > 0;
+    if (certificate_insert(tx, &draft->row, spec->key.key, has_csr ? spec->csr.data : NULL,
+                           spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0)
+        return -1;
+    return issue(tx, request->name, request->retry_for_ms, out, e);
+}
+
+int certificate_insert_spec(struct store_tx *tx, const struct certificate_request *request,
+                            struct applied *out, struct err *e)
+{
+    struct draft draft;
+    if (draft_make(store_tx_db(tx), request, &draft, e) < 0)
+        return -1;
+    int rc = insert(tx, request, &draft, out, e);
+    draft_finish(&draft);
+    return rc;
+}
+
+/* Whether the active job makes a version (a revocation can be under way instead). */
+static int issues_now(struct db *db, const struct certificate *row, bool *issues, struct err *e)
+{
+    struct job job;
+    *issues = false;
+    if (!row->active_job)
+        return 0;
+    if (job_load(db, row->active_job, &job, e) < 0)
+        return -1;
+    *issues = !strcmp(job.kind, "certificate.issue");
+    job_finish(&job);
+    return 0;
+}
+
+/* A job for the former spec would end in a certificate that nobody wants. */
+static int cancel_former(struct store_tx *tx, const struct certificate *row, struct err *e)
+{
+    bool issues;
+    if (issues_now(store_tx_db(tx), row, &issues, e) < 0)
+        return -1;
+    if (!issues)
+        return 0;
+    if (intake_cancel(tx, row->active_job, e) < 0) {
+        if (e->code != ERR_CONFLICT)
+            return -1;
+        return err_set(e, ERR_CONFLICT,
+                       "The job %s cannot be called back any more; ask again once it has ended.",
+                       row->active_job);
+    }
+    return certificate_set_job(tx, row->id, NULL, row->last_error, e);
+}
+
+static int change(struct store_tx *tx, const struct certificate *row,
+                  const struct certificate_request *request, struct draft *draft,
+                  struct applied *out, struct err *e)
+{
+    const struct spec_certificate *spec = request->spec;
+    bool has_csr = spec->csr.size > 0;
+    draft->row.id = row->id;
+    if (cancel_former(tx, row, e) < 0 ||
+        certificate_update_spec(tx, &draft->row, spec->key.key, has_csr ? spec->csr.data : NULL,
+                                spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0)
+        return -1;
+    return issue(tx, request->name, request->retry_for_ms, out, e);
+}
+
+/* The same spec again: nothing to do, a job that is at it, or a new try. */
+static int keep(struct store_tx *tx, const struct certificate *row,
+                const struct certificate_request *request, struct applied *out, struct err *e)
+{
+    if (row->origin != request->origin &&
+        owner_set(tx, OWNED_CERTIFICATE, row->name, request->origin, e) < 0)
+        return -1;
+    if (strcmp(row->labels, request->spec->labels) != 0 &&
+        certificate_update_labels(tx, row->id, request->spec->labels, row->spec, e) < 0)
+        return -1;
+    bool issues;
+    if (issues_now(store_tx_db(tx), row, &issues, e) < 0)
+        return -1;
+    if (issues) {
+        memcpy(out->job, row->active_job, ULID_SIZE);
+        return 0;
+    }
+    if (row->version && (row->revoked || row->not_after >= clock_wall_ms()))
+        return 0;
+    int64_t until;
+    if (backoff_until(store_tx_db(tx), "certificate.issue", "certificate", row->name, &until, e) <
+        0)
+        return -1;
+    if (until > store_tx_now(tx)) {
+        out->held_until = until;
+        return 0;
+    }
+    return issue(tx, row->name, request->retry_for_ms, out, e);
+}
+
+int certificate_apply(struct store_tx *tx, const struct certificate_request *request,
+                      struct applied *out, struct err *e)
+{
+    struct certificate row;
+    struct draft draft;
+    if (certificate_load(store_tx_db(tx), request->name, &row, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        return certificate_insert_spec(tx, request, out, e);
+    }
+    int rc = draft_make(store_tx_db(tx), request, &draft, e);
+    if (rc == 0) {
+        rc = strcmp(row.spec, draft.normalized) == 0 ? keep(tx, &row, request, out, e)
+                                                     : change(tx, &row, request, &draft, out, e);
+        draft_finish(&draft);
+    }
+    certificate_finish(&row);
+    return rc;
+}

@@ -1,0 +1,39 @@
+/* Certificates, for the API and the config alike. */
+#ifndef CERTWRIGHT_SERVER_API_CERTIFICATE_H
+#define CERTWRIGHT_SERVER_API_CERTIFICATE_H
+
+#include "server/api/api.h"
+#include "server/api/applied.h"
+#include "server/api/spec_certificate.h"
+#include "store/certificate.h"
+
+struct json_object *certificate_show(const struct certificate *certificate);
+
+/*
+ * Complains of what the body names and the database lacks: account, authority, solver. The body may
+ * be wrong otherwise, so that all is told at once.
+ */
+int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
+                      struct fields *errors, struct err *e);
+
+/* Who asks for a certificate, and with what behind it. */
+struct certificate_request {
+    const char *name;
+    const struct spec_certificate *spec;
+    const struct api_defaults *defaults;
+    enum origin origin;
+    int64_t retry_for_ms; /* as intake.h */
+};
+
+/* A new one. ERR_NAME_TAKEN, ERR_KEY_REUSED, ERR_INVALID if an account is missing. */
+int certificate_insert_spec(struct store_tx *tx, const struct certificate_request *request,
+                            struct applied *out, struct err *e);
+
+/*
+ * A new one, or the existing one brought to the spec: a changed spec makes a new version, and
+ * cancels a job that is under way for the former one (ERR_CONFLICT where it is too late for that).
+ */
+int certificate_apply(struct store_tx *tx, const struct certificate_request *request,
+                      struct applied *out, struct err *e);
+
+#endif

@@ -1,0 +1,169 @@
+/* /certificates/{name}/renew and /revoke */
+#include "acme/base/clock.h"
+#include "acme/base/memory.h"
+#include "server/api/body.h"
+#include "server/api/call.h"
+#include "server/api/revocation.h"
+#include "server/engine/intake.h"
+#include "store/certificate.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- renew ---- */
+
+struct renew {
+    bool force;
+};
+
+/* A client in a loop must not use up the CA's limits. */
+static int check_age(struct db *db, const struct certificate *row, const struct renew *renew,
+                     struct err *e)
+{
+    struct version version;
+    if (renew->force || row->active_job || !row->version || row->revoked)
+        return 0;
+    if (version_load(db, row->id, 0, &version, e) < 0)
+        return -1;
+    int64_t age = clock_engine_ms() - version.issued_at;
+    version_finish(&version);
+    if (age >= CLOCK_DAY_MS)
+        return 0;
+    return err_set(e, ERR_CONFLICT,
+                   "Version %lld was issued less than 24 hours ago; force renews it nevertheless.",
+                   (long long)row->version);
+}
+
+static int apply_renew(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct certificate row;
+    bool existing;
+    if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    int rc = check_age(store_tx_db(tx), &row, call->spec, e);
+    if (rc == 0)
+        rc = intake_certificate_issue(tx, &row, row.retry_for_ms, call->out.job, &existing, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+static void renew(struct http_exchange *x, void *context)
+{
+    static const char *const names[] = {"force", NULL};
+    struct fields errors = {0};
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    struct members m = members_of_body(body, &errors);
+    struct renew *spec = mem_new(1, sizeof *spec);
+    members_only(&m, names);
+    spec->force = members_bool(&m, "force", false);
+    body_destroy(body);
+    if (call_refused(x, &errors))
+        free(spec);
+    else
+        call_post(context, x, apply_renew, spec, free);
+}
+
+/* ---- revoke ---- */
+
+struct revoke {
+    int reason;
+    int64_t version; /* 0: the one in use */
+};
+
+/* RFC 5280 section 5.3.1; 7 is not used. */
+static const char *const reasons[] = {
+    "unspecified",     "key_compromise",         "ca_compromise",    "affiliation_changed",
+    "superseded",      "cessation_of_operation", "certificate_hold", "",
+    "remove_from_crl", "privilege_withdrawn",    "aa_compromise",
+};
+
+enum { REASONS = sizeof reasons / sizeof *reasons };
+
+const char *revocation_reason_name(int64_t reason)
+{
+    return reason >= 0 && reason < REASONS && *reasons[reason] ? reasons[reason] : NULL;
+}
+
+static int read_reason(const struct members *m)
+{
+    struct json_object *value = json_object_object_get(m->object, "reason");
+    if (!members_has(m, "reason"))
+        return 0;
+    if (json_object_is_type(value, json_type_int)) {
+        int64_t number = json_object_get_int64(value);
+        if (revocation_reason_name(number))
+            return (int)number;
+    } else if (json_object_is_type(value, json_type_string)) {
+        for (int i = 0; i < REASONS; i++)
+            if (*reasons[i] && !strcmp(reasons[i], json_object_get_string(value)))
+                return i;
+    }
+    members_wrong(m, "reason",
+                  "must be one of RFC 5280's: a number from 0 to 10 but 7, or its name, such as "
+                  "key_compromise or superseded");
+    return 0;
+}
+
+static int check_version(struct call *call, struct db *db, const struct certificate *row, int64_t n,
+                         struct err *e)
+{
+    struct version version;
+    if (!row->version)
+        return err_set(e, ERR_CONFLICT, "The certificate \"%s\" was not issued yet.", row->name);
+    if (version_load(db, row->id, n, &version, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(&call->errors, "/version", "there is no such version");
+        return fields_verdict(&call->errors, e);
+    }
+    int rc = 0;
+    if (version.state == VERSION_REVOKED)
+        rc = err_set(e, ERR_CONFLICT, "Version %lld is revoked already.", (long long)version.n);
+    else if (version.state != VERSION_VALID)
+        rc = err_set(e, ERR_CONFLICT, "Version %lld was not issued.", (long long)version.n);
+    version_finish(&version);
+    return rc;
+}
+
+static int apply_revoke(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const struct revoke *revoke = call->spec;
+    struct certificate row;
+    bool existing;
+    if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    int rc = check_version(call, store_tx_db(tx), &row, revoke->version, e);
+    if (rc == 0)
+        rc = intake_certificate_revoke(tx, &row, revoke->version, revoke->reason, false,
+                                       call->out.job, &existing, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+static void revoke(struct http_exchange *x, void *context)
+{
+    static const char *const names[] = {"reason", "version", NULL};
+    struct fields errors = {0};
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    struct members m = members_of_body(body, &errors);
+    struct revoke *spec = mem_new(1, sizeof *spec);
+    members_only(&m, names);
+    spec->reason = read_reason(&m);
+    spec->version = members_int(&m, "version", 1, INT32_MAX, 0);
+    body_destroy(body);
+    if (call_refused(x, &errors))
+        free(spec);
+    else
+        call_post(context, x, apply_revoke, spec, free);
+}
+
+const struct http_route certificate_actions_routes[] = {
+    {HTTP_POST, "/certificates/{name}/renew", renew, HTTP_ROUTE_NO_BODY},
+    {HTTP_POST, "/certificates/{name}/revoke", revoke, HTTP_ROUTE_NO_BODY},
+    {0},
+};

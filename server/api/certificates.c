@@ -1,0 +1,279 @@
+/* /certificates and /certificates/{name} */
+#include "acme/base/memory.h"
+#include "server/api/body.h"
+#include "server/api/call.h"
+#include "server/api/certificate.h"
+#include "server/api/page.h"
+#include "server/engine/intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+{
+    return certificate_list(page->db, page->after, page->limit, rows, count, e);
+}
+
+static int show_row(const struct page *page, const void *row, struct json_object **out,
+                    struct err *e)
+{
+    (void)page, (void)e;
+    *out = certificate_show(row);
+    return 0;
+}
+
+static char *key_of(const void *row)
+{
+    const struct certificate *certificate = row;
+    return mem_strdup(certificate->name);
+}
+
+static void finish_row(void *row)
+{
+    certificate_finish(row);
+}
+
+static void list(struct http_exchange *x, void *context)
+{
+    static const struct page_source source = {
+        .row_size = sizeof(struct certificate),
+        .load = load_page,
+        .show = show_row,
+        .key = key_of,
+        .finish = finish_row,
+    };
+    page_answer(context, x, &source);
+}
+
+static void get(struct http_exchange *x, void *context)
+{
+    struct certificate certificate;
+    struct err e;
+    struct db *db = call_reader(context, x);
+    if (!db)
+        return;
+    if (certificate_load(db, http_param(x, "name"), &certificate, &e) < 0) {
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    http_respond_json(x, 200, certificate_show(&certificate));
+    certificate_finish(&certificate);
+}
+
+/* ---- POST and PUT ---- */
+
+static void destroy_spec(void *spec)
+{
+    spec_certificate_finish(spec);
+    free(spec);
+}
+
+/* The spec of the body, with every complaint; NULL: x is answered. name: of the path, or NULL. */
+static struct spec_certificate *read_body(struct api *api, struct http_exchange *x,
+                                          const char *name)
+{
+    struct fields errors = {0};
+    struct err e;
+    struct json_object *body = call_body(x);
+    if (!body)
+        return NULL;
+    struct db *db = call_reader(api, x);
+    if (!db) {
+        body_destroy(body);
+        return NULL;
+    }
+    struct spec_certificate *spec = mem_new(1, sizeof *spec);
+    if (name)
+        call_check_name(name, &errors);
+    spec_certificate_read(body, !name, &errors, spec);
+    int rc = certificate_check(db, api->options.defaults, body, &errors, &e);
+    body_destroy(body);
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    if (rc < 0 || call_refused(x, &errors)) {
+        fields_finish(&errors);
+        destroy_spec(spec);
+        return NULL;
+    }
+    return spec;
+}
+
+static struct certificate_request request_of(const struct call *call, const char *name)
+{
+    const struct spec_certificate *spec = call->spec;
+    return (struct certificate_request){
+        .name = name,
+        .spec = spec,
+        .defaults = call->api->options.defaults,
+        .origin = ORIGIN_API,
+        .retry_for_ms = spec->retry_for_ms < 0 ? INTAKE_RETRY_DEFAULT_MS : spec->retry_for_ms,
+    };
+}
+
+static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const struct spec_certificate *spec = call->spec;
+    struct certificate_request request = request_of(call, spec->name);
+    struct applied applied = {0};
+    if (certificate_insert_spec(tx, &request, &applied, e) < 0)
+        return -1;
+    memcpy(call->out.job, applied.job, ULID_SIZE);
+    return 0;
+}
+
+static void post(struct http_exchange *x, void *context)
+{
+    struct spec_certificate *spec = read_body(context, x, NULL);
+    if (spec)
+        call_post(context, x, apply_post, spec, destroy_spec);
+}
+
+/* Whether the call may change the certificate of its path; then *out is that. */
+static int load_for_change(const struct call *call, struct db *db, struct certificate *out,
+                           struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct certificate row = {0};
+    if (certificate_load(db, name, &row, e) < 0)
+        return -1;
+    if (call_check_origin(row.origin, "certificate", name, e) < 0 ||
+        call_if_match(call, certificate_show(&row), e) < 0) {
+        certificate_finish(&row);
+        return -1;
+    }
+    *out = row;
+    return 0;
+}
+
+static int answer_certificate(struct call *call, struct db *db, struct err *e)
+{
+    struct certificate row;
+    if (certificate_load(db, http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    call_answer(call, 200, certificate_show(&row));
+    certificate_finish(&row);
+    return 0;
+}
+
+static int check_put(const struct call *call, struct db *db, struct err *e)
+{
+    struct certificate row;
+    if (load_for_change(call, db, &row, e) < 0)
+        return e->code == ERR_NOT_FOUND ? call_if_match(call, NULL, e) : -1;
+    certificate_finish(&row);
+    return 0;
+}
+
+static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct certificate_request request = request_of(call, http_param(call->x, "name"));
+    struct applied applied = {0};
+    if (check_put(call, store_tx_db(tx), e) < 0 || certificate_apply(tx, &request, &applied, e) < 0)
+        return -1;
+    if (!applied.job[0])
+        return answer_certificate(call, store_tx_db(tx), e);
+    memcpy(call->out.job, applied.job, ULID_SIZE);
+    return 0;
+}
+
+static void put(struct http_exchange *x, void *context)
+{
+    struct spec_certificate *spec = read_body(context, x, http_param(x, "name"));
+    if (spec)
+        call_write(context, x, apply_put, spec, destroy_spec);
+}
+
+/* ---- PATCH ---- */
+
+static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct certificate row;
+    if (load_for_change(call, store_tx_db(tx), &row, e) < 0)
+        return -1;
+    int rc = certificate_update_labels(tx, row.id, call->spec, row.spec, e);
+    certificate_finish(&row);
+    return rc < 0 ? -1 : answer_certificate(call, store_tx_db(tx), e);
+}
+
+static void patch(struct http_exchange *x, void *context)
+{
+    struct fields errors = {0};
+    char *labels = NULL;
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    spec_certificate_patch_read(body, &errors, &labels);
+    body_destroy(body);
+    if (!call_refused(x, &errors))
+        call_write(context, x, apply_patch, labels, free);
+}
+
+/* ---- DELETE ---- */
+
+/* Beyond finalize a job cannot be called back; it ends by itself once its certificate is gone. */
+static int cancel_job(struct store_tx *tx, const struct certificate *row, struct err *e)
+{
+    if (!row->active_job || intake_cancel(tx, row->active_job, e) == 0)
+        return 0;
+    return e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND ? 0 : -1;
+}
+
+static int delete_now(struct store_tx *tx, const struct certificate *row, struct err *e)
+{
+    return cancel_job(tx, row, e) < 0 ? -1 : certificate_delete(tx, row->id, e);
+}
+
+static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct certificate row;
+    if (load_for_change(call, store_tx_db(tx), &row, e) < 0)
+        return -1;
+    int rc = delete_now(tx, &row, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+/* Revoked first, then deleted by the same job; what needs no revocation is deleted at once. */
+static int apply_revoke_and_delete(struct call *call, struct store_tx *tx, struct err *e)
+{
+    enum { UNSPECIFIED = 0 };
+    struct certificate row;
+    bool existing;
+    if (load_for_change(call, store_tx_db(tx), &row, e) < 0)
+        return -1;
+    int rc;
+    if (!row.version || row.revoked)
+        rc = delete_now(tx, &row, e);
+    else if ((rc = cancel_job(tx, &row, e)) == 0)
+        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, true, call->out.job, &existing, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+static void delete(struct http_exchange *x, void *context)
+{
+    static const char *const names[] = {"revoke", NULL};
+    const char *revoke = http_query(x, "revoke");
+    struct err e;
+    int rc = page_check_query(x, names, &e);
+    if (rc == 0 && revoke && strcmp(revoke, "true") != 0 && strcmp(revoke, "false") != 0)
+        rc = err_set(&e, ERR_MALFORMED, "revoke has to be true or false.");
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    else if (revoke && !strcmp(revoke, "true"))
+        call_write(context, x, apply_revoke_and_delete, NULL, NULL);
+    else
+        call_write(context, x, apply_delete, NULL, NULL);
+}
+
+const struct http_route certificates_routes[] = {
+    {HTTP_GET, "/certificates", list, 0},
+    {HTTP_POST, "/certificates", post, 0},
+    {HTTP_GET, "/certificates/{name}", get, 0},
+    {HTTP_PUT, "/certificates/{name}", put, 0},
+    {HTTP_PATCH, "/certificates/{name}", patch, 0},
+    {HTTP_DELETE, "/certificates/{name}", delete, 0},
+    {0},
+};

@@ -1,0 +1,216 @@
+/* /credentials */
+#include "acme/base/memory.h"
+#include "server/api/body.h"
+#include "server/api/call.h"
+#include "server/api/page.h"
+#include "server/api/resource.h"
+#include "server/api/show.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether a JSON array of texts holds one. */
+static bool holds(struct json_object *array, const char *text)
+{
+    for (size_t i = 0; i < json_object_array_length(array); i++)
+        if (!strcmp(json_object_get_string(json_object_array_get_idx(array, i)), text))
+            return true;
+    return false;
+}
+
+struct json_object *credential_show(const struct credential *credential)
+{
+    struct json_object *json = json_object_new_object();
+    struct json_object *settings = show_stored(credential->settings);
+    struct json_object *set = show_stored(credential->secrets_set);
+    show_add_text(json, "name", credential->name);
+    show_add_text(json, "type", credential->type);
+    json_object_object_foreach(settings, member, value)
+    {
+        json_object_object_add(json, member, json_object_get(value));
+    }
+    const char *const *secrets = spec_credential_secrets_of(credential->type);
+    for (; secrets && *secrets; secrets++) {
+        struct json_object *shown = json_object_new_object();
+        show_add_bool(shown, "set", holds(set, *secrets));
+        json_object_object_add(json, *secrets, shown);
+    }
+    show_add_text(json, "managed_by", origin_name(credential->origin));
+    show_add_time(json, "created_at", credential->created_at);
+    show_add_time(json, "updated_at", credential->updated_at);
+    json_object_put(settings);
+    json_object_put(set);
+    return json;
+}
+
+/* ---- reading ---- */
+
+static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+{
+    return credential_list(page->db, page->after, page->limit, rows, count, e);
+}
+
+static int show_row(const struct page *page, const void *row, struct json_object **out,
+                    struct err *e)
+{
+    (void)page, (void)e;
+    *out = credential_show(row);
+    return 0;
+}
+
+static char *key_of(const void *row)
+{
+    const struct credential *credential = row;
+    return mem_strdup(credential->name);
+}
+
+static void finish_row(void *row)
+{
+    credential_finish(row);
+}
+
+static void list(struct http_exchange *x, void *context)
+{
+    static const struct page_source source = {
+        .row_size = sizeof(struct credential),
+        .load = load_page,
+        .show = show_row,
+        .key = key_of,
+        .finish = finish_row,
+    };
+    page_answer(context, x, &source);
+}
+
+static void get(struct http_exchange *x, void *context)
+{
+    struct credential credential;
+    struct err e;
+    struct db *db = call_reader(context, x);
+    if (!db)
+        return;
+    if (credential_load(db, http_param(x, "name"), &credential, &e) < 0) {
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    http_respond_json(x, 200, credential_show(&credential));
+    credential_finish(&credential);
+}
+
+/* ---- changing ---- */
+
+/* What is sealed cannot be compared without opening it, so it is opened. */
+static int is_same(struct store_tx *tx, const struct credential *row,
+                   const struct spec_credential *spec, bool *same, struct err *e)
+{
+    struct buf sealed = {0};
+    *same = false;
+    if (strcmp(row->type, spec->type) != 0)
+        return 0;
+    if (credential_open(store_tx_db(tx), row->name, &sealed, e) < 0)
+        return -1;
+    *same = !strcmp(buf_string(&sealed), spec->sealed);
+    buf_finish_secret(&sealed);
+    return 0;
+}
+
+int credential_apply(struct store_tx *tx, const char *name, const struct spec_credential *spec,
+                     enum origin origin, bool *created, struct err *e)
+{
+    struct credential row;
+    struct err missing;
+    *created = false;
+    if (credential_load(store_tx_db(tx), name, &row, &missing) == 0) {
+        bool same;
+        int rc = is_same(tx, &row, spec, &same, e);
+        enum origin owner = row.origin;
+        credential_finish(&row);
+        if (rc < 0)
+            return -1;
+        if (same)
+            return owner == origin ? 0 : owner_set(tx, OWNED_CREDENTIAL, name, origin, e);
+    } else if (missing.code != ERR_NOT_FOUND) {
+        *e = missing;
+        return -1;
+    }
+    struct credential wanted = {
+        .name = (char *)name,
+        .type = spec->type,
+        .settings = spec->settings,
+        .secrets_set = spec->secrets_set,
+        .origin = origin,
+    };
+    return credential_put(tx, &wanted, spec->sealed, created, e);
+}
+
+/* Whether the call may change the credential of its path. */
+static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct credential row;
+    if (credential_load(db, name, &row, e) < 0)
+        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
+    int rc = call_check_origin(row.origin, "credential", name, e);
+    if (rc == 0)
+        rc = call_if_match(call, credential_show(&row), e);
+    credential_finish(&row);
+    return rc;
+}
+
+static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct credential row;
+    bool created;
+    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
+        credential_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
+        credential_load(store_tx_db(tx), name, &row, e) < 0)
+        return -1;
+    call_answer(call, created ? 201 : 200, credential_show(&row));
+    if (created)
+        call->out.location = mem_printf("/credentials/%s", name);
+    credential_finish(&row);
+    return 0;
+}
+
+static void destroy_spec(void *spec)
+{
+    spec_credential_finish(spec);
+    free(spec);
+}
+
+static void put(struct http_exchange *x, void *context)
+{
+    struct fields errors = {0};
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    struct spec_credential *spec = mem_new(1, sizeof *spec);
+    call_check_name(http_param(x, "name"), &errors);
+    spec_credential_read(body, &errors, spec);
+    body_destroy(body);
+    if (call_refused(x, &errors))
+        destroy_spec(spec);
+    else
+        call_write(context, x, apply_put, spec, destroy_spec);
+}
+
+static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
+{
+    if (check_change(call, store_tx_db(tx), true, e) < 0)
+        return -1;
+    return credential_delete(tx, http_param(call->x, "name"), e);
+}
+
+static void delete(struct http_exchange *x, void *context)
+{
+    call_write(context, x, apply_delete, NULL, NULL);
+}
+
+const struct http_route credentials_routes[] = {
+    {HTTP_GET, "/credentials", list, 0},
+    {HTTP_GET, "/credentials/{name}", get, 0},
+    {HTTP_PUT, "/credentials/{name}", put, 0},
+    {HTTP_DELETE, "/credentials/{name}", delete, 0},
+    {0},
+};

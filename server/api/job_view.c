@@ -1,0 +1,228 @@
+#include "server/api/job_view.h"
+
+#include "acme/base/clock.h"
+#include "acme/identifier.h"
+#include "server/api/show.h"
+#include "store/certificate.h"
+#include "store/order.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_SHOWN = 200 };
+
+static struct json_object *show_challenge(const struct authorization *a)
+{
+    if (!a->challenge_type || !a->solver)
+        return NULL;
+    struct json_object *record = NULL;
+    if (a->record_name && a->record_value && !strcmp(a->challenge_type, "dns-01")) {
+        record = json_object_new_object();
+        show_add_text(record, "name", a->record_name);
+        show_add_text(record, "type", "TXT");
+        show_add_text(record, "value", a->record_value);
+    }
+    struct json_object *challenge = json_object_new_object();
+    show_add_text(challenge, "type", a->challenge_type);
+    show_add_text(challenge, "solver", a->solver);
+    json_object_object_add(challenge, "record", record);
+    return challenge;
+}
+
+static struct json_object *show_identifier(const char *value, const char *type, const char *state,
+                                           struct json_object *challenge, const char *detail)
+{
+    struct json_object *identifier = json_object_new_object();
+    show_add_text(identifier, "value", value);
+    show_add_text(identifier, "type", type);
+    show_add_text(identifier, "state", state);
+    json_object_object_add(identifier, "challenge", challenge);
+    show_add_text(identifier, "detail", detail);
+    return identifier;
+}
+
+static struct json_object *show_authorization(const struct authorization *a)
+{
+    char value[300];
+    snprintf(value, sizeof value, "%s%s", a->wildcard ? "*." : "", a->identifier_value);
+    struct json_object *problem = show_failure(a->error);
+    const char *why = json_object_get_string(json_object_object_get(problem, "detail"));
+    struct json_object *identifier =
+        show_identifier(value, a->identifier_type, authorization_step_name(a->step),
+                        show_challenge(a), why ? why : a->detail);
+    json_object_put(problem);
+    return identifier;
+}
+
+static bool is_listed(struct json_object *identifiers, const char *value)
+{
+    for (size_t i = 0; i < json_object_array_length(identifiers); i++) {
+        struct json_object *item = json_object_array_get_idx(identifiers, i);
+        if (!strcmp(json_object_get_string(json_object_object_get(item, "value")), value))
+            return true;
+    }
+    return false;
+}
+
+/* The identifiers of the job's order; *complete tells whether every authorization is known. */
+static int add_authorizations(struct db *db, const char *job, struct json_object *identifiers,
+                              bool *complete, struct err *e)
+{
+    struct order order;
+    struct authorization *list;
+    size_t count;
+    *complete = false;
+    if (order_load_of_job(db, job, &order, e) < 0)
+        return e->code == ERR_NOT_FOUND ? 0 : -1;
+    int rc = authorization_list(db, order.id, &list, &count, e);
+    order_finish(&order);
+    if (rc < 0)
+        return -1;
+    *complete = count > 0;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].identifier_value)
+            json_object_array_add(identifiers, show_authorization(&list[i]));
+        else
+            *complete = false;
+        authorization_finish(&list[i]);
+    }
+    free(list);
+    return 0;
+}
+
+/* The certificate's identifiers that no authorization is known for yet. */
+static int add_unknown(struct db *db, int64_t certificate_id, struct json_object *identifiers,
+                       struct err *e)
+{
+    struct certificate certificate;
+    if (certificate_load_by_id(db, certificate_id, &certificate, e) < 0)
+        return e->code == ERR_NOT_FOUND ? 0 : -1;
+    struct json_object *wanted = show_stored(certificate.identifiers);
+    certificate_finish(&certificate);
+    for (size_t i = 0; i < json_object_array_length(wanted); i++) {
+        const char *value = json_object_get_string(json_object_array_get_idx(wanted, i));
+        struct identifier id;
+        struct err ignored;
+        if (is_listed(identifiers, value) || identifier_parse(value, &id, &ignored) < 0)
+            continue;
+        json_object_array_add(
+            identifiers, show_identifier(value, identifier_type_name(id.type), "new", NULL, NULL));
+    }
+    json_object_put(wanted);
+    return 0;
+}
+
+static int add_identifiers(struct db *db, const struct job *job, struct json_object *out,
+                           struct err *e)
+{
+    bool complete = true;
+    struct json_object *identifiers = json_object_new_array();
+    json_object_object_add(out, "identifiers", identifiers);
+    if (strcmp(job->kind, "certificate.issue") != 0)
+        return 0;
+    if (add_authorizations(db, job->id, identifiers, &complete, e) < 0)
+        return -1;
+    return complete ? 0 : add_unknown(db, job->resource_id, identifiers, e);
+}
+
+static int add_events(struct db *db, const char *id, struct json_object *out, struct err *e)
+{
+    struct event *events;
+    size_t count;
+    if (event_list(db, id, EVENTS_SHOWN, &events, &count, e) < 0)
+        return -1;
+    struct json_object *array = json_object_new_array();
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *event = json_object_new_object();
+        show_add_time(event, "at", events[i].at);
+        show_add_text(event, "step", events[i].step);
+        show_add_text(event, "message", events[i].message);
+        json_object_array_add(array, event);
+        event_finish(&events[i]);
+    }
+    free(events);
+    json_object_object_add(out, "events", array);
+    return 0;
+}
+
+static struct json_object *show_resource(const struct job *job)
+{
+    static const struct {
+        const char *type, *href;
+    } kinds[] = {
+        {"authority", "/authorities/"},
+        {"account", "/accounts/"},
+        {"certificate", "/certificates/"},
+        {"order", "/orders/"},
+    };
+    const char *href = "/";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].type, job->resource_type))
+            href = kinds[i].href;
+    struct json_object *resource = json_object_new_object();
+    show_add_text(resource, "type", job->resource_type);
+    show_add_text(resource, "name", job->resource_name);
+    char path[300];
+    snprintf(path, sizeof path, "%s%s", href, job->resource_name);
+    show_add_text(resource, "href", path);
+    return resource;
+}
+
+static void add_head(const struct job *job, struct json_object *out)
+{
+    bool has_time =
+        (job->state == JOB_QUEUED || job->state == JOB_WAITING) && job->due_at != INT64_MAX;
+    show_add_text(out, "id", job->id);
+    show_add_text(out, "kind", job->kind);
+    show_add_text(out, "state", job_state_name(job->state));
+    show_add_text(out, "step", job->step);
+    show_add_int(out, "attempt", job->attempt);
+    show_add_time(out, "created_at", job->created_at);
+    show_add_time(out, "updated_at", job->updated_at);
+    show_add_time(out, "finished_at", job->finished_at);
+    show_add_time(out, "next_attempt_at", has_time ? job->due_at : 0);
+    json_object_object_add(out, "resource", show_resource(job));
+}
+
+/* Whoever polls a job that waits long need not do so often. */
+static int64_t retry_after_seconds(const struct job *job)
+{
+    enum { MOST = 60 };
+    if (job_state_is_final(job->state))
+        return 0;
+    if (job->state != JOB_WAITING)
+        return 1;
+    int64_t now = clock_engine_ms();
+    int64_t wait = job->due_at == INT64_MAX ? MOST : (job->due_at - now) / CLOCK_SECOND_MS + 1;
+    return wait < 1 ? 1 : wait > MOST ? MOST : wait;
+}
+
+int job_view_make(struct db *db, const struct job *job, struct job_view *view, struct err *e)
+{
+    struct json_object *json = json_object_new_object();
+    add_head(job, json);
+    int rc = add_identifiers(db, job, json, e);
+    json_object_object_add(json, "error", show_failure(job->error));
+    if (rc == 0)
+        rc = add_events(db, job->id, json, e);
+    if (rc < 0) {
+        json_object_put(json);
+        return -1;
+    }
+    view->json = json;
+    view->ended = job_state_is_final(job->state);
+    view->retry_after_seconds = retry_after_seconds(job);
+    return 0;
+}
+
+int job_view_load(struct db *db, const char *id, struct job_view *view, struct err *e)
+{
+    struct job job;
+    if (job_load(db, id, &job, e) < 0)
+        return -1;
+    int rc = job_view_make(db, &job, view, e);
+    job_finish(&job);
+    return rc;
+}

@@ -1,0 +1,184 @@
+#include "server/api/page.h"
+
+#include "acme/base/base64url.h"
+#include "acme/base/memory.h"
+#include "server/api/spec_common.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCOPE_SIZE = 16 };
+
+static bool is_among(const char *const *names, const char *name)
+{
+    for (; *names; names++)
+        if (!strcmp(*names, name))
+            return true;
+    return false;
+}
+
+struct check {
+    const char *const *names;
+    const char *unknown;
+};
+
+static void check_one(void *context, const char *name, const char *value)
+{
+    struct check *check = context;
+    (void)value;
+    if (!is_among(check->names, name))
+        check->unknown = name;
+}
+
+int page_check_query(const struct http_exchange *x, const char *const *names, struct err *e)
+{
+    struct check check = {.names = names};
+    http_query_each(x, check_one, &check);
+    if (check.unknown)
+        return err_set(e, ERR_MALFORMED, "There is no query parameter \"%.100s\" here.",
+                       check.unknown);
+    return 0;
+}
+
+static int check_query(const struct http_exchange *x, const char *const *filters, struct err *e)
+{
+    const char *names[16] = {"cursor", "page_size"};
+    size_t count = 2;
+    for (; filters && *filters; filters++)
+        names[count++] = *filters;
+    return page_check_query(x, names, e);
+}
+
+/* A hash of path and filters. */
+static void make_scope(const struct http_exchange *x, const char *const *filters,
+                       char out[SCOPE_SIZE + 1])
+{
+    struct buf text = {0};
+    char hash[SPEC_FINGERPRINT_SIZE];
+    buf_add_string(&text, http_path(x));
+    for (; filters && *filters; filters++) {
+        const char *value = http_query(x, *filters);
+        buf_printf(&text, "\n%s%s", value ? "=" : "", value ? value : "");
+    }
+    spec_sha256(text.data, text.size, hash);
+    buf_finish(&text);
+    memcpy(out, hash, SCOPE_SIZE);
+    out[SCOPE_SIZE] = '\0';
+}
+
+static int read_size(const struct http_exchange *x, size_t *out, struct err *e)
+{
+    const char *text = http_query(x, "page_size");
+    *out = PAGE_SIZE_DEFAULT;
+    if (!text)
+        return 0;
+    char *end;
+    unsigned long size = strtoul(text, &end, 10);
+    if (*end || strspn(text, "0123456789") != strlen(text) || size < 1 || size > PAGE_SIZE_MAX)
+        return err_set(e, ERR_MALFORMED, "page_size has to be from 1 to %d.", PAGE_SIZE_MAX);
+    *out = size;
+    return 0;
+}
+
+/* The key that the cursor holds into *after (the caller frees), NULL without one. */
+static int read_cursor(const struct http_exchange *x, const char *scope, char **after,
+                       struct err *e)
+{
+    const char *cursor = http_query(x, "cursor");
+    struct buf text = {0};
+    struct err why;
+    *after = NULL;
+    if (!cursor)
+        return 0;
+    bool good = base64url_decode(cursor, strlen(cursor), &text, &why) == 0 &&
+                text.size > SCOPE_SIZE && !strncmp(text.data, scope, SCOPE_SIZE) &&
+                strlen(text.data) == text.size;
+    if (good)
+        *after = mem_strdup(text.data + SCOPE_SIZE);
+    buf_finish(&text);
+    return good ? 0 : err_set(e, ERR_MALFORMED, "This cursor is not of this list.");
+}
+
+static struct json_object *make_cursor(const char *scope, const char *key)
+{
+    struct buf text = {0};
+    buf_printf(&text, "%s%s", scope, key);
+    char *cursor = base64url_string(text.data, text.size);
+    struct json_object *json = json_object_new_string(cursor);
+    free(cursor);
+    buf_finish(&text);
+    return json;
+}
+
+/* Rows are finished whatever happens. */
+static int show_rows(const struct page *page, const struct page_source *source, char *rows,
+                     size_t count, const char *scope, struct json_object **out, struct err *e)
+{
+    size_t shown = count < page->limit ? count : page->limit - 1;
+    struct json_object *items = json_object_new_array();
+    struct json_object *next = NULL;
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        void *row = rows + i * source->row_size;
+        struct json_object *item;
+        if (rc == 0 && i < shown && (rc = source->show(page, row, &item, e)) == 0)
+            json_object_array_add(items, item);
+        if (rc == 0 && i + 1 == shown && shown < count) {
+            char *key = source->key(row);
+            next = make_cursor(scope, key);
+            free(key);
+        }
+        source->finish(row);
+    }
+    if (rc < 0) {
+        json_object_put(items);
+        json_object_put(next);
+        return -1;
+    }
+    *out = json_object_new_object();
+    json_object_object_add(*out, "items", items);
+    json_object_object_add(*out, "next", next);
+    return 0;
+}
+
+static int make_page(const struct page *page, const struct page_source *source, const char *scope,
+                     struct json_object **out, struct err *e)
+{
+    void *rows = NULL;
+    size_t count = 0;
+    if (db_snapshot_begin(page->db, e) < 0)
+        return -1;
+    int rc = source->load(page, &rows, &count, e);
+    if (rc == 0)
+        rc = show_rows(page, source, rows, count, scope, out, e);
+    db_snapshot_end(page->db);
+    free(rows);
+    return rc;
+}
+
+void page_answer(struct api *api, struct http_exchange *x, const struct page_source *source)
+{
+    struct err e;
+    char scope[SCOPE_SIZE + 1];
+    char *after = NULL;
+    struct json_object *json;
+    struct page page = {.x = x};
+    make_scope(x, source->filters, scope);
+    int rc = check_query(x, source->filters, &e);
+    if (rc == 0)
+        rc = read_size(x, &page.limit, &e);
+    if (rc == 0)
+        rc = read_cursor(x, scope, &after, &e);
+    if (rc == 0)
+        rc = store_reader(api->options.store, &page.db, &e);
+    page.after = after;
+    page.limit++;
+    if (rc == 0)
+        rc = make_page(&page, source, scope, &json, &e);
+    free(after);
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    else
+        http_respond_json(x, 200, json);
+}

@@ -1,0 +1,90 @@
+#include "server/api/references.h"
+
+#include "acme/base/memory.h"
+#include "store/account.h"
+#include "store/authority.h"
+#include "store/solver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int check_account(struct db *db, const char *name, const char *pointer,
+                         struct fields *errors, char **out, struct err *e)
+{
+    struct account account;
+    if (account_load(db, name, &account, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(errors, pointer, "there is no account \"%s\"", name);
+        return 0;
+    }
+    bool usable = !strcmp(account.status, "valid") || !strcmp(account.status, "pending");
+    if (usable)
+        *out = mem_strdup(name);
+    else
+        fields_add(errors, pointer, "the account \"%s\" is %s at its authority", name,
+                   account.status);
+    account_finish(&account);
+    return 0;
+}
+
+static int only_account_of(struct db *db, const char *authority, struct fields *errors, char **out,
+                           struct err *e)
+{
+    struct authority row;
+    char *names;
+    size_t count;
+    if (authority_load(db, authority, &row, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(errors, "/authority", "there is no authority \"%s\"", authority);
+        return 0;
+    }
+    authority_finish(&row);
+    if (account_names_of(db, authority, &names, &count, e) < 0)
+        return -1;
+    int rc = 0;
+    if (count == 1)
+        rc = check_account(db, names, "/authority", errors, out, e);
+    else if (count == 0)
+        fields_add(errors, "/authority", "there is no account at \"%s\" yet", authority);
+    else
+        fields_add(errors, "/authority", "there are several accounts, name one as account: %s",
+                   names);
+    free(names);
+    return rc;
+}
+
+int references_account(struct db *db, const char *account, const char *authority,
+                       const struct api_defaults *defaults, struct fields *errors, char **name,
+                       struct err *e)
+{
+    *name = NULL;
+    if (account)
+        return check_account(db, account, "/account", errors, name, e);
+    if (authority)
+        return only_account_of(db, authority, errors, name, e);
+    if (defaults->account)
+        return check_account(db, defaults->account, "/account", errors, name, e);
+    fields_add(errors, "/account", "is required (or authority): the config has no default account");
+    return 0;
+}
+
+int references_solver(struct db *db, const char *solver, const char *challenge_type,
+                      struct fields *errors, struct err *e)
+{
+    static const char pointer[] = "/challenge/solver";
+    struct solver row;
+    if (solver_load(db, solver, &row, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(errors, pointer, "there is no solver \"%s\"", solver);
+        return 0;
+    }
+    bool is_http = !strcmp(row.type, "http-01");
+    if (challenge_type && is_http != !strcmp(challenge_type, "http-01"))
+        fields_add(errors, pointer, "the solver \"%s\" does %s", solver,
+                   is_http ? "http-01" : "dns-01");
+    solver_finish(&row);
+    return 0;
+}

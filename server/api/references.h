@@ -1,0 +1,22 @@
+/* What a certificate's body refers to: its account and its solver. */
+#ifndef CERTWRIGHT_SERVER_API_REFERENCES_H
+#define CERTWRIGHT_SERVER_API_REFERENCES_H
+
+#include "server/api/api.h"
+#include "server/api/fields.h"
+#include "store/db.h"
+
+/*
+ * The account that a certificate is ordered with: the given one, the only one of the given
+ * authority, or the config's default. *name is a copy that the caller frees, NULL after a
+ * complaint; account and authority may be NULL.
+ */
+int references_account(struct db *db, const char *account, const char *authority,
+                       const struct api_defaults *defaults, struct fields *errors, char **name,
+                       struct err *e);
+
+/* Complains unless there is such a solver, and it does challenges of that type (NULL: any). */
+int references_solver(struct db *db, const char *solver, const char *challenge_type,
+                      struct fields *errors, struct err *e);
+
+#endif

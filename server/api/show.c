@@ -1,0 +1,59 @@
+#include "server/api/show.h"
+
+#include "acme/base/clock.h"
+#include "server/http/problem.h"
+#include "store/failure.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+
+struct json_object *show_text(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+struct json_object *show_time(int64_t ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    if (ms == 0)
+        return NULL;
+    clock_rfc3339(ms, text);
+    return json_object_new_string(text);
+}
+
+struct json_object *show_stored(const char *json)
+{
+    return json ? json_tokener_parse(json) : NULL;
+}
+
+struct json_object *show_failure(const char *failure)
+{
+    struct err error;
+    char *document;
+    if (!failure)
+        return NULL;
+    failure_read(failure, &error, &document);
+    struct json_object *problem = problem_json(&error, document);
+    free(document);
+    return problem;
+}
+
+void show_add_text(struct json_object *object, const char *name, const char *text)
+{
+    json_object_object_add(object, name, show_text(text));
+}
+
+void show_add_bool(struct json_object *object, const char *name, bool value)
+{
+    json_object_object_add(object, name, json_object_new_boolean(value));
+}
+
+void show_add_int(struct json_object *object, const char *name, int64_t value)
+{
+    json_object_object_add(object, name, json_object_new_int64(value));
+}
+
+void show_add_time(struct json_object *object, const char *name, int64_t ms)
+{
+    json_object_object_add(object, name, show_time(ms));
+}

@@ -1,0 +1,263 @@
+/* /solvers */
+#include "acme/base/memory.h"
+#include "server/api/body.h"
+#include "server/api/call.h"
+#include "server/api/page.h"
+#include "server/api/peek.h"
+#include "server/api/resource.h"
+#include "server/api/show.h"
+#include "server/solver/commands.h"
+#include "server/solver/solver.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A setting, or what stands where it was not given. */
+static void show_setting(struct json_object *json, struct json_object *settings, const char *name,
+                         struct json_object *otherwise)
+{
+    struct json_object *value = NULL;
+    if (json_object_object_get_ex(settings, name, &value)) {
+        json_object_object_add(json, name, json_object_get(value));
+        json_object_put(otherwise);
+    } else {
+        json_object_object_add(json, name, otherwise);
+    }
+}
+
+struct json_object *solver_show(const struct solver *solver)
+{
+    struct json_object *json = json_object_new_object();
+    struct json_object *settings = show_stored(solver->settings);
+    bool is_dns = strcmp(solver->type, "http-01") != 0;
+    bool has_ttl = !strcmp(solver->type, "alidns");
+    show_add_text(json, "name", solver->name);
+    show_add_text(json, "type", solver->type);
+    json_object_object_add(json, "zones", show_stored(solver->zones));
+    show_add_text(json, "credential", solver->credential);
+    show_setting(json, settings, "command", NULL);
+    show_setting(json, settings, "endpoint", NULL);
+    show_setting(json, settings, "region", NULL);
+    show_setting(json, settings, "ttl_seconds",
+                 has_ttl ? json_object_new_int(SOLVER_DEFAULT_TTL_SECONDS) : NULL);
+    show_setting(json, settings, "propagation", is_dns ? json_object_new_boolean(true) : NULL);
+    show_setting(json, settings, "propagation_timeout_seconds",
+                 is_dns ? json_object_new_int(SOLVER_DEFAULT_PROPAGATION_TIMEOUT_SECONDS) : NULL);
+    show_add_text(json, "managed_by", origin_name(solver->origin));
+    show_add_time(json, "created_at", solver->created_at);
+    show_add_time(json, "updated_at", solver->updated_at);
+    json_object_put(settings);
+    return json;
+}
+
+/* ---- reading ---- */
+
+static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+{
+    return solver_list(page->db, page->after, page->limit, rows, count, e);
+}
+
+static int show_row(const struct page *page, const void *row, struct json_object **out,
+                    struct err *e)
+{
+    (void)page, (void)e;
+    *out = solver_show(row);
+    return 0;
+}
+
+static char *key_of(const void *row)
+{
+    const struct solver *solver = row;
+    return mem_strdup(solver->name);
+}
+
+static void finish_row(void *row)
+{
+    solver_finish(row);
+}
+
+static void list(struct http_exchange *x, void *context)
+{
+    static const struct page_source source = {
+        .row_size = sizeof(struct solver),
+        .load = load_page,
+        .show = show_row,
+        .key = key_of,
+        .finish = finish_row,
+    };
+    page_answer(context, x, &source);
+}
+
+static void get(struct http_exchange *x, void *context)
+{
+    struct solver solver;
+    struct err e;
+    struct db *db = call_reader(context, x);
+    if (!db)
+        return;
+    if (solver_load(db, http_param(x, "name"), &solver, &e) < 0) {
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    http_respond_json(x, 200, solver_show(&solver));
+    solver_finish(&solver);
+}
+
+/* ---- changing ---- */
+
+static int check_credential(struct db *db, const char *name, const char *wanted,
+                            struct fields *errors, struct err *e)
+{
+    struct credential credential;
+    if (credential_load(db, name, &credential, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(errors, "/credential", "there is no credential \"%s\"", name);
+        return 0;
+    }
+    if (wanted && strcmp(credential.type, wanted) != 0)
+        fields_add(errors, "/credential", "is of type %s; %s is needed", credential.type, wanted);
+    credential_finish(&credential);
+    return 0;
+}
+
+int solver_check(struct db *db, const struct commands *commands, struct json_object *body,
+                 struct fields *errors, struct err *e)
+{
+    const char *type = peek_text(body, "type");
+    const char *credential = peek_name(body, "credential");
+    const char *command = peek_text(body, "command");
+    if (command && type && !strcmp(type, "exec") && !commands_has(commands, command))
+        fields_add(errors, "/command", "the config has no command of this name");
+    if (!credential || !type)
+        return 0;
+    return check_credential(db, credential, spec_solver_credential_type(type), errors, e);
+}
+
+static bool is_same(const struct solver *row, const struct spec_solver *spec)
+{
+    bool same_credential = row->credential && spec->credential
+                               ? !strcmp(row->credential, spec->credential)
+                               : row->credential == spec->credential;
+    return same_credential && !strcmp(row->type, spec->type) && !strcmp(row->zones, spec->zones) &&
+           !strcmp(row->settings, spec->settings);
+}
+
+int solver_apply(struct store_tx *tx, const char *name, const struct spec_solver *spec,
+                 enum origin origin, bool *created, struct err *e)
+{
+    struct solver row;
+    struct err missing;
+    *created = false;
+    if (solver_load(store_tx_db(tx), name, &row, &missing) == 0) {
+        bool same = is_same(&row, spec);
+        enum origin owner = row.origin;
+        solver_finish(&row);
+        if (same)
+            return owner == origin ? 0 : owner_set(tx, OWNED_SOLVER, name, origin, e);
+    } else if (missing.code != ERR_NOT_FOUND) {
+        *e = missing;
+        return -1;
+    }
+    struct solver wanted = {
+        .name = (char *)name,
+        .type = spec->type,
+        .zones = spec->zones,
+        .credential = spec->credential,
+        .settings = spec->settings,
+        .origin = origin,
+    };
+    return solver_put(tx, &wanted, created, e);
+}
+
+/* Whether the call may change the solver of its path. */
+static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct solver row;
+    if (solver_load(db, name, &row, e) < 0)
+        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
+    int rc = call_check_origin(row.origin, "solver", name, e);
+    if (rc == 0)
+        rc = call_if_match(call, solver_show(&row), e);
+    solver_finish(&row);
+    return rc;
+}
+
+static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const char *name = http_param(call->x, "name");
+    struct solver row;
+    bool created;
+    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
+        solver_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
+        solver_load(store_tx_db(tx), name, &row, e) < 0)
+        return -1;
+    call_answer(call, created ? 201 : 200, solver_show(&row));
+    if (created)
+        call->out.location = mem_printf("/solvers/%s", name);
+    solver_finish(&row);
+    return 0;
+}
+
+static void destroy_spec(void *spec)
+{
+    spec_solver_finish(spec);
+    free(spec);
+}
+
+/* The spec of the body, with every complaint; NULL: x is answered. */
+static struct spec_solver *read_body(struct api *api, struct http_exchange *x)
+{
+    struct fields errors = {0};
+    struct err e;
+    struct json_object *body = call_body(x);
+    if (!body)
+        return NULL;
+    struct db *db = call_reader(api, x);
+    if (!db) {
+        body_destroy(body);
+        return NULL;
+    }
+    struct spec_solver *spec = mem_new(1, sizeof *spec);
+    call_check_name(http_param(x, "name"), &errors);
+    spec_solver_read(body, &errors, spec);
+    int rc = solver_check(db, api->options.commands, body, &errors, &e);
+    body_destroy(body);
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    if (rc < 0 || call_refused(x, &errors)) {
+        fields_finish(&errors);
+        destroy_spec(spec);
+        return NULL;
+    }
+    return spec;
+}
+
+static void put(struct http_exchange *x, void *context)
+{
+    struct spec_solver *spec = read_body(context, x);
+    if (spec)
+        call_write(context, x, apply_put, spec, destroy_spec);
+}
+
+static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
+{
+    if (check_change(call, store_tx_db(tx), true, e) < 0)
+        return -1;
+    return solver_delete(tx, http_param(call->x, "name"), e);
+}
+
+static void delete(struct http_exchange *x, void *context)
+{
+    call_write(context, x, apply_delete, NULL, NULL);
+}
+
+const struct http_route solvers_routes[] = {
+    {HTTP_GET, "/solvers", list, 0},
+    {HTTP_GET, "/solvers/{name}", get, 0},
+    {HTTP_PUT, "/solvers/{name}", put, 0},
+    {HTTP_DELETE, "/solvers/{name}", delete, 0},
+    {0},
+};
