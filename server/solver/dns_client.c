@@ -2,6 +2,7 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/solver/dns_silence.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -39,6 +40,7 @@ struct query {
     struct buf reply;
     int fd;
     int tries;
+    bool asked; /* something was sent */
     struct timer timer;
     enum dns_outcome outcome;   /* what the timer will tell */
     struct query *next, **link; /* of the client's list for its state */
@@ -49,6 +51,7 @@ struct dns_client {
     struct query *queue, **queue_end; /* QUEUED, in order */
     struct query *open;               /* all others */
     int open_count;
+    struct dns_silence silence;
 };
 
 static void query_unlink(struct query *q)
@@ -78,12 +81,26 @@ static void query_close_socket(struct query *q)
     q->fd = -1;
 }
 
+/* Resolvers are few, and their users know how to wait: only others are passed over. */
+static void query_note_silence(struct query *q, enum dns_outcome outcome)
+{
+    struct dns_client *client = q->client;
+    if (q->question.recursive)
+        return;
+    if (outcome == DNS_ANSWERED)
+        dns_silence_forget(&client->silence, &q->server);
+    else if (outcome == DNS_SILENT && q->asked)
+        dns_silence_note(&client->silence, &q->server,
+                         (int64_t)client->options.try_timeout_ms * client->options.tries);
+}
+
 static void queue_advance(struct dns_client *client);
 
 /* Takes the query apart, then tells: the callback may ask anew. */
 static void query_finish(struct query *q, enum dns_outcome outcome, struct dns_answer *answer)
 {
     struct dns_client *client = q->client;
+    query_note_silence(q, outcome);
     if (q->state != QUEUED)
         client->open_count--;
     query_unlink(q);
@@ -131,6 +148,7 @@ static void query_limit_time(struct query *q)
 static void query_send_datagram(struct query *q)
 {
     q->tries--;
+    q->asked = true;
     ssize_t sent = send(q->fd, q->wire.data + LENGTH_SIZE, q->wire.size - LENGTH_SIZE, 0);
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         query_fail_later(q, DNS_UNREACHABLE);
@@ -142,7 +160,9 @@ static void query_start(struct query *q)
 {
     q->state = ASKING_UDP;
     q->tries = q->client->options.tries;
-    if (query_open(q, SOCK_DGRAM, EPOLLIN))
+    if (!q->question.recursive && dns_silence_has(&q->client->silence, &q->server))
+        query_fail_later(q, DNS_SILENT);
+    else if (query_open(q, SOCK_DGRAM, EPOLLIN))
         query_send_datagram(q);
     else
         query_fail_later(q, DNS_UNREACHABLE);
@@ -247,6 +267,7 @@ struct dns_client *dns_client_create(const struct dns_client_options *options)
     struct dns_client *client = mem_new(1, sizeof *client);
     client->options = *options;
     client->queue_end = &client->queue;
+    client->silence.timers = options->timers;
     return client;
 }
 
@@ -259,6 +280,7 @@ void dns_client_destroy(struct dns_client *client)
         /* query_finish takes it out of its list, which the analyzer cannot see. */
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         query_finish(client->queue ? client->queue : client->open, DNS_CLOSED, NULL);
+    dns_silence_finish(&client->silence);
     free(client);
 }
 

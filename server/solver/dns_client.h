@@ -37,7 +37,10 @@ struct dns_client *dns_client_create(const struct dns_client_options *options);
 /* Tells every open question DNS_CLOSED. */
 void dns_client_destroy(struct dns_client *client);
 
-/* Calls done once, later, never from here. name is a name as dns_name_read makes them. */
+/*
+ * Calls done once, later, never from here. name is a name as dns_name_read makes them. A server
+ * that was silent just now counts as silent for as long again, unless it is a resolver.
+ */
 void dns_client_ask(struct dns_client *client, const struct dns_address *server, const char *name,
                     enum dns_type type, bool recursive, dns_done *done, void *context);
 

@@ -110,7 +110,10 @@ static void ttl_lower(struct dns_answer *answer, uint32_t ttl, bool *known)
     *known = true;
 }
 
-/* Walks the CNAMEs of the answer section. False if one leads to no name we could use. */
+/*
+ * Walks the CNAMEs of the answer section. False if one leads to no name we could use. A circle of
+ * them is left somewhere: who follows from there comes to the same end as with a long chain.
+ */
 static bool aliases_follow(const ldns_rr_list *list, struct dns_answer *answer, bool *ttl_known)
 {
     for (int i = 0; i < CHAIN_MAX; i++) {
@@ -124,7 +127,7 @@ static bool aliases_follow(const ldns_rr_list *list, struct dns_answer *answer, 
         answer->alias = true;
         ttl_lower(answer, ldns_rr_ttl(rr), ttl_known);
     }
-    return false;
+    return true;
 }
 
 /* The strings of a TXT record joined (RFC 7208 section 3.3 and every CA); NULL if it has a NUL. */
