@@ -10,18 +10,18 @@ static const struct table {
     const char *release;
 } tables[] = {
     [OWNED_AUTHORITY] = {"authority", "UPDATE authority SET origin = ?2 WHERE name = ?1",
-                         "UPDATE authority SET origin = 'api' WHERE origin <> 'api'"},
+                         "UPDATE authority SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_CREDENTIAL] = {"credential", "UPDATE credential SET origin = ?2 WHERE name = ?1",
-                          "UPDATE credential SET origin = 'api' WHERE origin <> 'api'"},
+                          "UPDATE credential SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_SOLVER] = {"solver", "UPDATE solver SET origin = ?2 WHERE name = ?1",
-                      "UPDATE solver SET origin = 'api' WHERE origin <> 'api'"},
+                      "UPDATE solver SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_ACCOUNT] = {"account", "UPDATE account SET origin = ?2 WHERE name = ?1",
-                       "UPDATE account SET origin = 'api' WHERE origin <> 'api'"},
+                       "UPDATE account SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_CERTIFICATE] = {"certificate", "UPDATE certificate SET origin = ?2 WHERE name = ?1",
-                           "UPDATE certificate SET origin = 'api' WHERE origin <> 'api'"},
+                           "UPDATE certificate SET origin = 'api' WHERE origin = 'config'"},
 };
 
-int owner_release_all(struct store_tx *tx, struct err *e)
+int owner_release_config(struct store_tx *tx, struct err *e)
 {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (db_run(store_tx_db(tx), NULL, e, tables[i].release, "") < 0)

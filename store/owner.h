@@ -13,8 +13,8 @@ enum owned {
     OWNED_CERTIFICATE,
 };
 
-/* What the config or this program owns is the API's: they then take what they still name. */
-int owner_release_all(struct store_tx *tx, struct err *e);
+/* What the config owns is the API's: the config then takes back what it still names. */
+int owner_release_config(struct store_tx *tx, struct err *e);
 
 /* ERR_NOT_FOUND. */
 int owner_set(struct store_tx *tx, enum owned kind, const char *name, enum origin origin,

@@ -70,14 +70,21 @@ struct json_object *fields_json(const struct fields *fields)
     return array;
 }
 
-struct members members_of_body(struct json_object *body, struct fields *errors)
+struct members members_at(struct json_object *value, const char *pointer, struct fields *errors)
 {
     struct members m = {.errors = errors};
-    if (json_object_is_type(body, json_type_object))
-        m.object = body;
+    assert(strlen(pointer) < sizeof m.pointer);
+    memcpy(m.pointer, pointer, strlen(pointer) + 1);
+    if (json_object_is_type(value, json_type_object))
+        m.object = value;
     else
-        fields_add(errors, "", "must be an object");
+        fields_add(errors, pointer, "must be an object");
     return m;
+}
+
+struct members members_of_body(struct json_object *body, struct fields *errors)
+{
+    return members_at(body, "", errors);
 }
 
 /* The member, and whether it is there: JSON's null is there, and NULL. */

@@ -52,6 +52,8 @@ struct members {
 };
 
 struct members members_of_body(struct json_object *body, struct fields *errors);
+/* The same of an object that lies elsewhere, pointer tells where. */
+struct members members_at(struct json_object *value, const char *pointer, struct fields *errors);
 
 bool members_has(const struct members *m, const char *name);
 
