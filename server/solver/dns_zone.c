@@ -58,11 +58,18 @@ static void walk_follow(struct zone_walk *walk, const struct dns_answer *answer)
         walk_ask(walk);
 }
 
+/* A server that knows no SOA says as much about the zone as one that has none. */
+static bool walk_can_use(enum dns_outcome outcome, const struct dns_answer *answer)
+{
+    return outcome == DNS_ANSWERED &&
+           (answer->rcode == DNS_NOERROR || answer->rcode == DNS_NXDOMAIN ||
+            answer->rcode == DNS_NOTIMP);
+}
+
 static void walk_answered(void *context, enum dns_outcome outcome, const struct dns_answer *answer)
 {
     struct zone_walk *walk = context;
-    if (outcome != DNS_ANSWERED ||
-        (answer->rcode != DNS_NOERROR && answer->rcode != DNS_NXDOMAIN)) {
+    if (!walk_can_use(outcome, answer)) {
         walk_fail(walk, outcome, answer);
         return;
     }

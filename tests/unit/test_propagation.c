@@ -320,7 +320,7 @@ struct liar {
     pthread_t thread;
     int fd;
     int questions;
-    bool denies; /* NXDOMAIN without a SOA to everything; else it lies, then tells the truth */
+    int denial; /* this rcode without a SOA to everything; 0: it lies, then tells the truth */
 };
 
 static void liar_reply(const struct liar *liar, const unsigned char *packet, size_t size,
@@ -350,9 +350,9 @@ static size_t liar_append_answer(unsigned char *packet, size_t size)
 static void liar_serve(struct liar *liar, unsigned char *packet, size_t size,
                        const struct sockaddr_in *from)
 {
-    if (liar->denies) {
+    if (liar->denial) {
         packet[2] |= 0x80;
-        packet[3] = 3;
+        packet[3] = (unsigned char)liar->denial;
         liar_reply(liar, packet, size, from);
         return;
     }
@@ -491,11 +491,10 @@ static void a_silent_resolver_is_passed_over(void **state)
     propagation_destroy(p);
 }
 
-static void look_ups_are_kept(void **state)
+static void deny_and_count(int denial)
 {
-    (void)state;
     char text[32];
-    struct liar liar = {.denies = true};
+    struct liar liar = {.denial = denial};
     snprintf(text, sizeof text, "127.0.0.7:%d", port);
     const char *const only[] = {text};
     liar_start(&liar);
@@ -511,6 +510,13 @@ static void look_ups_are_kept(void **state)
     propagation_destroy(p);
     liar_stop(&liar);
     assert_int_equal(liar.questions, 3); /* a.b.example, b.example, example */
+}
+
+static void look_ups_are_kept(void **state)
+{
+    (void)state;
+    deny_and_count(3); /* NXDOMAIN */
+    deny_and_count(4); /* NOTIMP, as small servers answer to SOA */
 }
 
 /* The instance at .2 as the only resolver: it has the TXT, and no authoritative server is asked. */
