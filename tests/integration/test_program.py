@@ -52,7 +52,8 @@ def test_check_config(tmp_path):
 ])
 def test_what_the_config_points_to_must_be_there(tmp_path, value, told):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"user_agent": value}))
+    path.write_text(json.dumps({"resources": {"credentials": {"hook": {
+        "type": "basic", "username": "acme", "password": value}}}}))
     done = run("check-config", path)
     assert done.returncode not in (0, 99) and told in done.stderr
 
