@@ -95,7 +95,10 @@ static int bind_listener(struct http_server *server, const struct http_listener_
     listener->server = server;
     listener->kind = options->kind;
     server->listener_count++;
-    if (server->is_parser_old && !listener->bound.is_local_only)
+    /* The http-01 listener answers everyone the same public tokens: a smuggled request gains none.
+     */
+    if (server->is_parser_old && !listener->bound.is_local_only &&
+        options->kind != HTTP_LISTENER_HTTP01)
         return err_set(e, ERR_CONFIG,
                        "cannot listen on %s: libmicrohttpd %s lets requests through that a proxy "
                        "may read differently, so before its version 1.0 only loopback and Unix "

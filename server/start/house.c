@@ -1,0 +1,311 @@
+#include "server/start/house.h"
+
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "acme/base/memory.h"
+#include "acme/http.h"
+#include "server/api/api.h"
+#include "server/api/builtin.h"
+#include "server/api/converge.h"
+#include "server/api/fields.h"
+#include "server/engine/engine.h"
+#include "server/http/server.h"
+#include "server/solver/commands.h"
+#include "server/solver/http01.h"
+#include "server/solver/propagation.h"
+#include "server/start/secrets.h"
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SECURE_HEAP_BYTES = 1024 * 1024,
+    SECURE_HEAP_SMALLEST = 64,
+    LISTENERS_MAX = 16,
+};
+
+/* In the order of their start; NULL: not started, or ended. */
+struct house {
+    const struct config *config;
+    struct api_defaults defaults;
+    struct converge_plan *plan;
+    int64_t tend_at;
+    struct commands *commands;
+    struct store *store;
+    struct http01_table *http01;
+    struct propagation *propagation;
+    struct engine *engine;
+    struct api *api;
+    pthread_mutex_t server_mutex; /* guards the pointer: the feed may tell while the server ends */
+    struct http_server *server;
+};
+
+/* ---- what the config says of resources ---- */
+
+static int read_plan(const struct config *config, struct api_defaults *defaults,
+                     struct converge_plan **plan, struct buf *complaints, struct err *e)
+{
+    struct fields errors = {0};
+    struct err first;
+    *plan = NULL;
+    api_defaults_read(config->defaults, &errors, defaults);
+    converge_read(config->resources, &errors, plan);
+    int rc = fields_verdict(&errors, &first);
+    for (size_t i = 0; i < errors.count; i++)
+        buf_printf(complaints, "%s: %s: %s\n", config->file ? config->file : "the config",
+                   errors.items[i].pointer, errors.items[i].detail);
+    if (rc < 0) {
+        err_set(e, ERR_CONFIG, "%s", first.detail);
+        converge_destroy(*plan);
+        *plan = NULL;
+        api_defaults_finish(defaults);
+        *defaults = (struct api_defaults){0};
+    }
+    fields_finish(&errors);
+    return rc;
+}
+
+int house_check(const struct config *config, struct buf *complaints, struct err *e)
+{
+    struct api_defaults defaults = {0};
+    struct converge_plan *plan;
+    if (read_plan(config, &defaults, &plan, complaints, e) < 0)
+        return -1;
+    converge_destroy(plan);
+    api_defaults_finish(&defaults);
+    return 0;
+}
+
+/* ---- the parts ---- */
+
+static int start_libraries(struct err *e)
+{
+    /* Without it (no mlock allowed, say) keys live on the ordinary heap, and are cleansed there. */
+    if (CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_SMALLEST) != 1)
+        log_warn("the secure heap for keys is not locked into memory", NULL);
+    return acme_http_library_init(e);
+}
+
+static int start_commands(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    struct command *list = mem_new(config->command_count, sizeof *list);
+    for (size_t i = 0; i < config->command_count; i++) {
+        list[i].name = config->commands[i].name;
+        list[i].argv = (const char *const *)config->commands[i].argv;
+    }
+    int rc = commands_create(list, config->command_count, &house->commands, e);
+    free(list);
+    return rc;
+}
+
+static void told(void *context, const struct store_news *news)
+{
+    struct house *house = context;
+    pthread_mutex_lock(&house->server_mutex);
+    if (house->server)
+        http_server_notify(house->server, news->seq);
+    pthread_mutex_unlock(&house->server_mutex);
+}
+
+static int start_store(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    struct master_source source = {config->master_key, config->master_key_file,
+                                   config->master_key_fd};
+    struct store_options options = {.directory = config->data};
+    if (secrets_master(config->data, &source, options.master, e) < 0)
+        return -1;
+    int rc = store_open(&options, &house->store, e);
+    OPENSSL_cleanse(options.master, sizeof options.master);
+    if (rc < 0)
+        return -1;
+    store_subscribe(house->store, told, house);
+    return 0;
+}
+
+static int start_engine(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    struct propagation_options propagation = {
+        .resolvers = (const char *const *)config->resolvers.items,
+        .resolver_count = config->resolvers.count,
+        .resolvers_only = config->resolvers_only,
+    };
+    if (propagation_create(&propagation, &house->propagation, e) < 0)
+        return -1;
+    house->http01 = http01_create();
+    struct engine_options options = {
+        .store = house->store,
+        .commands = house->commands,
+        .http01 = house->http01,
+        .propagation = house->propagation,
+        .user_agent = config->user_agent,
+        .language = config->language,
+        .workers = config->workers,
+    };
+    return engine_create(&options, &house->engine, e);
+}
+
+static struct api_options api_options_of(const struct house *house)
+{
+    return (struct api_options){
+        .store = house->store,
+        .defaults = &house->defaults,
+        .commands = house->commands,
+        .http01 = house->http01,
+        .engine = house->engine,
+    };
+}
+
+static int apply_builtin(struct store_tx *tx, void *arg, struct err *e)
+{
+    (void)arg;
+    return builtin_apply(tx, e);
+}
+
+static int converge(struct house *house, struct err *e)
+{
+    struct api_options options = api_options_of(house);
+    int64_t again_at = 0;
+    if (converge_apply(house->plan, &options, &again_at, e) < 0)
+        return -1;
+    house->tend_at = again_at ? again_at : INT64_MAX;
+    return 0;
+}
+
+static int start_api(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    if (secrets_admin_token(house->store, config->data, config->admin_token_file, e) < 0 ||
+        store_write_wait(house->store, apply_builtin, NULL, e) < 0 || converge(house, e) < 0)
+        return -1;
+    struct api_options options = api_options_of(house);
+    return api_create(&options, &house->api, e);
+}
+
+static size_t list_listeners(const struct config *config, struct http_listener_options *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < config->listen.count && n < LISTENERS_MAX - 2; i++)
+        out[n++] = (struct http_listener_options){HTTP_LISTENER_API, config->listen.items[i]};
+    if (config->ops_listen)
+        out[n++] = (struct http_listener_options){HTTP_LISTENER_OPS, config->ops_listen};
+    if (config->http01_listen)
+        out[n++] = (struct http_listener_options){HTTP_LISTENER_HTTP01, config->http01_listen};
+    return n;
+}
+
+static void log_listeners(struct http_server *server, const struct http_listener_options *list,
+                          size_t count)
+{
+    static const char *const kinds[] = {
+        [HTTP_LISTENER_API] = "api",
+        [HTTP_LISTENER_OPS] = "ops",
+        [HTTP_LISTENER_HTTP01] = "http-01",
+    };
+    for (size_t i = 0; i < count; i++)
+        log_info("listening", "on", http_server_address(server, i), "for", kinds[list[i].kind],
+                 NULL);
+}
+
+/* Returns the one before. */
+static struct http_server *swap_server(struct house *house, struct http_server *server)
+{
+    pthread_mutex_lock(&house->server_mutex);
+    struct http_server *before = house->server;
+    house->server = server;
+    pthread_mutex_unlock(&house->server_mutex);
+    return before;
+}
+
+static int start_server(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    struct http_listener_options listeners[LISTENERS_MAX];
+    struct http_server *server;
+    if (config->listen.count > LISTENERS_MAX - 2)
+        return err_set(e, ERR_CONFIG, "More than %d addresses to listen on.", LISTENERS_MAX - 2);
+    struct http_server_options options = {
+        .listeners = listeners,
+        .listener_count = list_listeners(config, listeners),
+        .allowed_hosts = (const char *const *)config->allowed_hosts.items,
+        .allowed_host_count = config->allowed_hosts.count,
+        .routes = api_routes,
+        .context = house->api,
+        .authenticate = api_authenticate,
+        .served = api_served,
+    };
+    if (http_server_create(&options, &server, e) < 0)
+        return -1;
+    swap_server(house, server);
+    log_listeners(server, listeners, options.listener_count);
+    return 0;
+}
+
+/* ---- life ---- */
+
+static int start_all(struct house *house, struct err *e)
+{
+    if (start_libraries(e) < 0 || start_commands(house, e) < 0 || start_store(house, e) < 0 ||
+        start_engine(house, e) < 0 || start_api(house, e) < 0 || start_server(house, e) < 0 ||
+        engine_start(house->engine, e) < 0)
+        return -1;
+    api_set_ready(house->api, true);
+    return 0;
+}
+
+int house_create(const struct config *config, struct house **out, struct buf *complaints,
+                 struct err *e)
+{
+    struct house *house = mem_new(1, sizeof *house);
+    house->config = config;
+    house->tend_at = INT64_MAX;
+    pthread_mutex_init(&house->server_mutex, NULL);
+    if (read_plan(config, &house->defaults, &house->plan, complaints, e) < 0 ||
+        start_all(house, e) < 0) {
+        house_destroy(house);
+        return -1;
+    }
+    *out = house;
+    return 0;
+}
+
+int64_t house_tend_at(const struct house *house)
+{
+    return house->tend_at;
+}
+
+void house_tend(struct house *house)
+{
+    struct err error;
+    if (converge(house, &error) == 0)
+        return;
+    log_warn("the config's resources cannot be brought to their specs", "detail", error.detail,
+             NULL);
+    house->tend_at = clock_engine_ms() + CLOCK_MINUTE_MS;
+}
+
+void house_destroy(struct house *house)
+{
+    if (!house)
+        return;
+    if (house->api)
+        api_set_ready(house->api, false);
+    http_server_destroy(swap_server(house, NULL));
+    if (house->engine)
+        engine_stop(house->engine);
+    propagation_destroy(house->propagation);
+    if (house->store)
+        store_close(house->store);
+    engine_destroy(house->engine);
+    api_destroy(house->api);
+    http01_destroy(house->http01);
+    commands_destroy(house->commands);
+    converge_destroy(house->plan);
+    api_defaults_finish(&house->defaults);
+    pthread_mutex_destroy(&house->server_mutex);
+    free(house);
+}
