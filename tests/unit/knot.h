@@ -193,12 +193,14 @@ static inline void knot_publish(const struct knot *knot, const struct knot_zone 
 
 static inline void knot_stop(struct knot *knot)
 {
-    char *command = mem_printf("rm -r %s", knot->directory);
     kill(knot->pid, SIGKILL);
     waitpid(knot->pid, NULL, 0);
-    if (system(command))
-        perror(knot->directory);
-    free(command);
+    pid_t remover = fork();
+    if (remover == 0) {
+        execlp("rm", "rm", "-r", knot->directory, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(remover, NULL, 0);
 }
 
 #endif

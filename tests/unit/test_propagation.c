@@ -330,21 +330,27 @@ static void liar_reply(const struct liar *liar, const unsigned char *packet, siz
         perror("liar");
 }
 
+/* One string of a TXT record. */
+static size_t liar_append_string(unsigned char *packet, size_t size, const char *text,
+                                 size_t length)
+{
+    packet[size++] = (unsigned char)length;
+    for (size_t i = 0; i < length; i++)
+        packet[size++] = (unsigned char)text[i];
+    return size;
+}
+
 /* The value in two strings, its owner a pointer to the question. */
 static size_t liar_append_answer(unsigned char *packet, size_t size)
 {
     static const unsigned char head[] = {0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 1, 0};
-    size_t half = strlen(VALUE) / 2, rest = strlen(VALUE) - half;
+    size_t half = strlen(VALUE) / 2;
     memcpy(packet + size, head, sizeof head);
     size += sizeof head;
     packet[size++] = (unsigned char)(strlen(VALUE) + 2);
-    packet[size++] = (unsigned char)half;
-    memcpy(packet + size, VALUE, half);
-    size += half;
-    packet[size++] = (unsigned char)rest;
-    memcpy(packet + size, VALUE + half, rest);
     packet[7] = 1;
-    return size + rest;
+    size = liar_append_string(packet, size, VALUE, half);
+    return liar_append_string(packet, size, &VALUE[half], strlen(VALUE) - half);
 }
 
 static void liar_serve(struct liar *liar, unsigned char *packet, size_t size,
