@@ -36,7 +36,8 @@ void certificate_finish(struct certificate *certificate)
     "SELECT c.id, c.name, c.spec, c.identifiers, a.authority, a.name, c.account_id, c.profile,"    \
     " c.preferred_chain, c.challenge, c.email, c.labels, c.key_type, c.key_reuse,"                 \
     " c.given_key IS NOT NULL, c.given_csr IS NOT NULL, c.retry_for_ms, c.origin, c.version,"      \
-    " COALESCE (v.state = 'revoked', 0), c.renew_stopped, u.test, c.last_error, c.active_job,"     \
+    " COALESCE (v.state = 'revoked', 0), COALESCE (v.revision <> c.revision, 0), "                 \
+    "c.renew_stopped, u.test, c.last_error, c.active_job,"                                         \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
     " v.not_after FROM certificate c JOIN account a ON a.id = c.account_id"                        \
     " JOIN authority u ON u.name = a.authority"                                                    \
@@ -66,6 +67,7 @@ static void read_certificate(const struct db_row *row, void *out)
     certificate->origin = origin_by_name(db_text(row, c++));
     certificate->version = db_int(row, c++);
     certificate->revoked = db_int(row, c++);
+    certificate->outdated = db_int(row, c++);
     certificate->renew_stopped = db_int(row, c++);
     certificate->trusted = !db_int(row, c++);
     certificate->last_error = db_text_copy(row, c++);
@@ -274,6 +276,7 @@ static int update_row(struct store_tx *tx, const struct certificate *certificate
     struct json_object *challenge = parse_challenge(certificate);
     int rc = db_run(store_tx_db(tx), changed, e,
                     "UPDATE certificate SET spec = ?2, identifiers = ?3, account_id = ?4,"
+                    " revision = revision + 1,"
                     " profile = ?5, preferred_chain = ?6, challenge = ?7, challenge_solver = ?8,"
                     " email = ?9, labels = ?10, key_type = ?11, key_reuse = ?12,"
                     " retry_for_ms = ?13, origin = ?14, updated_at = ?15, given_key = NULL,"

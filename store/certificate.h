@@ -31,6 +31,7 @@ struct certificate {
 
     int64_t version;    /* in use; 0: none yet */
     bool revoked;       /* the one in use is */
+    bool outdated;      /* it was made from a former spec: the change has not come through yet */
     bool renew_stopped; /* revocation stops renewal */
     bool trusted;       /* not by a test authority; of the authority now */
     char *last_error;   /* problem JSON; NULL */

@@ -104,6 +104,7 @@ static const char *const first_schema[] = {
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " name TEXT NOT NULL UNIQUE,"
     " spec TEXT NOT NULL,"
+    " revision INTEGER NOT NULL DEFAULT 1," /* counts the changes of spec */
     " identifiers TEXT NOT NULL,"
     " account_id INTEGER NOT NULL REFERENCES account (id),"
     " profile TEXT,"
@@ -135,6 +136,7 @@ static const char *const first_schema[] = {
     "CREATE TABLE version ("
     " certificate_id INTEGER NOT NULL REFERENCES certificate (id) ON DELETE CASCADE,"
     " n INTEGER NOT NULL CHECK (n > 0),"
+    " revision INTEGER NOT NULL," /* of the certificate's spec that it was made from */
     " state TEXT NOT NULL CHECK (state IN ('prepared', 'valid', 'revoked', 'failed')),"
     " key_type TEXT NOT NULL,"
     " key BLOB," /* sealed */

@@ -156,7 +156,8 @@ int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct ke
     if (rc == 0)
         rc = db_run(db, NULL, e,
                     "INSERT INTO version (certificate_id, n, state, key_type, key, spki_sha256,"
-                    " csr, created_at) VALUES (?1, ?2, 'prepared', ?3, ?4, ?5, ?6, ?7)",
+                    " csr, created_at, revision) SELECT ?1, ?2, 'prepared', ?3, ?4, ?5, ?6, ?7,"
+                    " revision FROM certificate WHERE id = ?1",
                     "iitbtbi", certificate_id, number, key_type_name(key_type), sealed.data,
                     sealed.size, spki_sha256, csr, csr_size, store_tx_now(tx));
     buf_finish(&sealed);

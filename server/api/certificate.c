@@ -265,7 +265,7 @@ static int keep(struct store_tx *tx, const struct certificate *row,
         memcpy(out->job, row->active_job, ULID_SIZE);
         return 0;
     }
-    if (row->version && (row->revoked || row->not_after >= clock_wall_ms()))
+    if (row->version && !row->outdated && (row->revoked || row->not_after >= clock_wall_ms()))
         return 0;
     int64_t until;
     if (backoff_until(store_tx_db(tx), "certificate.issue", "certificate", row->name, &until, e) <
