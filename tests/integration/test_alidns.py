@@ -3,7 +3,7 @@
 import pytest
 
 import pem
-from alidns import Alidns, Refusal, signature
+from alidns import BROKEN, OUT_OF_QUOTA, THROTTLED, Alidns, signature
 from process import until
 
 ZONE = "aliyun.example.com"
@@ -49,8 +49,9 @@ def test_apex_and_wildcard(api, alidns):
         (ZONE, "_acme-challenge", "TXT")}
 
 
-def test_a_lost_answer_leaves_one_record(api, alidns):
-    alidns.lose_next = {"AddDomainRecord"}
+@pytest.mark.parametrize("how", ["lose_next", "drop_next"])
+def test_a_lost_answer_leaves_one_record(api, alidns, how):
+    getattr(alidns, how).add("AddDomainRecord")
     job = api.post_certificate(f"*.{ZONE}")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
     assert job["error"]["code"] == "solver.unreachable"
@@ -74,8 +75,16 @@ def test_a_wrong_secret(api, alidns):
     assert "SignatureDoesNotMatch" in job["error"]["detail"]
 
 
-def test_throttling_is_waited_for(api, alidns):
-    alidns.refuse_next = [Refusal(400, "Throttling.User", "Request was denied.")]
+def test_no_quota_is_left(api, alidns):
+    alidns.refuse_next = [OUT_OF_QUOTA]
+    job = api.failed(api.post_certificate(f"*.{ZONE}"))
+    assert job["error"]["code"] == "solver.refused"
+    assert "QuotaExceeded.Record" in job["error"]["detail"]
+
+
+@pytest.mark.parametrize("refusal", [THROTTLED, BROKEN], ids=lambda r: r.code)
+def test_trouble_is_waited_for(api, alidns, refusal):
+    alidns.refuse_next = [refusal]
     job = api.post_certificate(f"*.{ZONE}")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
     assert job["error"]["retryable"]
