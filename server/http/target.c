@@ -2,6 +2,7 @@
 
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "acme/base/utf8.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -43,33 +44,12 @@ static int hex(char c)
     return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-/* The length of the UTF-8 character at p, 0 if none is there (RFC 3629). */
-static size_t character_size(const unsigned char *p)
-{
-    size_t size = p[0] < 0x80   ? 1
-                  : p[0] < 0xc2 ? 0
-                  : p[0] < 0xe0 ? 2
-                  : p[0] < 0xf0 ? 3
-                  : p[0] < 0xf5 ? 4
-                                : 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool is_outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
-    return is_overlong || is_outside ? 0 : size;
-}
-
 static bool is_clean(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        size_t size = character_size(p);
-        if (!size || *p < ' ' || *p == 127)
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127)
             return false;
-        p += size;
-    }
-    return true;
+    return utf8_is(text, strlen(text));
 }
 
 /* Decodes in place. plus: a plus sign is a space, as in a query. */

@@ -1,0 +1,86 @@
+/*
+ * The configuration: read once, const while the program runs, passed by pointer.
+ *
+ * Flags beat the environment, which beats the file, which beats the defaults. The file is JSON
+ * (RFC 8259) with comments of both kinds, // and slash-star. Members that are not known are
+ * refused, and all mistakes are told at once, each with its place.
+ *
+ * In `resources` any string may be {"$file": PATH} (its text without the final line break; at most
+ * 1 MiB; a relative PATH starts at the config file's directory) or {"$env": NAME}.
+ */
+#ifndef CERTWRIGHT_SERVER_CONFIG_CONFIG_H
+#define CERTWRIGHT_SERVER_CONFIG_CONFIG_H
+
+#include "acme/base/buffer.h"
+#include "acme/base/error.h"
+#include "acme/base/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct json_object;
+
+enum { CONFIG_WORKERS_DEFAULT = 4, CONFIG_WORKERS_MAX = 64 };
+
+/* What the command line says; NULL where it says nothing. All borrowed. */
+struct config_flags {
+    const char *config;
+    const char *data;
+    const char *const *listen; /* all of them together beat the environment's and the file's */
+    size_t listen_count;
+    const char *ops_listen;
+    const char *workers;
+    const char *log_level;
+};
+
+struct config_texts {
+    char **items;
+    size_t count;
+};
+
+/* A command that the API may name: argv ends with NULL, argv[0] is absolute. */
+struct config_command {
+    char *name;
+    char **argv;
+};
+
+/* Everything in it is owned. */
+struct config {
+    char *file;                 /* NULL: there is none */
+    char *data;                 /* "./data" */
+    char *user_agent;           /* "certwright/0.1.0" */
+    char *language;             /* "en"; NULL: no Accept-Language */
+    char *ops_listen;           /* NULL: none */
+    char *http01_listen;        /* NULL: none */
+    struct config_texts listen; /* {"127.0.0.1:8555"} */
+    struct config_texts allowed_hosts;
+    struct config_texts resolvers; /* none: the system's */
+    bool resolvers_only;           /* do not ask authoritative name servers */
+    struct config_texts file_roots;
+    struct config_command *commands;
+    size_t command_count;
+    int workers;
+    enum log_level log_level;
+
+    /* For the API's readers, which know what they mean. NULL: absent. */
+    struct json_object *defaults;
+    struct json_object *resources; /* kind → name → body; $file and $env are replaced */
+
+    /* Where secrets come from; NULL or -1: not from there. */
+    char *admin_token_file;
+    char *master_key_file;
+    char *master_key; /* hex or base64url */
+    int master_key_fd;
+};
+
+/*
+ * ERR_CONFIG with the first mistake and how many there are; complaints (may be NULL) gets a line
+ * for each: "certwright.json: /listen/0: …". ERR_IO if the file cannot be read.
+ */
+int config_load(const struct config_flags *flags, struct config **out, struct buf *complaints,
+                struct err *e);
+
+/* Overwrites what may be secret. NULL is fine. */
+void config_destroy(struct config *config);
+
+#endif
