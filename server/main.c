@@ -1,0 +1,128 @@
+/*
+ * The program: reads the command line and the configuration, starts the house, waits for a signal.
+ */
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
+#include "server/config/config.h"
+#include "server/config/options.h"
+#include "server/start/house.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often the main thread looks whether the config's resources want tending. */
+enum { TEND_LOOK_MS = 60 * 1000 };
+
+/* Blocked before the first thread, so that only wait_for_end sees them. */
+static void block_signals(sigset_t *ends)
+{
+    sigemptyset(ends);
+    sigaddset(ends, SIGTERM);
+    sigaddset(ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+static int64_t until(int64_t at)
+{
+    int64_t ms = at == INT64_MAX ? TEND_LOOK_MS : at - clock_engine_ms();
+    return ms < 0 ? 0 : ms > TEND_LOOK_MS ? TEND_LOOK_MS : ms;
+}
+
+static void wait_for_end(struct house *house, const sigset_t *ends)
+{
+    for (;;) {
+        int64_t ms = until(house_tend_at(house));
+        struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
+        int number = sigtimedwait(ends, NULL, &wait);
+        if (number > 0) {
+            log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+            return;
+        }
+        if (errno == EAGAIN && house_tend_at(house) <= clock_engine_ms())
+            house_tend(house);
+    }
+}
+
+static int exit_code(const struct err *e)
+{
+    if (e->code == ERR_CONFIG)
+        return OPTIONS_EXIT_CONFIG;
+    return e->code == ERR_BUSY ? OPTIONS_EXIT_IN_USE : OPTIONS_EXIT_FAILED;
+}
+
+/* To a person at a terminal, or to whoever reads the log. */
+static void complain(const struct buf *complaints, const struct err *e)
+{
+    if (complaints->size)
+        fputs(complaints->data, stderr);
+    else
+        fprintf(stderr, "certwright: %s\n", e->detail);
+}
+
+static int serve(const struct config *config, struct buf *complaints, struct err *e)
+{
+    struct house *house;
+    sigset_t ends;
+    log_set_level(config->log_level);
+    block_signals(&ends);
+    log_info("starting", "version", CERTWRIGHT_VERSION, "data", config->data, NULL);
+    if (house_create(config, &house, complaints, e) < 0)
+        return -1;
+    log_info("ready", NULL);
+    wait_for_end(house, &ends);
+    house_destroy(house);
+    log_info("stopped", NULL);
+    return 0;
+}
+
+static int check(const struct config *config, struct buf *complaints, struct err *e)
+{
+    if (house_check(config, complaints, e) < 0)
+        return -1;
+    printf("%s is valid\n", config->file);
+    return 0;
+}
+
+static int with_config(const struct options *options)
+{
+    struct config *config;
+    struct buf complaints = {0};
+    struct err error;
+    int rc = config_load(&options->flags, &config, &complaints, &error);
+    if (rc < 0) {
+        error.code = ERR_CONFIG; /* a file that cannot be read is no better than a wrong one */
+    } else {
+        rc = options->verb == OPTIONS_SERVE ? serve(config, &complaints, &error)
+                                            : check(config, &complaints, &error);
+        config_destroy(config);
+    }
+    if (rc < 0)
+        complain(&complaints, &error);
+    buf_finish_secret(&complaints);
+    return rc < 0 ? exit_code(&error) : OPTIONS_EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err error;
+    if (options_parse(argc, argv, &options, &error) < 0) {
+        fprintf(stderr, "certwright: %s\n\n", error.detail);
+        options_usage(stderr);
+        return OPTIONS_EXIT_USAGE;
+    }
+    int code = OPTIONS_EXIT_DONE;
+    if (options.verb == OPTIONS_VERSION)
+        printf("certwright %s\n", CERTWRIGHT_VERSION);
+    else if (options.verb == OPTIONS_HELP)
+        options_usage(stdout);
+    else
+        code = with_config(&options);
+    options_finish(&options);
+    return code;
+}
