@@ -9,7 +9,8 @@ enum { NAME_MAX_BYTES = 200, PORT_MAX = 65535, PORT_DIGITS = 5 };
 static bool is_port(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= PORT_DIGITS && !text[digits] && atol(text) <= PORT_MAX;
+    return digits > 0 && digits <= PORT_DIGITS && !text[digits] &&
+           strtol(text, NULL, 10) <= PORT_MAX;
 }
 
 const char *checks_address(const char *text)

@@ -86,9 +86,9 @@ void connections_destroy(struct connections *all)
  */
 static void identify(struct connection *c)
 {
-    struct sockaddr_storage own;
+    struct sockaddr_storage own = {0};
     socklen_t size = sizeof own;
-    struct ucred peer;
+    struct ucred peer = {0};
     socklen_t peer_size = sizeof peer;
     if (getsockname(c->fd, (struct sockaddr *)&own, &size) < 0)
         return;

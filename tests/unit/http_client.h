@@ -50,7 +50,7 @@ static inline int client_connect(const char *address)
         memcpy(to.local.sun_path, address + 5, strlen(address + 5));
     } else {
         to.v4.sin_family = AF_INET;
-        to.v4.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+        to.v4.sin_port = htons((uint16_t)strtol(strrchr(address, ':') + 1, NULL, 10));
         to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     }
     int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -120,7 +120,7 @@ static inline struct answer client_take(int fd, struct buf *in, bool is_head)
             return a;
     size_t head_size = (size_t)(end - in->data) + 4;
     a.head = strndup(in->data, head_size);
-    a.status = atoi(a.head + strcspn(a.head, " "));
+    a.status = (int)strtol(a.head + strcspn(a.head, " "), NULL, 10);
     if (a.status == 100) {
         memmove(in->data, in->data + head_size, in->size - head_size + 1);
         in->size -= head_size;
@@ -129,7 +129,7 @@ static inline struct answer client_take(int fd, struct buf *in, bool is_head)
     }
     const char *length = field(a.head, "Content-Length");
     if (length && !is_head && a.status != 304 && a.status != 204)
-        a.body_size = (size_t)atol(length);
+        a.body_size = strtoul(length, NULL, 10);
     while (in->size < head_size + a.body_size)
         assert_true(client_read(fd, in));
     a.body = strndup(in->data + head_size, a.body_size);

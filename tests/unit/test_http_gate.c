@@ -114,7 +114,7 @@ static const struct shape shapes[] = {
 
 static bool is_old(void)
 {
-    return atoi(MHD_get_version()) < 1;
+    return strtol(MHD_get_version(), NULL, 10) < 1;
 }
 
 static void judges_one(struct service *s, const struct shape *shape)

@@ -183,7 +183,7 @@ static void finds_parameters(void **state)
     assert_int_equal(target_parse("/a/x%3Ay/versions/3?z", &target, &e), 0);
     assert_string_equal(router_parameter(routes[5].path, &target, "name"), "x:y");
     assert_string_equal(router_parameter(routes[5].path, &target, "n"), "3");
-    assert_null(router_parameter(routes[5].path, &target, "nam"));
+    assert_null(router_parameter(routes[5].path, &target, "names"));
     assert_string_equal(target_parameter(&target, "z"), "");
     assert_null(target_parameter(&target, "y"));
     target_finish(&target);

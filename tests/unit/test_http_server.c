@@ -667,7 +667,7 @@ static void refuses_addresses_it_should_not_serve(void **state)
     const struct http_server_options options = {
         .listeners = &all, .listener_count = 1, .routes = service_tables};
     int rc = http_server_create(&options, &server, &e);
-    if (atoi(MHD_get_version()) < 1) {
+    if (strtol(MHD_get_version(), NULL, 10) < 1) {
         assert_int_equal(rc, -1);
         assert_non_null(strstr(e.detail, "libmicrohttpd"));
     } else {
