@@ -1,0 +1,634 @@
+/* Certificates and their versions. */
+#include "store/order.h"
+#include "tests/unit/store_fixture.h"
+
+static struct key *new_key(void)
+{
+    struct key *key;
+    struct err e;
+    assert_ok(key_generate(KEY_EC_P256, &key, &e), e);
+    return key;
+}
+
+static struct certificate load(struct fixture *f, int64_t id)
+{
+    struct certificate certificate;
+    struct err e;
+    assert_ok(certificate_load_by_id(f->db, id, &certificate, &e), e);
+    return certificate;
+}
+
+/* ---- certificates ---- */
+
+struct spec {
+    int64_t id;
+    const char *account;
+    const struct key *given_key;
+    const char *given_csr;
+    const char *csr_spki;
+};
+
+/* With everything that a caller may set. */
+static int put_spec(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct spec *spec = arg;
+    char name[] = "full", text[] = "{\"s\":2}", identifiers[] = "[\"a.example\",\"b.example\"]";
+    char *account = mem_strdup(spec->account), profile[] = "tlsserver", chain[] = "Root X1";
+    char challenge[] = "{\"type\":\"dns-01\",\"solver\":\"s\"}", email[] = "a@b.example";
+    char labels[] = "{\"team\":\"x\"}";
+    struct certificate certificate = {.id = spec->id,
+                                      .name = name,
+                                      .spec = text,
+                                      .identifiers = identifiers,
+                                      .account = account,
+                                      .profile = profile,
+                                      .preferred_chain = chain,
+                                      .challenge = challenge,
+                                      .email = email,
+                                      .labels = labels,
+                                      .key_type = KEY_RSA_3072,
+                                      .key_reuse = true,
+                                      .retry_for_ms = 4711,
+                                      .origin = ORIGIN_CONFIG};
+    size_t size = spec->given_csr ? strlen(spec->given_csr) : 0;
+    int rc;
+    if (spec->id)
+        rc = certificate_update_spec(tx, &certificate, spec->given_key, spec->given_csr, size,
+                                     spec->csr_spki, e);
+    else
+        rc = certificate_insert(tx, &certificate, spec->given_key, spec->given_csr, size,
+                                spec->csr_spki, e);
+    spec->id = certificate.id;
+    free(account);
+    return rc;
+}
+
+static void expect_full(const struct certificate *c)
+{
+    assert_string_equal(c->spec, "{\"s\":2}");
+    assert_string_equal(c->identifiers, "[\"a.example\",\"b.example\"]");
+    assert_string_equal(c->authority, "ca");
+    assert_string_equal(c->account, "main");
+    assert_true(c->account_id > 0);
+    assert_string_equal(c->profile, "tlsserver");
+    assert_string_equal(c->preferred_chain, "Root X1");
+    assert_string_equal(c->challenge, "{\"type\":\"dns-01\",\"solver\":\"s\"}");
+    assert_string_equal(c->email, "a@b.example");
+    assert_string_equal(c->labels, "{\"team\":\"x\"}");
+    assert_int_equal(c->key_type, KEY_RSA_3072);
+    assert_true(c->key_reuse);
+    assert_int_equal(c->retry_for_ms, 4711);
+    assert_int_equal(c->origin, ORIGIN_CONFIG);
+}
+
+static void test_a_certificate_with_all_it_can_have(void **state)
+{
+    struct fixture *f = *state;
+    struct spec spec = {.account = "main"};
+    struct certificate c;
+    struct err e;
+    fixture_certificate(f, "other");
+    must(f, put_spec, &spec);
+    assert_ok(certificate_load(f->db, "full", &c, &e), e);
+    assert_int_equal(c.id, spec.id);
+    assert_string_equal(c.name, "full");
+    expect_full(&c);
+    assert_false(c.has_given_key || c.has_given_csr || c.revoked || c.renew_stopped || c.outdated);
+    assert_true(c.trusted);
+    assert_int_equal(c.version, 0);
+    assert_null(c.serial);
+    assert_null(c.last_error);
+    assert_null(c.active_job);
+    assert_int_equal(c.not_after, 0);
+    assert_true(c.created_at > 0 && c.updated_at >= c.created_at);
+    certificate_finish(&c);
+}
+
+static void test_missing_and_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct spec orphan = {.account = "nobody"};
+    struct new_certificate again = {.name = "a"};
+    struct certificate c;
+    struct key *key = NULL;
+    struct buf csr = {0};
+    struct err e;
+    int64_t id = fixture_certificate(f, "a");
+    assert_fails(store_write_wait(f->store, put_spec, &orphan, &e), e, ERR_INVALID);
+    assert_string_equal(e.detail, "There is no account \"nobody\".");
+    assert_fails(store_write_wait(f->store, fixture_insert_certificate, &again, &e), e,
+                 ERR_NAME_TAKEN);
+    assert_fails(certificate_load(f->db, "x", &c, &e), e, ERR_NOT_FOUND);
+    assert_string_equal(e.detail, "There is no certificate \"x\".");
+    assert_fails(certificate_load_by_id(f->db, 99, &c, &e), e, ERR_NOT_FOUND);
+    assert_fails(certificate_given_csr(f->db, id, &csr, &e), e, ERR_NOT_FOUND);
+    assert_fails(certificate_open_given_key(f->db, id, &key, &e), e, ERR_NOT_FOUND);
+    struct spec missing = {.id = 99, .account = "main"};
+    assert_fails(store_write_wait(f->store, put_spec, &missing, &e), e, ERR_NOT_FOUND);
+}
+
+static void test_a_given_key_and_a_given_csr(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key = new_key(), *opened;
+    struct buf csr = {0};
+    char one[KEY_SPKI_SHA256_SIZE], two[KEY_SPKI_SHA256_SIZE];
+    struct err e;
+    int64_t id = fixture_certificate(f, "a");
+    struct spec spec = {.id = id, .account = "main", .given_key = key};
+    must(f, put_spec, &spec);
+    struct certificate c = load(f, id);
+    expect_full(&c);
+    assert_string_equal(c.name, "a"); /* which a spec does not change */
+    assert_true(c.has_given_key && !c.has_given_csr);
+    certificate_finish(&c);
+    assert_ok(certificate_open_given_key(f->db, id, &opened, &e), e);
+    assert_ok(key_spki_sha256(key, one, &e), e);
+    assert_ok(key_spki_sha256(opened, two, &e), e);
+    assert_string_equal(one, two);
+
+    spec = (struct spec){.id = id, .account = "main", .given_csr = "DER", .csr_spki = "abc"};
+    must(f, put_spec, &spec);
+    c = load(f, id);
+    assert_true(!c.has_given_key && c.has_given_csr);
+    certificate_finish(&c);
+    assert_ok(certificate_given_csr(f->db, id, &csr, &e), e);
+    assert_string_equal(buf_string(&csr), "DER");
+    struct key *untouched = NULL;
+    assert_fails(certificate_open_given_key(f->db, id, &untouched, &e), e, ERR_NOT_FOUND);
+    buf_finish(&csr);
+    key_destroy(opened);
+    key_destroy(key);
+}
+
+static void test_an_accounts_key_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key = new_key();
+    struct new_account account = {.name = "owner", .authority = "ca", .key = key};
+    char spki[KEY_SPKI_SHA256_SIZE];
+    struct err e;
+    int64_t id = fixture_certificate(f, "a");
+    must(f, fixture_insert_account, &account);
+    assert_ok(key_spki_sha256(key, spki, &e), e);
+    struct new_certificate by_key = {.name = "b", .given_key = key};
+    struct new_certificate by_csr = {
+        .name = "b", .given_csr = "DER", .given_csr_size = 3, .csr_spki = spki};
+    struct spec update = {.id = id, .account = "main", .given_key = key};
+    struct certificate c;
+    assert_fails(store_write_wait(f->store, fixture_insert_certificate, &by_key, &e), e,
+                 ERR_KEY_REUSED);
+    assert_fails(store_write_wait(f->store, fixture_insert_certificate, &by_csr, &e), e,
+                 ERR_KEY_REUSED);
+    assert_fails(store_write_wait(f->store, put_spec, &update, &e), e, ERR_KEY_REUSED);
+    assert_fails(certificate_load(f->db, "b", &c, &e), e, ERR_NOT_FOUND);
+    c = load(f, id);
+    assert_string_equal(c.spec, "{\"a\":1}"); /* nothing of the update stayed */
+    certificate_finish(&c);
+    key_destroy(key);
+}
+
+struct labels {
+    int64_t id;
+    const char *labels;
+};
+
+static int update_labels(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct labels *labels = arg;
+    return certificate_update_labels(tx, labels->id, labels->labels, "{\"new\":1}", e);
+}
+
+struct set_job {
+    int64_t id;
+    const char *job;
+    const char *error;
+};
+
+static int set_job(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct set_job *set = arg;
+    return certificate_set_job(tx, set->id, set->job, set->error, e);
+}
+
+static void test_labels_and_jobs(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct err e;
+    must(f, update_labels, &(struct labels){id, "{\"x\":\"y\"}"});
+    must(f, set_job, &(struct set_job){id, "01JOB", "{\"e\":1}"});
+    struct certificate c = load(f, id);
+    assert_string_equal(c.labels, "{\"x\":\"y\"}");
+    assert_string_equal(c.spec, "{\"new\":1}");
+    assert_string_equal(c.active_job, "01JOB");
+    assert_string_equal(c.last_error, "{\"e\":1}");
+    certificate_finish(&c);
+    must(f, set_job, &(struct set_job){id, NULL, NULL});
+    c = load(f, id);
+    assert_null(c.active_job);
+    assert_null(c.last_error);
+    certificate_finish(&c);
+    assert_fails(store_write_wait(f->store, update_labels, &(struct labels){99, "{}"}, &e), e,
+                 ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, set_job, &(struct set_job){.id = 99}, &e), e,
+                 ERR_NOT_FOUND);
+}
+
+static void test_lists_go_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct new_certificate b = {.name = "b"}, c = {.name = "a-1"};
+    struct certificate *list;
+    size_t count;
+    struct err e;
+    fixture_certificate(f, "a");
+    must(f, fixture_insert_certificate, &b);
+    must(f, fixture_insert_certificate, &c);
+    assert_ok(certificate_list(f->db, "a", 2, &list, &count, &e), e);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].name, "a-1");
+    assert_string_equal(list[1].name, "b");
+    certificate_finish(&list[0]);
+    certificate_finish(&list[1]);
+    free(list);
+}
+
+static int put_test_authority(struct store_tx *tx, void *arg, struct err *e)
+{
+    char ca[] = "ca", url[] = "https://staging.example/";
+    struct authority authority = {.name = ca, .directory_url = url, .test = true};
+    bool created;
+    (void)arg;
+    return authority_put(tx, &authority, &created, e);
+}
+
+static void test_trust_is_the_authoritys(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    must(f, put_test_authority, NULL);
+    struct certificate c = load(f, id);
+    assert_false(c.trusted);
+    certificate_finish(&c);
+}
+
+/* ---- versions ---- */
+
+struct prepare {
+    int64_t id;
+    const struct key *key;
+    const char *spki;
+    int64_t n;
+};
+
+static int prepare(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct prepare *p = arg;
+    return version_prepare(tx, p->id, p->key, p->spki, KEY_EC_P256, "CSR", 3, &p->n, e);
+}
+
+struct change {
+    int64_t id;
+    int64_t n;
+    int reason;
+};
+
+static int issue(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct change *change = arg;
+    struct version_issued issued = {"LEAF", "CHAIN", "0a", "CN=Issuer", 1000, 2000 + change->n};
+    return version_issue(tx, change->id, change->n, &issued, e);
+}
+
+static int fail_version(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct change *change = arg;
+    return version_fail(tx, change->id, change->n, e);
+}
+
+static int revoke_version(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct change *change = arg;
+    return version_revoke(tx, change->id, change->n, change->reason, e);
+}
+
+static int replace_csr(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct change *change = arg;
+    return version_replace_csr(tx, change->id, change->n, "NEWCSR", 6, e);
+}
+
+/* A version with a key of its own. */
+static int64_t prepared(struct fixture *f, int64_t id)
+{
+    struct key *key = new_key();
+    char spki[KEY_SPKI_SHA256_SIZE];
+    struct err e;
+    assert_ok(key_spki_sha256(key, spki, &e), e);
+    struct prepare p = {id, key, spki, 0};
+    must(f, prepare, &p);
+    key_destroy(key);
+    return p.n;
+}
+
+static struct version load_version(struct fixture *f, int64_t id, int64_t n)
+{
+    struct version version;
+    struct err e;
+    assert_ok(version_load(f->db, id, n, &version, &e), e);
+    return version;
+}
+
+static void test_a_version_is_prepared_and_issued(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct key *key = new_key(), *opened;
+    char spki[KEY_SPKI_SHA256_SIZE], again[KEY_SPKI_SHA256_SIZE];
+    struct version v;
+    struct err e;
+    assert_ok(key_spki_sha256(key, spki, &e), e);
+    struct prepare p = {id, key, spki, 0};
+    must(f, prepare, &p);
+    assert_int_equal(p.n, 1);
+    assert_fails(version_load(f->db, id, 0, &v, &e), e, ERR_NOT_FOUND);
+    assert_string_equal(e.detail, "The certificate \"a\" is not issued yet.");
+    must(f, replace_csr, &(struct change){id, 1, 0});
+    v = load_version(f, id, 1);
+    assert_int_equal(v.state, VERSION_PREPARED);
+    assert_true(v.has_key);
+    assert_string_equal(v.spki_sha256, spki);
+    assert_int_equal(v.csr_size, 6);
+    assert_memory_equal(v.csr, "NEWCSR", 6);
+    assert_null(v.leaf);
+    assert_int_equal(v.revocation_reason, -1);
+    version_finish(&v);
+    struct certificate c = load(f, id);
+    assert_int_equal(c.version, 0); /* one being made is not in use */
+    certificate_finish(&c);
+
+    must(f, issue, &(struct change){id, 1, 0});
+    fixture_reopen(f);
+    v = load_version(f, id, 0);
+    assert_int_equal(v.n, 1);
+    assert_int_equal(v.state, VERSION_VALID);
+    assert_string_equal(v.leaf, "LEAF");
+    assert_string_equal(v.chain, "CHAIN");
+    assert_string_equal(v.serial, "0a");
+    assert_string_equal(v.issuer, "CN=Issuer");
+    assert_int_equal(v.not_before, 1000);
+    assert_int_equal(v.not_after, 2001);
+    assert_true(v.issued_at >= v.created_at && v.created_at > 0);
+    version_finish(&v);
+    c = load(f, id);
+    assert_int_equal(c.version, 1);
+    assert_string_equal(c.serial, "0a");
+    assert_string_equal(c.issuer, "CN=Issuer");
+    assert_string_equal(c.spki_sha256, spki);
+    assert_int_equal(c.version_key_type, KEY_EC_P256);
+    assert_int_equal(c.not_before, 1000);
+    assert_int_equal(c.not_after, 2001);
+    assert_false(c.outdated);
+    certificate_finish(&c);
+    assert_ok(version_open_key(f->db, id, 1, &opened, &e), e);
+    assert_ok(key_spki_sha256(opened, again, &e), e);
+    assert_string_equal(spki, again);
+    key_destroy(opened);
+    key_destroy(key);
+}
+
+static void test_a_changed_spec_outdates_the_version(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    must(f, issue, &(struct change){id, prepared(f, id), 0});
+    struct spec spec = {.id = id, .account = "main"};
+    must(f, put_spec, &spec);
+    struct certificate c = load(f, id);
+    assert_true(c.outdated);
+    certificate_finish(&c);
+    must(f, issue, &(struct change){id, prepared(f, id), 0});
+    c = load(f, id);
+    assert_false(c.outdated);
+    certificate_finish(&c);
+}
+
+static void test_a_later_version_stays_in_use(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    int64_t first = prepared(f, id), second = prepared(f, id);
+    struct version *list;
+    size_t count;
+    struct err e;
+    assert_int_equal(second, first + 1);
+    must(f, issue, &(struct change){id, second, 0});
+    must(f, issue, &(struct change){id, first, 0});
+    struct certificate c = load(f, id);
+    assert_int_equal(c.version, second);
+    assert_int_equal(c.not_after, 2000 + second);
+    certificate_finish(&c);
+    assert_ok(version_list(f->db, id, &list, &count, &e), e);
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].n, second);
+    assert_int_equal(list[1].n, first);
+    assert_int_equal(list[1].state, VERSION_VALID);
+    version_finish(&list[0]);
+    version_finish(&list[1]);
+    free(list);
+}
+
+static void test_a_failed_version_loses_its_key(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct change change = {id, prepared(f, id), 0};
+    struct key *key = NULL;
+    struct err e;
+    must(f, fail_version, &change);
+    must(f, fail_version, &change);
+    struct version v = load_version(f, id, change.n);
+    assert_int_equal(v.state, VERSION_FAILED);
+    assert_false(v.has_key);
+    version_finish(&v);
+    assert_fails(version_open_key(f->db, id, change.n, &key, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, issue, &change, &e), e, ERR_CONFLICT);
+    assert_fails(store_write_wait(f->store, replace_csr, &change, &e), e, ERR_CONFLICT);
+    assert_fails(store_write_wait(f->store, revoke_version, &change, &e), e, ERR_CONFLICT);
+
+    struct change issued = {id, prepared(f, id), 0};
+    must(f, issue, &issued);
+    assert_fails(store_write_wait(f->store, fail_version, &issued, &e), e, ERR_CONFLICT);
+    assert_ok(version_open_key(f->db, id, issued.n, &key, &e), e);
+    key_destroy(key);
+}
+
+static void test_revoking_stops_renewal_until_the_next_issue(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct change old = {id, prepared(f, id), 4}, now = {id, prepared(f, id), 1};
+    must(f, issue, &old);
+    must(f, issue, &now);
+    must(f, revoke_version, &old);
+    struct certificate c = load(f, id);
+    assert_false(c.revoked || c.renew_stopped); /* it was not the one in use */
+    certificate_finish(&c);
+    must(f, revoke_version, &now);
+    struct version v = load_version(f, id, now.n);
+    assert_int_equal(v.state, VERSION_REVOKED);
+    assert_int_equal(v.revocation_reason, 1);
+    assert_true(v.revoked_at > 0);
+    version_finish(&v);
+    now.reason = 5;
+    must(f, revoke_version, &now); /* again: the first reason stays */
+    v = load_version(f, id, now.n);
+    assert_int_equal(v.revocation_reason, 1);
+    version_finish(&v);
+    c = load(f, id);
+    assert_true(c.revoked && c.renew_stopped);
+    certificate_finish(&c);
+    must(f, issue, &(struct change){id, prepared(f, id), 0});
+    c = load(f, id);
+    assert_false(c.revoked || c.renew_stopped);
+    certificate_finish(&c);
+}
+
+static void test_missing_versions(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct change change = {id, 7, 0};
+    struct prepare p = {99, NULL, "x", 0};
+    struct version v;
+    struct key *key = NULL;
+    struct err e;
+    assert_fails(version_load(f->db, id, 7, &v, &e), e, ERR_NOT_FOUND);
+    assert_string_equal(e.detail, "The certificate \"a\" has no version 7.");
+    assert_fails(version_load(f->db, 99, 1, &v, &e), e, ERR_NOT_FOUND);
+    assert_fails(version_open_key(f->db, id, 7, &key, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, issue, &change, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, fail_version, &change, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, revoke_version, &change, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, prepare, &p, &e), e, ERR_NOT_FOUND);
+}
+
+static void test_a_version_without_a_key_or_with_an_accounts(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key = new_key(), *untouched = NULL;
+    struct new_account account = {.name = "owner", .authority = "ca", .key = key};
+    char spki[KEY_SPKI_SHA256_SIZE];
+    struct err e;
+    int64_t id = fixture_certificate(f, "a");
+    struct prepare p = {id, NULL, "of the caller's CSR", 0};
+    must(f, prepare, &p);
+    struct version v = load_version(f, id, 1);
+    assert_false(v.has_key);
+    version_finish(&v);
+    assert_fails(version_open_key(f->db, id, 1, &untouched, &e), e, ERR_NOT_FOUND);
+
+    must(f, fixture_insert_account, &account);
+    assert_ok(key_spki_sha256(key, spki, &e), e);
+    p.spki = spki;
+    assert_fails(store_write_wait(f->store, prepare, &p, &e), e, ERR_KEY_REUSED);
+    key_destroy(key);
+}
+
+static void test_a_versions_key_is_no_accounts(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key;
+    int64_t id = fixture_certificate(f, "a"), n = prepared(f, id);
+    struct err e;
+    assert_ok(version_open_key(f->db, id, n, &key, &e), e);
+    struct new_account account = {.name = "late", .authority = "ca", .key = key};
+    assert_fails(store_write_wait(f->store, fixture_insert_account, &account, &e), e,
+                 ERR_KEY_REUSED);
+    key_destroy(key);
+}
+
+/* ---- deleting ---- */
+
+static int delete_certificate(struct store_tx *tx, void *id, struct err *e)
+{
+    return certificate_delete(tx, *(int64_t *)id, e);
+}
+
+struct new_order {
+    int64_t certificate_id;
+    const char *job;
+    char id[ULID_SIZE];
+};
+
+static int insert_order(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct new_order *new = arg;
+    char *job = mem_strdup(new->job), name[] = "a", account[] = "main", authority[] = "ca";
+    struct order order = {.certificate_id = new->certificate_id,
+                          .job = job,
+                          .certificate = name,
+                          .account = account,
+                          .authority = authority};
+    int rc = order_insert(tx, &order, e);
+    memcpy(new->id, order.id, ULID_SIZE);
+    free(job);
+    return rc;
+}
+
+static void test_deleting_takes_versions_and_ended_orders(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a"), n = prepared(f, id);
+    struct new_job running = fixture_job("ca", 0), ended = fixture_job("ca", 0);
+    struct certificate c;
+    struct version v;
+    struct order order;
+    struct err e;
+    must(f, fixture_insert_job, &running);
+    must(f, fixture_insert_job, &ended);
+    struct new_order live = {id, running.id, ""}, done = {id, ended.id, ""};
+    must(f, insert_order, &live);
+    must(f, insert_order, &done);
+    struct fixture_commit end = {.id = ended.id, .change = {.state = JOB_SUCCEEDED}};
+    must(f, fixture_commit_job, &end);
+
+    must(f, delete_certificate, &id);
+    assert_fails(certificate_load(f->db, "a", &c, &e), e, ERR_NOT_FOUND);
+    assert_fails(version_load(f->db, id, n, &v, &e), e, ERR_NOT_FOUND);
+    assert_fails(order_load(f->db, done.id, &order, &e), e, ERR_NOT_FOUND);
+    assert_ok(order_load(f->db, live.id, &order, &e), e); /* its job has yet to clean up */
+    assert_string_equal(order.certificate, "a");
+    order_finish(&order);
+    assert_fails(store_write_wait(f->store, delete_certificate, &id, &e), e, ERR_NOT_FOUND);
+
+    struct new_certificate again = {.name = "a"};
+    must(f, fixture_insert_certificate, &again);
+    assert_true(again.id > id); /* jobs and sealed values name it */
+    assert_ok(store_check(f->store, &e), e);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_certificate_with_all_it_can_have),
+        CASE(test_missing_and_taken),
+        CASE(test_a_given_key_and_a_given_csr),
+        CASE(test_an_accounts_key_is_refused),
+        CASE(test_labels_and_jobs),
+        CASE(test_lists_go_by_name),
+        CASE(test_trust_is_the_authoritys),
+        CASE(test_a_version_is_prepared_and_issued),
+        CASE(test_a_changed_spec_outdates_the_version),
+        CASE(test_a_later_version_stays_in_use),
+        CASE(test_a_failed_version_loses_its_key),
+        CASE(test_revoking_stops_renewal_until_the_next_issue),
+        CASE(test_missing_versions),
+        CASE(test_a_version_without_a_key_or_with_an_accounts),
+        CASE(test_a_versions_key_is_no_accounts),
+        CASE(test_deleting_takes_versions_and_ended_orders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
