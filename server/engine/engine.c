@@ -161,20 +161,30 @@ static struct lane *change_lane(struct engine *engine, struct lane *lane, const 
     return entered;
 }
 
-static void give_back(struct engine *engine, const struct job *job,
+/*
+ * Ends the claim. When the job is due is asked of the database, not of the step: while it was
+ * claimed it may have been hastened, and whoever was woken by that found it taken.
+ */
+static void give_back(struct engine *engine, struct db *db, const struct job *job,
                       const struct step_result *result)
 {
+    struct err error;
+    int64_t due;
     job_unclaim(engine->options.store, job->id);
     if (result->final)
         return;
+    if (result->uncommitted ||
+        job_lane_due(engine->options.store, db, result->lane, &due, &error) < 0)
+        due = result->due;
     pthread_mutex_lock(&engine->mutex);
-    lanes_due(engine->lanes, result->lane, result->due);
+    lanes_due(engine->lanes, result->lane, due);
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->mutex);
 }
 
 /* Steps the claimed job as far as it goes at once. Returns the lane the worker is in afterwards. */
-static struct lane *step_job(struct worker *worker, struct lane *lane, struct job *job)
+static struct lane *step_job(struct worker *worker, struct db *db, struct lane *lane,
+                             struct job *job)
 {
     struct engine *engine = worker->engine;
     struct step_result result;
@@ -188,7 +198,7 @@ static struct lane *step_job(struct worker *worker, struct lane *lane, struct jo
             break;
         lane = next;
     }
-    give_back(engine, job, &result);
+    give_back(engine, db, job, &result);
     return lane;
 }
 
@@ -207,7 +217,7 @@ static void serve(struct worker *worker, struct lane *lane)
     } else {
         learn(engine, db, lane);
         if (found)
-            lane = step_job(worker, lane, &job);
+            lane = step_job(worker, db, lane, &job);
     }
     if (found)
         job_finish(&job);

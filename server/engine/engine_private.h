@@ -59,8 +59,9 @@ void worker_finish(struct worker *worker);
 struct step_result {
     bool go_on; /* its next step can run at once, in `lane` */
     bool final;
-    bool failed;     /* the step failed; park_ms counts then */
-    int64_t park_ms; /* park the lane of the step */
+    bool uncommitted; /* the row is as it was: try again at due */
+    bool failed;      /* the step failed; park_ms counts then */
+    int64_t park_ms;  /* park the lane of the step */
     char lane[LANE_NAME_SIZE];
     int64_t due;
 };

@@ -214,6 +214,7 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
     struct engine *engine = worker->engine;
     struct err error;
     result->due = clock_engine_ms() + CLOCK_SECOND_MS;
+    result->uncommitted = true;
     if (!commit->c)
         return;
     if (write_or_fail(commit, result, &error) < 0) {
@@ -225,6 +226,7 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
     engine_set_uncertain(engine, job->id, false);
     atomic_fetch_add(&engine->counters.steps, 1);
     move_on(job, commit);
+    result->uncommitted = false;
     result->final = job_state_is_final(job->state);
     result->due = job->due_at;
     result->go_on = job->state == JOB_RUNNING;
@@ -265,6 +267,7 @@ void engine_run_step(struct worker *worker, struct job *job, struct step_result 
         log_error("a job cannot be loaded", "job", job->id, "kind", job->kind, "detail",
                   error.detail, NULL);
         result->due = c.now + CLOCK_MINUTE_MS;
+        result->uncommitted = true;
     }
     if (job->lane)
         snprintf(result->lane, sizeof result->lane, "%s", job->lane);

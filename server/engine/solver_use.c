@@ -30,6 +30,9 @@ static int prepare(struct step_context *c, struct solver_use *use, struct err *e
     if (!use->provider || !use->context.settings)
         return err_set(e, ERR_INTERNAL, "The solver \"%s\" has the unknown type %s.", use->row.name,
                        use->row.type);
+    struct json_object *zones = json_tokener_parse(use->row.zones);
+    if (zones)
+        json_object_object_add(use->context.settings, "zones", zones);
     use->context.commands = c->engine->options.commands;
     use->context.abort = &c->engine->abort;
     if (worker_solver_http(c->worker, &use->context.http, e) < 0)
