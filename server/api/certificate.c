@@ -10,6 +10,7 @@
 #include "store/owner.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,14 +78,37 @@ struct json_object *certificate_show(const struct certificate *certificate)
 
 /* ---- checking ---- */
 
-static int check_solver(struct db *db, struct json_object *body, struct fields *errors,
-                        struct err *e)
+/* Each given identifier, by the solvers' zones; what is wrong in itself was complained of. */
+static int check_zones(struct db *db, struct json_object *body, bool needs_dns,
+                       struct fields *errors, struct err *e)
+{
+    struct json_object *list = peek_array(body, "identifiers");
+    size_t count = list ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < count && i < IDENTIFIER_MAX_COUNT; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        struct identifier id;
+        struct err wrong;
+        char pointer[40];
+        if (!json_object_is_type(item, json_type_string) ||
+            identifier_parse(json_object_get_string(item), &id, &wrong) < 0)
+            continue;
+        snprintf(pointer, sizeof pointer, "/identifiers/%zu", i);
+        if (references_zone(db, &id, needs_dns, pointer, errors, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What proves the names is to be there before a CA is troubled. */
+static int check_solvers(struct db *db, struct json_object *body, struct fields *errors,
+                         struct err *e)
 {
     struct json_object *challenge = peek_object(body, "challenge");
     const char *solver = challenge ? peek_name(challenge, "solver") : NULL;
-    if (!solver)
-        return 0;
-    return references_solver(db, solver, peek_text(challenge, "type"), errors, e);
+    const char *type = challenge ? peek_text(challenge, "type") : NULL;
+    if (solver)
+        return references_solver(db, solver, type, errors, e);
+    return check_zones(db, body, type && !strcmp(type, "dns-01"), errors, e);
 }
 
 int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
@@ -99,7 +123,7 @@ int certificate_check(struct db *db, const struct api_defaults *defaults, struct
     if (known && references_account(db, account, authority, defaults, errors, &name, e) < 0)
         return -1;
     free(name);
-    return check_solver(db, body, errors, e);
+    return check_solvers(db, body, errors, e);
 }
 
 /* ---- a new certificate, or a changed one ---- */

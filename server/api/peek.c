@@ -35,6 +35,11 @@ struct json_object *peek_object(struct json_object *body, const char *member)
     return typed(body, member, json_type_object);
 }
 
+struct json_object *peek_array(struct json_object *body, const char *member)
+{
+    return typed(body, member, json_type_array);
+}
+
 bool peek_has(struct json_object *body, const char *member)
 {
     return json_object_object_get_ex(body, member, NULL);

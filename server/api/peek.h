@@ -15,6 +15,8 @@ const char *peek_name(struct json_object *body, const char *member);
 const char *peek_text(struct json_object *body, const char *member);
 /* The member if it is an object, else NULL. Borrowed. */
 struct json_object *peek_object(struct json_object *body, const char *member);
+/* The member if it is an array, else NULL. Borrowed. */
+struct json_object *peek_array(struct json_object *body, const char *member);
 bool peek_has(struct json_object *body, const char *member);
 bool peek_true(struct json_object *body, const char *member);
 

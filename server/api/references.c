@@ -88,3 +88,23 @@ int references_solver(struct db *db, const char *solver, const char *challenge_t
     solver_finish(&row);
     return 0;
 }
+
+int references_zone(struct db *db, const struct identifier *id, bool needs_dns, const char *pointer,
+                    struct fields *errors, struct err *e)
+{
+    struct solver row;
+    if (id->type != IDENTIFIER_DNS || (!needs_dns && !identifier_is_wildcard(id)))
+        return 0;
+    bool found = solver_for_name(db, identifier_base(id), &row, e) == 0;
+    if (!found && e->code != ERR_SOLVER_MISSING)
+        return -1;
+    bool fits = found && strcmp(row.type, "http-01") != 0;
+    if (!fits)
+        fields_add(errors, pointer,
+                   "%s needs dns-01, and no solver for that has a zone that "
+                   "holds it",
+                   id->value);
+    if (found)
+        solver_finish(&row);
+    return 0;
+}

@@ -2,6 +2,7 @@
 #ifndef CERTWRIGHT_SERVER_API_REFERENCES_H
 #define CERTWRIGHT_SERVER_API_REFERENCES_H
 
+#include "acme/identifier.h"
 #include "server/api/api.h"
 #include "server/api/fields.h"
 #include "store/db.h"
@@ -18,5 +19,12 @@ int references_account(struct db *db, const char *account, const char *authority
 /* Complains unless there is such a solver, and it does challenges of that type (NULL: any). */
 int references_solver(struct db *db, const char *solver, const char *challenge_type,
                       struct fields *errors, struct err *e);
+
+/*
+ * Complains at the pointer if the identifier needs dns-01 (a wildcard, or because the challenge
+ * says so) and no solver of that has a zone that holds it.
+ */
+int references_zone(struct db *db, const struct identifier *id, bool needs_dns, const char *pointer,
+                    struct fields *errors, struct err *e);
 
 #endif
