@@ -8,6 +8,7 @@
 #include "store/certificate.h"
 #include "store/job.h"
 #include "store/store.h"
+#include "store/token.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -210,6 +211,74 @@ static inline int fixture_commit_job(struct store_tx *tx, void *arg, struct err 
 {
     struct fixture_commit *commit = arg;
     return job_commit(tx, commit->id, commit->epoch, &commit->change, &commit->new_epoch, e);
+}
+
+/* ---- tokens, the smallest writes ---- */
+
+static inline int fixture_put_token(struct store_tx *tx, void *name, struct err *e)
+{
+    unsigned char hash[TOKEN_HASH_SIZE] = {1};
+    return token_put(tx, name, hash, e);
+}
+
+static inline size_t fixture_token_count(struct fixture *f)
+{
+    struct token *tokens;
+    size_t count;
+    struct err e;
+    assert_ok(token_list(f->db, &tokens, &count, &e), e);
+    for (size_t i = 0; i < count; i++)
+        token_finish(&tokens[i]);
+    free(tokens);
+    return count;
+}
+
+/* ---- many jobs, their due times a millisecond apart ---- */
+
+struct fixture_many {
+    const char *lane;
+    int count;
+    int64_t due;
+};
+
+static inline int fixture_insert_many(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct fixture_many *many = arg;
+    for (int i = 0; i < many->count; i++) {
+        struct new_job new = fixture_job(many->lane, many->due + i);
+        if (fixture_insert_job(tx, &new, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- versions ---- */
+
+struct fixture_prepare {
+    int64_t id;
+    const struct key *key;
+    const char *spki;
+    int64_t n;
+};
+
+static inline int fixture_prepare_version(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct fixture_prepare *p = arg;
+    return version_prepare(tx, p->id, p->key, p->spki, KEY_EC_P256, "CSR", 3, &p->n, e);
+}
+
+/* A version with a key of its own. */
+static inline int64_t fixture_prepared(struct fixture *f, int64_t id)
+{
+    struct key *key;
+    char spki[KEY_SPKI_SHA256_SIZE];
+    struct err e;
+    assert_ok(key_generate(KEY_EC_P256, &key, &e), e);
+    assert_ok(key_spki_sha256(key, spki, &e), e);
+    struct fixture_prepare p = {id, key, spki, 0};
+    must(f, fixture_prepare_version, &p);
+    key_destroy(key);
+    return p.n;
 }
 
 #endif
