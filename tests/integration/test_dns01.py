@@ -160,7 +160,7 @@ def test_a_wrong_txt_fails_with_the_cas_words(certwright, pebble, provider, reso
     job = api.failed(api.post_certificate(f"*.{zone}"))
     assert job["error"]["code"] == "ca.unauthorized"
     assert job["error"]["acme"]["type"] == "urn:ietf:params:acme:error:unauthorized"
-    assert "TXT" in job["error"]["acme"]["detail"]
+    assert "DNS challenge" in job["error"]["acme"]["detail"]
     assert api.certificate(f"wildcard.{zone}")["status"] == "pending"
     nothing_left(provider)
 
