@@ -57,20 +57,24 @@ int certificate_list(struct db *db, const char *after, size_t limit, struct cert
                      size_t *count, struct err *e);
 
 /*
- * Inserts what a caller may set. given_key and given_csr (DER) may be NULL, and are not both given.
- * ERR_NAME_TAKEN; ERR_KEY_REUSED if an account has given_key or the CSR's key (csr_spki_sha256).
+ * Inserts what a caller may set; the account is found by account_id, else by its name. given_key
+ * and given_csr (DER) may be NULL, and are not both given. Fills certificate->id. ERR_INVALID if
+ * there is no such account; ERR_NAME_TAKEN; ERR_KEY_REUSED if an account has given_key or the CSR's
+ * key (csr_spki_sha256).
  */
 int certificate_insert(struct store_tx *tx, struct certificate *certificate,
                        const struct key *given_key, const void *given_csr, size_t given_csr_size,
                        const char *csr_spki_sha256, struct err *e);
-/* Replaces all that a caller may set except the name; as above. */
+/* Replaces, by id, all that a caller may set except the name; as above. A key or CSR that is not
+   given again is forgotten. */
 int certificate_update_spec(struct store_tx *tx, const struct certificate *certificate,
                             const struct key *given_key, const void *given_csr,
                             size_t given_csr_size, const char *csr_spki_sha256, struct err *e);
 /* Labels only (JSON object) and the normalized spec that goes with them. */
 int certificate_update_labels(struct store_tx *tx, int64_t id, const char *labels, const char *spec,
                               struct err *e);
-/* Deletes the row, its versions and their keys, its orders. ERR_NOT_FOUND. */
+/* Deletes the row, its versions and their keys, its orders; but an order stays, until job_sweep
+   takes its job, while that runs or a duty is open. ERR_NOT_FOUND. */
 int certificate_delete(struct store_tx *tx, int64_t id, struct err *e);
 
 /* error NULL clears; job NULL: none is active. */
@@ -130,6 +134,11 @@ int version_open_key(struct db *db, int64_t certificate_id, int64_t n, struct ke
 int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct key *key,
                     const char *spki_sha256, enum key_type key_type, const void *csr,
                     size_t csr_size, int64_t *n, struct err *e);
+/*
+ * These move a version on: ERR_NOT_FOUND if there is none, ERR_CONFLICT if its state does not allow
+ * it. What is failed may fail again, what is revoked be revoked again: then nothing changes.
+ */
+
 /* Replaces the CSR of a prepared version (badCSR). */
 int version_replace_csr(struct store_tx *tx, int64_t certificate_id, int64_t n, const void *csr,
                         size_t csr_size, struct err *e);
@@ -142,11 +151,12 @@ struct version_issued {
     int64_t not_before;
     int64_t not_after;
 };
-/* Makes it the version in use, unless a later one is. */
+/* Makes it the version in use, unless a later one is; then renewal goes on if it was stopped. */
 int version_issue(struct store_tx *tx, int64_t certificate_id, int64_t n,
                   const struct version_issued *issued, struct err *e);
 /* Destroys the key of a version that never was issued. */
 int version_fail(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e);
+/* Stops renewal if it is the one in use. */
 int version_revoke(struct store_tx *tx, int64_t certificate_id, int64_t n, int reason,
                    struct err *e);
 

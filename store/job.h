@@ -47,7 +47,7 @@ void job_finish(struct job *job);
 int job_load(struct db *db, const char *id, struct job *out, struct err *e);
 
 /* NULL and -1 (state) match everything. Newest first; after is the last row's id of the page
- * before. */
+   before, ERR_NOT_FOUND if that job is gone meanwhile. */
 struct job_filter {
     const char *kind;
     int state;
@@ -89,13 +89,17 @@ struct job_change {
     const char *error; /* NULL clears */
 };
 
-/* ERR_STORE_STALE unless the row's epoch is still this one; raises it, and *new_epoch tells. */
+/*
+ * ERR_STORE_STALE unless the row's epoch is still this one; raises it, and *new_epoch tells. A job
+ * that was cancelled or hastened since this epoch began stays due at once, whatever due_at says.
+ */
 int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct job_change *change,
                int64_t *new_epoch, struct err *e);
 
 /*
  * The earliest unclaimed job of the lane that is due; *found false if there is none. Claims live in
- * memory with this driver; job_unclaim ends one, after the step's commit or without it.
+ * memory with this driver; job_unclaim ends one, after the step's commit or without it. Not within
+ * a snapshot, which would show the job as it was before another's commit.
  */
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,
               bool *found, struct err *e);
@@ -114,7 +118,10 @@ int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
 /* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */
 int job_hasten(struct store_tx *tx, const char *id, struct err *e);
 
-/* Deletes finished jobs (with their events and orders that nothing else needs) from before. */
+/*
+ * Deletes finished jobs from before, with their events and orders: some hundreds a call, so that no
+ * other write waits long; repeat until *swept is 0. One whose duties are open stays.
+ */
 int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e);
 
 /* Calls fn for each (kind, state) with its count: for metrics. */

@@ -31,7 +31,8 @@ void order_finish(struct order *order);
 int order_load(struct db *db, const char *id, struct order *out, struct err *e);
 /* The newest of a job. ERR_NOT_FOUND. */
 int order_load_of_job(struct db *db, const char *job, struct order *out, struct err *e);
-/* Newest first; after is the last row's id of the page before. certificate NULL: of all. */
+/* Newest first; after is the last row's id of the page before, ERR_NOT_FOUND if that order is gone
+   meanwhile. certificate NULL: of all. */
 int order_list(struct db *db, const char *certificate, const char *after, size_t limit,
                struct order **out, size_t *count, struct err *e);
 
@@ -97,14 +98,16 @@ struct duty {
 };
 
 void duty_finish(struct duty *duty);
+/* The same one again changes nothing. */
 int duty_insert(struct store_tx *tx, const struct duty *duty, struct err *e);
-/* What present returned, for clean-up. */
+/* What present returned, for clean-up. ERR_NOT_FOUND without such a duty. */
 int duty_set_state(struct store_tx *tx, const char *order, int64_t index, const char *state,
                    struct err *e);
 int duty_list(struct db *db, const char *order, struct duty **out, size_t *count, struct err *e);
 /* All duties of that solver: to fill the http-01 responder at the start. */
 int duty_list_of_solver(struct db *db, const char *solver, struct duty **out, size_t *count,
                         struct err *e);
+/* Fine if it is gone already. */
 int duty_delete(struct store_tx *tx, int64_t id, struct err *e);
 
 #endif

@@ -141,42 +141,69 @@ static int put_authorization(struct store_tx *tx, void *arg, struct err *e)
     return authorization_put(tx, arg, e);
 }
 
+/* The order's second authorization, with all that one can have. */
+static int put_full(struct store_tx *tx, void *order, struct err *e)
+{
+    char url[] = "https://ca/z/1", status[] = "pending", document[] = "{}", type[] = "dns";
+    char value[] = "a.example", dns01[] = "dns-01", challenge[] = "https://ca/ch", token[] = "tok";
+    char key_authorization[] = "tok.thumb", solver[] = "s", name[] = "_acme-challenge.a.example";
+    char zone[] = "example", text[] = "txt", detail[] = "2 of 3", error[] = "{\"e\":1}";
+    struct authorization full = {.index = 1,
+                                 .url = url,
+                                 .step = AUTHORIZATION_RESPONDED,
+                                 .status = status,
+                                 .document = document,
+                                 .identifier_type = type,
+                                 .identifier_value = value,
+                                 .wildcard = true,
+                                 .challenge_type = dns01,
+                                 .challenge_url = challenge,
+                                 .token = token,
+                                 .key_authorization = key_authorization,
+                                 .solver = solver,
+                                 .record_name = name,
+                                 .record_zone = zone,
+                                 .record_value = text,
+                                 .detail = detail,
+                                 .error = error};
+    memcpy(full.order, order, ULID_SIZE);
+    return authorization_put(tx, &full, e);
+}
+
+static void expect_full(const struct authorization *a)
+{
+    assert_string_equal(a->url, "https://ca/z/1");
+    assert_int_equal(a->step, AUTHORIZATION_RESPONDED);
+    assert_string_equal(a->status, "pending");
+    assert_string_equal(a->document, "{}");
+    assert_string_equal(a->identifier_type, "dns");
+    assert_string_equal(a->identifier_value, "a.example");
+    assert_true(a->wildcard);
+    assert_string_equal(a->challenge_type, "dns-01");
+    assert_string_equal(a->challenge_url, "https://ca/ch");
+    assert_string_equal(a->token, "tok");
+    assert_string_equal(a->key_authorization, "tok.thumb");
+    assert_string_equal(a->solver, "s");
+    assert_string_equal(a->record_name, "_acme-challenge.a.example");
+    assert_string_equal(a->record_zone, "example");
+    assert_string_equal(a->record_value, "txt");
+    assert_string_equal(a->detail, "2 of 3");
+    assert_string_equal(a->error, "{\"e\":1}");
+}
+
 static void test_authorizations_are_replaced(void **state)
 {
     struct fixture *f = *state;
     struct new_job job = fixture_job("ca", 0);
     must(f, fixture_insert_job, &job);
     struct new_order order = new_order(f, job.id, "a");
-    char url[] = "https://ca/z/1", status[] = "pending", document[] = "{}", type[] = "dns";
-    char value[] = "a.example", dns01[] = "dns-01", challenge[] = "https://ca/ch", token[] = "tok";
-    char key_authorization[] = "tok.thumb", solver[] = "s", name[] = "_acme-challenge.a.example";
-    char zone[] = "example", text[] = "txt", detail[] = "2 of 3", error[] = "{\"e\":1}";
-    struct authorization first = {.index = 0, .url = url};
-    struct authorization second = {.index = 1,
-                                   .url = url,
-                                   .step = AUTHORIZATION_RESPONDED,
-                                   .status = status,
-                                   .document = document,
-                                   .identifier_type = type,
-                                   .identifier_value = value,
-                                   .wildcard = true,
-                                   .challenge_type = dns01,
-                                   .challenge_url = challenge,
-                                   .token = token,
-                                   .key_authorization = key_authorization,
-                                   .solver = solver,
-                                   .record_name = name,
-                                   .record_zone = zone,
-                                   .record_value = text,
-                                   .detail = detail,
-                                   .error = error};
-    memcpy(first.order, order.id, ULID_SIZE);
-    memcpy(second.order, order.id, ULID_SIZE);
-    struct authorization early = {.index = 1, .url = url};
-    memcpy(early.order, order.id, ULID_SIZE);
-    must(f, put_authorization, &early);
-    must(f, put_authorization, &first);
-    must(f, put_authorization, &second);
+    char url[] = "https://ca/z/0";
+    struct authorization brief = {.index = 1, .url = url};
+    memcpy(brief.order, order.id, ULID_SIZE);
+    must(f, put_authorization, &brief);
+    brief.index = 0;
+    must(f, put_authorization, &brief);
+    must(f, put_full, order.id);
 
     struct authorization *list;
     size_t count;
@@ -189,23 +216,9 @@ static void test_authorizations_are_replaced(void **state)
     assert_null(list[0].status);
     assert_null(list[0].solver);
     assert_false(list[0].wildcard);
+    assert_int_equal(list[1].index, 1);
     assert_string_equal(list[1].order, order.id);
-    assert_int_equal(list[1].step, AUTHORIZATION_RESPONDED);
-    assert_string_equal(list[1].status, status);
-    assert_string_equal(list[1].document, document);
-    assert_string_equal(list[1].identifier_type, type);
-    assert_string_equal(list[1].identifier_value, value);
-    assert_true(list[1].wildcard);
-    assert_string_equal(list[1].challenge_type, dns01);
-    assert_string_equal(list[1].challenge_url, challenge);
-    assert_string_equal(list[1].token, token);
-    assert_string_equal(list[1].key_authorization, key_authorization);
-    assert_string_equal(list[1].solver, solver);
-    assert_string_equal(list[1].record_name, name);
-    assert_string_equal(list[1].record_zone, zone);
-    assert_string_equal(list[1].record_value, text);
-    assert_string_equal(list[1].detail, detail);
-    assert_string_equal(list[1].error, error);
+    expect_full(&list[1]);
     for (size_t i = 0; i < count; i++)
         authorization_finish(&list[i]);
     free(list);
