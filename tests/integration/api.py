@@ -54,8 +54,9 @@ class Api:
     def call(self, method, path, body=None, headers=None, *, raw=None, token=True, timeout=45):
         """One request. body is sent as JSON; raw as it is; token False leaves it out."""
         sent = dict(headers or {})
-        if token and self.token:
-            sent.setdefault("Authorization", f"Bearer {self.token if token is True else token}")
+        bearer = self.token if token is True else token
+        if bearer:
+            sent.setdefault("Authorization", f"Bearer {bearer}")
         if body is not None:
             raw = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")

@@ -5,9 +5,9 @@ import os
 import socket
 import stat
 import subprocess
-from base64 import b64decode
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from process import until
 from service import BINARY, SANITIZERS
@@ -24,11 +24,18 @@ def test_version():
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["serve", "--nonsense"],
-                                   ["serve", "--listen"], ["serve", "--listen", "nowhere"]])
+                                   ["serve", "--listen"]])
 def test_a_wrong_command_line_is_explained(words, tmp_path):
     done = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=20,
                           cwd=tmp_path, env={**os.environ, **SANITIZERS})
     assert done.returncode == 2 and done.stderr and "ERROR" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_that_is_no_address(tmp_path):
+    done = subprocess.run([BINARY, "serve", "--listen", "nowhere"], capture_output=True, text=True,
+                          timeout=20, cwd=tmp_path, env={**os.environ, **SANITIZERS})
+    assert done.returncode == 3 and "--listen" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,10 +121,10 @@ def test_secrets_are_sealed_on_disk(certwright, pebble, names):
     api.put_account()
     [name] = names()
     api.succeeded(api.post_certificate(name))
-    key = api.pem(name, "privkey.pem")
+    key = load_pem_private_key(api.pem(name, "privkey.pem").encode(), None)
     service.stop()
     secrets = [b"a-password-to-look-for", b"PRIVATE KEY",
-               b64decode("".join(key.splitlines()[1:-1]))[-64:]]
+               key.private_numbers().private_value.to_bytes(32, "big")]
     for path in service.data.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
