@@ -12,7 +12,8 @@
  *   done ◄── download ◄── collect (wait: issued) ◄────────────────────────┘
  *
  * authorize, present and respond handle one authorization after the other; each has a row and a
- * state of its own. The job waits in propagate, validate and collect, and in present for a zone
+ * state of its own. If the CA looked while the service was down, validate goes back to order, once
+ * after each start. The job waits in propagate, validate and collect, and in present for a zone
  * look-up or for a person (manual); waiting holds no thread. Up to validate a cancel is honoured.
  */
 #include "server/engine/issue.h"
@@ -178,7 +179,7 @@ static const struct step steps[] = {
     {"present", issue_present, issue_present_lane, false, {"propagate", "respond"}},
     {"propagate", issue_propagate, lane_local, false, {"respond"}},
     {"respond", issue_respond, lane_of_authority, false, {"validate"}},
-    {"validate", issue_validate, lane_of_authority, false, {"respond", "finalize"}},
+    {"validate", issue_validate, lane_of_authority, false, {"order", "finalize"}},
     {"finalize", issue_finalize, lane_of_authority, true, {"collect", "download"}},
     {"collect", issue_collect, lane_of_authority, true, {"finalize", "download"}},
     {"download", issue_download, lane_of_authority, true, {NULL}},

@@ -73,6 +73,43 @@ int issue_respond(struct step_context *c, struct err *e)
 
 /* ---- validate ---- */
 
+/*
+ * Whether the CA may have looked while nobody was there to answer it: this process did not place
+ * the order. Once after a start that is worth a second order; the next one is this process's own.
+ */
+static bool was_away(const struct step_context *c)
+{
+    if (c->order.created_at >= c->engine->started_at)
+        return false;
+    for (size_t i = 0; i < c->authorization_count; i++)
+        if (c->authorizations[i].step == AUTHORIZATION_INVALID &&
+            !issue_is_http01(&c->authorizations[i]))
+            return false;
+    return true;
+}
+
+static int save_second_order(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    struct order order = {
+        .job = c->job.id,
+        .certificate_id = c->certificate.id,
+        .certificate = c->certificate.name,
+        .version = c->order.version,
+        .account = c->account.name,
+        .authority = c->authority.name,
+        .status = (char[]){"new"},
+    };
+    if (issue_plan_cleanup(tx, c->order.id, e) < 0)
+        return -1;
+    return order_insert(tx, &order, e);
+}
+
+static int order_again(struct step_context *c)
+{
+    c->save = save_second_order;
+    return step_next(c, "order", "the service was away while the CA looked: a second order");
+}
+
 static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, struct err *e)
 {
     struct authorization *row = &c->authorizations[i];
@@ -111,7 +148,9 @@ int issue_validate(struct step_context *c, struct err *e)
     ptrdiff_t i = issue_find(c, AUTHORIZATION_RESPONDED, 0);
     while (i >= 0 && polled++ < POLLS_A_STEP) {
         if (poll_one(c, (size_t)i, &retry_after_ms, e) < 0)
-            return -1;
+            return was_away(c) && c->authorizations[i].step == AUTHORIZATION_INVALID
+                       ? order_again(c)
+                       : -1;
         i = issue_find(c, AUTHORIZATION_RESPONDED, (size_t)i + 1);
     }
     size_t valid = issue_count_from(c, AUTHORIZATION_VALID);
