@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,12 +66,23 @@ static void complain(const struct buf *complaints, const struct err *e)
         fprintf(stderr, "certwright: %s\n", e->detail);
 }
 
+/* A waiting client is a descriptor: as many as the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int serve(const struct config *config, struct buf *complaints, struct err *e)
 {
     struct house *house;
     sigset_t ends;
     log_set_level(config->log_level);
     block_signals(&ends);
+    raise_descriptor_limit();
     log_info("starting", "version", CERTWRIGHT_VERSION, "data", config->data, NULL);
     if (house_create(config, &house, complaints, e) < 0)
         return -1;
@@ -94,6 +107,7 @@ static int with_config(const struct options *options)
     struct buf complaints = {0};
     struct err error;
     int rc = config_load(&options->flags, &config, &complaints, &error);
+    unsetenv("CERTWRIGHT_MASTER_KEY"); /* no command of the config's is to inherit it */
     if (rc < 0) {
         error.code = ERR_CONFIG; /* a file that cannot be read is no better than a wrong one */
     } else {
