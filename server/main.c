@@ -66,12 +66,14 @@ static void complain(const struct buf *complaints, const struct err *e)
         fprintf(stderr, "certwright: %s\n", e->detail);
 }
 
-/* A waiting client is a descriptor: as many as the system allows. */
+enum { DESCRIPTORS_WANTED = 65536 };
+
+/* A waiting client is a descriptor. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
 }
