@@ -121,7 +121,7 @@ static int load(struct db *db, const char *id, struct json_object **out, struct 
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct json_object *json;
+    struct json_object *json = NULL;
     struct err e;
     struct db *db = call_reader(context, x);
     if (!db)

@@ -162,7 +162,7 @@ void page_answer(struct api *api, struct http_exchange *x, const struct page_sou
     struct err e;
     char scope[SCOPE_SIZE + 1];
     char *after = NULL;
-    struct json_object *json;
+    struct json_object *json = NULL;
     struct page page = {.x = x};
     make_scope(x, source->filters, scope);
     int rc = check_query(x, source->filters, &e);
