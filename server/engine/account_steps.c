@@ -22,8 +22,7 @@ static int load(struct step_context *c, struct err *e)
     struct err missing;
     if (account_load_by_id(c->db, c->job.resource_id, &c->account, &missing) < 0) {
         c->gone = missing.code == ERR_NOT_FOUND;
-        *e = missing;
-        return c->gone ? 0 : -1;
+        return c->gone ? 0 : context_fail(e, &missing);
     }
     return authority_load(c->db, c->account.authority, &c->authority, e);
 }

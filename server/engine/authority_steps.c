@@ -9,8 +9,7 @@ static int load(struct step_context *c, struct err *e)
     if (authority_load(c->db, c->job.resource_name, &c->authority, &missing) == 0)
         return 0;
     c->gone = missing.code == ERR_NOT_FOUND;
-    *e = missing;
-    return c->gone ? 0 : -1;
+    return c->gone ? 0 : context_fail(e, &missing);
 }
 
 static int fetch(struct step_context *c, struct err *e)

@@ -113,6 +113,12 @@ int context_client(struct step_context *c, struct err *e)
     return prepare(c, e);
 }
 
+int context_fail(struct err *e, const struct err *error)
+{
+    *e = *error;
+    return -1;
+}
+
 const char *context_arg(const struct step_context *c, const char *name)
 {
     struct json_object *value = NULL;

@@ -80,10 +80,7 @@ static int load_order(struct step_context *c, struct err *e)
 {
     struct err missing;
     if (order_load_of_job(c->db, c->job.id, &c->order, &missing) < 0) {
-        if (missing.code == ERR_NOT_FOUND)
-            return 0;
-        *e = missing;
-        return -1;
+        return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     }
     return authorization_list(c->db, c->order.id, &c->authorizations, &c->authorization_count, e);
 }
@@ -95,8 +92,7 @@ static int load(struct step_context *c, struct err *e)
         return -1;
     if (certificate_load_by_id(c->db, c->job.resource_id, &c->certificate, &missing) < 0) {
         c->gone = missing.code == ERR_NOT_FOUND;
-        *e = missing;
-        return c->gone ? 0 : -1;
+        return c->gone ? 0 : context_fail(e, &missing);
     }
     if (account_load_by_id(c->db, c->certificate.account_id, &c->account, e) < 0)
         return -1;
@@ -140,8 +136,7 @@ static int drop_version(struct store_tx *tx, const struct step_context *c, struc
     struct err missing;
     int64_t id = c->certificate.id, n = c->order.version;
     if (version_load(store_tx_db(tx), id, n, &version, &missing) < 0) {
-        *e = missing;
-        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+        return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     }
     bool prepared = version.state == VERSION_PREPARED;
     version_finish(&version);
@@ -157,8 +152,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     struct certificate now;
     struct err missing;
     if (certificate_load_by_id(store_tx_db(tx), c->job.resource_id, &now, &missing) < 0) {
-        *e = missing;
-        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+        return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     }
     /* A cancelled job may have a successor already. */
     bool active = now.active_job && !strcmp(now.active_job, c->job.id);

@@ -11,8 +11,7 @@ static int load(struct step_context *c, struct err *e)
     struct err missing;
     if (certificate_load_by_id(c->db, c->job.resource_id, &c->certificate, &missing) < 0) {
         c->gone = missing.code == ERR_NOT_FOUND;
-        *e = missing;
-        return c->gone ? 0 : -1;
+        return c->gone ? 0 : context_fail(e, &missing);
     }
     if (account_load_by_id(c->db, c->certificate.account_id, &c->account, e) < 0)
         return -1;
@@ -58,8 +57,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     struct certificate now;
     struct err missing;
     if (certificate_load_by_id(store_tx_db(tx), c->job.resource_id, &now, &missing) < 0) {
-        *e = missing;
-        return missing.code == ERR_NOT_FOUND ? 0 : -1;
+        return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     }
     /* The row names the job that was there first: an issue that runs beside stays its active one.
      */

@@ -111,6 +111,9 @@ int context_client(struct step_context *c, struct err *e);
 /* A way to a CA without an account, for directories. */
 int context_anonymous_client(struct step_context *c, struct err *e);
 
+/* *e = *error, and -1: for an error that was looked at first, whether it is one. */
+int context_fail(struct err *e, const struct err *error);
+
 /* An argument of the job; NULL or fallback if there is none. */
 const char *context_arg(const struct step_context *c, const char *name);
 int64_t context_arg_int(const struct step_context *c, const char *name, int64_t fallback);
