@@ -3,6 +3,7 @@
 #include "acme/base/memory.h"
 #include "acme/cert.h"
 #include "acme/csr.h"
+#include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/api/revocation.h"
@@ -11,6 +12,7 @@
 
 #include <assert.h>
 #include <json-c/json.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,6 +353,20 @@ static int show_bundle(const struct issued *issued, struct json_object *json, st
     return add_bundle_file(issued, json, "csr_pem", add_csr, e);
 }
 
+/* json-c would leave the key behind in freed memory. */
+static void respond_and_cleanse(struct http_exchange *x, struct json_object *json)
+{
+    struct buf body = {0};
+    size_t size;
+    const char *text = json_object_to_json_string_length(
+        json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+    buf_add(&body, text, size);
+    buf_add_char(&body, '\n');
+    OPENSSL_cleanse((char *)text, size);
+    body_destroy(json);
+    http_respond(x, 200, "application/json", &body);
+}
+
 static void get_bundle(struct http_exchange *x, void *context)
 {
     struct issued issued;
@@ -364,14 +380,14 @@ static void get_bundle(struct http_exchange *x, void *context)
     }
     struct json_object *json = json_object_new_object();
     if (show_bundle(&issued, json, &e) < 0) {
-        json_object_put(json);
+        body_destroy(json);
         http_respond_error(x, &e, NULL, NULL);
     } else {
         char *etag = mem_printf("\"%s.bundle\"", issued.version.serial);
         http_add_header(x, "Cache-Control", "no-store");
         http_add_header(x, "ETag", etag);
         free(etag);
-        http_respond_json(x, 200, json);
+        respond_and_cleanse(x, json);
     }
     issued_finish(&issued);
 }
