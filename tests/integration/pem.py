@@ -68,11 +68,6 @@ def names_of(certificate_or_csr):
                   + [str(ip) for ip in san.get_values_for_type(x509.IPAddress)])
 
 
-def serial_of(certificate):
-    """In hexadecimal, as Pebble's management interface and our API write it."""
-    return f"{certificate.serial_number:x}"
-
-
 def expiry_of(certificate):
     """Seconds since 1970."""
     try:
