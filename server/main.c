@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often the main thread looks whether the config's resources want tending. */
+/* How often the main thread looks whether something wants tending. */
 enum { TEND_LOOK_MS = 60 * 1000 };
 
 /* Blocked before the first thread, so that only wait_for_end sees them. */
@@ -31,7 +31,7 @@ static void block_signals(sigset_t *ends)
 
 static int64_t until(int64_t at)
 {
-    int64_t ms = at == INT64_MAX ? TEND_LOOK_MS : at - clock_engine_ms();
+    int64_t ms = at - clock_engine_ms();
     return ms < 0 ? 0 : ms > TEND_LOOK_MS ? TEND_LOOK_MS : ms;
 }
 

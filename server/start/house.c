@@ -14,6 +14,7 @@
 #include "server/solver/http01.h"
 #include "server/solver/propagation.h"
 #include "server/start/secrets.h"
+#include "store/job.h"
 
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@ enum {
     SECURE_HEAP_BYTES = 1024 * 1024,
     SECURE_HEAP_SMALLEST = 64,
     LISTENERS_MAX = 16,
+    JOBS_KEPT_DAYS = 30,
 };
 
 /* In the order of their start; NULL: not started, or ended. */
@@ -31,7 +33,8 @@ struct house {
     const struct config *config;
     struct api_defaults defaults;
     struct converge_plan *plan;
-    int64_t tend_at;
+    int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
+    int64_t sweep_at;
     struct commands *commands;
     struct store *store;
     struct http01_table *http01;
@@ -172,7 +175,7 @@ static int converge(struct house *house, struct err *e)
     int64_t again_at = 0;
     if (converge_apply(house->plan, &options, &again_at, e) < 0)
         return -1;
-    house->tend_at = again_at ? again_at : INT64_MAX;
+    house->converge_at = again_at ? again_at : INT64_MAX;
     return 0;
 }
 
@@ -262,7 +265,8 @@ int house_create(const struct config *config, struct house **out, struct buf *co
 {
     struct house *house = mem_new(1, sizeof *house);
     house->config = config;
-    house->tend_at = INT64_MAX;
+    house->converge_at = INT64_MAX;
+    house->sweep_at = clock_engine_ms();
     pthread_mutex_init(&house->server_mutex, NULL);
     if (read_plan(config, &house->defaults, &house->plan, complaints, e) < 0 ||
         start_all(house, e) < 0) {
@@ -275,17 +279,51 @@ int house_create(const struct config *config, struct house **out, struct buf *co
 
 int64_t house_tend_at(const struct house *house)
 {
-    return house->tend_at;
+    return house->converge_at < house->sweep_at ? house->converge_at : house->sweep_at;
 }
 
-void house_tend(struct house *house)
+static void tend_resources(struct house *house)
 {
     struct err error;
     if (converge(house, &error) == 0)
         return;
     log_warn("the config's resources cannot be brought to their specs", "detail", error.detail,
              NULL);
-    house->tend_at = clock_engine_ms() + CLOCK_MINUTE_MS;
+    house->converge_at = clock_engine_ms() + CLOCK_MINUTE_MS;
+}
+
+struct sweep {
+    int64_t before;
+    int64_t swept;
+};
+
+static int sweep_some(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct sweep *sweep = arg;
+    return job_sweep(tx, sweep->before, &sweep->swept, e);
+}
+
+/* In bites, so that other writes are not held up by it. */
+static void sweep_jobs(struct house *house)
+{
+    struct err error;
+    struct sweep sweep = {.before = clock_engine_ms() - JOBS_KEPT_DAYS * (int64_t)CLOCK_DAY_MS};
+    do {
+        if (store_write_wait(house->store, sweep_some, &sweep, &error) < 0) {
+            log_warn("finished jobs cannot be swept", "detail", error.detail, NULL);
+            break;
+        }
+    } while (sweep.swept > 0);
+    house->sweep_at = clock_engine_ms() + CLOCK_HOUR_MS;
+}
+
+void house_tend(struct house *house)
+{
+    int64_t now = clock_engine_ms();
+    if (house->converge_at <= now)
+        tend_resources(house);
+    if (house->sweep_at <= now)
+        sweep_jobs(house);
 }
 
 void house_destroy(struct house *house)

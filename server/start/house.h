@@ -21,9 +21,10 @@ int house_check(const struct config *config, struct buf *complaints, struct err 
 int house_create(const struct config *config, struct house **out, struct buf *complaints,
                  struct err *e);
 
-/* Engine time at which house_tend is to be called; INT64_MAX: not at all. */
+/* Engine time at which house_tend is to be called. */
 int64_t house_tend_at(const struct house *house);
-/* Brings the config's resources to their specs where that could not be done before. */
+/* Brings the config's resources to their specs where that could not be done before, and deletes
+   jobs that ended 30 days ago. */
 void house_tend(struct house *house);
 
 /* Answers who waits, lets each worker end its step or break off its call, closes the store. */
