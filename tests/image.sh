@@ -44,14 +44,17 @@ mmdebstrap --quiet --variant=minbase --include=ca-certificates --aptopt="$work/a
 base=$(build_ah from scratch)
 build_ah add "$base" "$work/base.tar" / >/dev/null
 build_ah config --cmd /bin/bash "$base"
-build_ah commit --quiet "$base" docker.io/library/debian:trixie-slim >"$work/commit.log" 2>&1
+build_ah commit --quiet "$base" localhost/debian:trixie-slim >"$work/commit.log" 2>&1
 build_ah rm "$base" >/dev/null
 rm "$work/base.tar"
 
-build_ah build --isolation chroot --pull=never --tag pebble:check docker/pebble \
+base_image="--build-arg DEBIAN=localhost/debian:trixie-slim"
+# shellcheck disable=SC2086 # two words
+build_ah build --isolation chroot --pull=never $base_image --tag pebble:check docker/pebble \
     >"$work/pebble.log" 2>&1
 git archive HEAD | (mkdir "$work/context" && tar -xf - -C "$work/context")
-build_ah build --isolation chroot --pull=never --tag certwright:check \
+# shellcheck disable=SC2086
+build_ah build --isolation chroot --pull=never $base_image --tag certwright:check \
     --file "$work/context/docker/Dockerfile" "$work/context" >"$work/build.log" 2>&1
 
 container=$(build_ah from --pull-never certwright:check)
