@@ -1,0 +1,301 @@
+"""Measures the release against floors that do the same work with less, in one run.
+
+What is told are ratios of things measured side by side, since absolute numbers are those of a
+machine. Each pair of rounds runs one after the other; a ratio is the median of the pairs' ratios.
+Usage: bench.py BUILD_DIRECTORY [--quick]
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+# The integration tests' ways to start Pebble, its DNS and the service; the service's program is
+# read from the environment when the module is loaded.
+ARGUMENTS = argparse.ArgumentParser(description=__doc__)
+ARGUMENTS.add_argument("build", type=Path)
+ARGUMENTS.add_argument("--quick", action="store_true", help="one short round, to try it out")
+OPTIONS = ARGUMENTS.parse_args()
+os.environ["CERTWRIGHT"] = str(OPTIONS.build.resolve() / "server/certwright")
+
+from pebble import Challtestsrv, Pebble  # noqa: E402
+from process import free_port, until  # noqa: E402
+from relay import Relay  # noqa: E402
+from service import Service  # noqa: E402
+
+PROGRAMS = OPTIONS.build.resolve() / "tests/bench"
+ROUNDS = 1 if OPTIONS.quick else 7
+MANY, FEW = (32, 8) if OPTIONS.quick else (160, 40)  # certificates a round: in flight, one by one
+GET_SECONDS = 1 if OPTIONS.quick else 3
+IN_FLIGHT = 8
+WORKERS = 4  # the service's default
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def run(name, *arguments):
+    """A bench program's line of JSON."""
+    done = subprocess.run([PROGRAMS / f"bench_{name}", *map(str, arguments)], check=True,
+                          capture_output=True, text=True, timeout=300)
+    return json.loads(done.stdout)
+
+
+class Bed:
+    """One Pebble for the service, one for the bare driver, since each CA looks at one port."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.dns = Challtestsrv(self.folder)
+        http01 = free_port()
+        self.ours = Pebble(self.folder / "ours", self.dns.dns_port, http01)
+        self.theirs = Pebble(self.folder / "theirs", self.dns.dns_port, free_port())
+        self.relay = Relay(self.ours.port)
+        relayed = {**self.ours.authority(),
+                   "directory_url": f"https://127.0.0.1:{self.relay.port}/dir"}
+        account = {"contacts": [], "terms_of_service_agreed": True}
+        self.service = Service(self.folder / "service", None, {
+            "http01_listen": f"127.0.0.1:{http01}", "log_level": "warn",
+            "resources": {
+                "authorities": {"ca": self.ours.authority(), "relayed": relayed},
+                "accounts": {"main": {**account, "authority": "ca"},
+                             "counted": {**account, "authority": "relayed"}}}})
+        self.names = 0
+
+    def __enter__(self):
+        self.dns.start()
+        self.ours.start()
+        self.theirs.start()
+        self.relay.start()
+        self.service.start()
+        self.idle_kib = self.anonymous_kib()
+        for account in ("main", "counted"):
+            until(lambda name=account: self.get(f"/accounts/{name}")["status"] == "valid", 20,
+                  "the account is registered")
+        return self
+
+    def __exit__(self, *_):
+        self.service.kill()
+        for process in (self.ours.process, self.theirs.process, self.dns.process):
+            process.kill()
+        self.relay.stop()
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=10)
+        token = (self.service.data / "admin.token").read_text().strip()
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == 200, (path, answer.status, body)
+        return json.loads(body)
+
+    def proc(self, name):
+        return Path(f"/proc/{self.service.process.popen.pid}/{name}").read_text()
+
+    def anonymous_kib(self):
+        return int(re.search(r"RssAnon:\s+(\d+)", self.proc("status"))[1])
+
+    def cpu_seconds(self):
+        fields = self.proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def acme_requests(self):
+        metrics = self.service.ops("/metrics")[1]
+        return sum(map(int, re.findall(r"certwright_acme_requests_total\{[^}]*\} (\d+)", metrics)))
+
+    def prefix(self):
+        self.names += 1
+        return f"r{self.names}"
+
+    def rest(self, threads, count, account="main"):
+        """Certificates over the API; `own_cpu` is the service's."""
+        before, requests = self.cpu_seconds(), self.acme_requests()
+        result = run("rest", f"http://127.0.0.1:{self.service.port}",
+                     self.service.data / "admin.token", account, threads, count, self.prefix())
+        warm = count + threads  # what warmed the callers up is in the service's counters too
+        return {**result, "own_cpu": (self.cpu_seconds() - before) / warm,
+                "requests": (self.acme_requests() - requests) / warm,
+                "rate": count / result["seconds"]}
+
+    def bare(self, threads, count):
+        result = run("bare", self.theirs.directory_url, self.theirs.ca, self.theirs.http_port,
+                     threads, count, self.prefix())
+        return {**result, "own_cpu": result["cpu_seconds"] / count,
+                "requests": result["requests"] / count, "rate": count / result["seconds"]}
+
+
+class Floor:
+    """libmicrohttpd and SQLite alone, with rows that hold the service's own answer."""
+
+    def __init__(self, folder, body):
+        self.port = free_port()
+        (folder / "body").write_bytes(body)
+        self.popen = subprocess.Popen(
+            [PROGRAMS / "bench_floor", str(self.port), folder / "floor.db", folder / "body", "1000"],
+            stdin=subprocess.PIPE)
+        until(self._answers, 10, "the floor answers")
+
+    def _answers(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/row-500")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def stop(self):
+        self.popen.stdin.close()
+        self.popen.wait(10)
+
+
+# ---- the measurements, each a list of pairs (ours, the floor's) ----
+
+
+def issue_rounds(bed, rounds):
+    """Adds pairs of rounds until there are enough; stops early where Pebble has wedged."""
+    while len(rounds["many"]) < ROUNDS:
+        rounds["many"].append((bed.rest(IN_FLIGHT, MANY), bed.bare(IN_FLIGHT, MANY)))
+    while len(rounds["few"]) < ROUNDS:
+        rounds["few"].append((bed.rest(1, FEW), bed.bare(1, FEW)))
+
+
+def count_connections(bed, rounds):
+    """Requests of a warm certificate, and the connections that all certificates took."""
+    bed.rest(IN_FLIGHT, MANY, "counted")
+    rounds["counted"] = (bed.rest(IN_FLIGHT, MANY, "counted"), bed.relay.accepted)
+
+
+def get_rounds(bed, rounds):
+    token = bed.service.data / "admin.token"
+    name = "r1-0.example.com"
+    body = json.dumps(bed.get(f"/certificates/{name}"), separators=(",", ":")).encode()
+    floor = Floor(bed.folder, body)
+    try:
+        for _ in range(ROUNDS):
+            rounds["get"].append((
+                run("get", bed.service.port, f"/certificates/{name}", token, IN_FLIGHT,
+                    GET_SECONDS),
+                run("get", floor.port, "/row-500", token, IN_FLIGHT, GET_SECONDS)))
+    finally:
+        floor.stop()
+    rounds["body"] = len(body)
+
+
+def measure():
+    """All rounds. Pebble 2.4 can deadlock an order that is polled as it completes; then everything
+    is started anew, and what was measured before stays."""
+    rounds = {"many": [], "few": [], "get": [], "restarts": 0}
+    while True:
+        with tempfile.TemporaryDirectory(prefix="certwright-bench.") as folder:
+            with Bed(folder) as bed:
+                try:
+                    issue_rounds(bed, rounds)
+                    count_connections(bed, rounds)
+                except subprocess.CalledProcessError as e:
+                    if not (bed.ours.wedged() or bed.theirs.wedged()) or rounds["restarts"] >= 5:
+                        sys.exit(f"{e}\n{e.stderr}{bed.service.process.log()[-2000:]}")
+                    rounds["restarts"] += 1
+                    continue
+                get_rounds(bed, rounds)
+                rounds["idle_kib"], rounds["busy_kib"] = bed.idle_kib, bed.anonymous_kib()
+                return rounds
+
+
+# ---- the table ----
+
+
+def median(pairs, side, key):
+    return statistics.median(pair[side][key] for pair in pairs)
+
+
+def ratio(pairs, key):
+    """Ours over the floor's."""
+    return statistics.median(ours[key] / floor[key] for ours, floor in pairs)
+
+
+def verdict(value, target):
+    """The last two cells; target is ("≥" or "≤", number), None where none is set."""
+    if target is None:
+        return "", ""
+    reached = value >= target[1] if target[0] == "≥" else value <= target[1]
+    return f"{target[0]} {target[1]}", "reached" if reached else "not yet"
+
+
+def row(what, unit, pairs, key, target=None, scale=1.0):
+    value = ratio(pairs, key)
+    return (what, f"{median(pairs, 0, key) * scale:.1f} {unit}",
+            f"{median(pairs, 1, key) * scale:.1f} {unit}", f"{value:.2f}", *verdict(value, target))
+
+
+def plain(what, ours, floor="", unit="", target=None):
+    """A row without a ratio; the target is for ours."""
+    def text(value):
+        return f"{value:.{0 if isinstance(value, int) else 1}f} {unit}".strip()
+    return (what, text(ours), text(floor) if floor != "" else "", "", *verdict(ours, target))
+
+
+def table(rounds):
+    many, few, get = rounds["many"], rounds["few"], rounds["get"]
+    warm, connections = rounds["counted"]
+    return [
+        ("measure", "certwright", "floor", "ratio", "target", ""),
+        row(f"certificates, {IN_FLIGHT} in flight", "/s", many, "rate", ("≥", 0.8)),
+        row("POST to certificate, one by one", "ms", few, "latency", ("≤", 5), 1000),
+        row(f"own CPU a certificate, {IN_FLIGHT} in flight", "ms", many, "own_cpu", ("≤", 1.8),
+            1000),
+        row("own CPU a certificate, one by one", "ms", few, "own_cpu", ("≤", 1.8), 1000),
+        plain("ACME requests a warm certificate", warm["requests"], median(many, 1, "requests"),
+              target=("≤", 9)),
+        plain(f"connections to the CA for {2 * (MANY + IN_FLIGHT)} of them", connections,
+              target=("≤", WORKERS)),
+        row("GET of a certificate", "/s", get, "per_second", ("≥", 0.5)),
+        row("GET of a certificate, p99", "ms", get, "p99", None, 1000),
+        plain("anonymous memory, idle", rounds["idle_kib"] / 1024, unit="MiB"),
+        plain("anonymous memory, after all this", rounds["busy_kib"] / 1024, unit="MiB"),
+    ]
+
+
+def version(package):
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True,
+                          text=True, check=False)
+    return done.stdout or "?"
+
+
+def print_table(lines):
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for number, line in enumerate(lines):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
+        if number == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def main():
+    load = os.getloadavg()[0]
+    rounds = measure()
+    packages = {"Pebble": "pebble", "libmicrohttpd": "libmicrohttpd-dev", "OpenSSL": "libssl-dev",
+                "libcurl": "libcurl4-openssl-dev", "SQLite": "libsqlite3-dev"}
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], text=True,
+                            capture_output=True, check=False).stdout.strip()
+    print(f"{os.cpu_count()} processors, load {load:.1f} before the run; "
+          + ", ".join(f"{name} {version(package)}" for name, package in packages.items())
+          + f"; commit {commit}")
+    print(f"Medians of {ROUNDS} rounds: {MANY} certificates in flight, {FEW} one by one, "
+          f"{GET_SECONDS} s of GETs of {rounds['body']} bytes; ratios are medians of the rounds'.")
+    if rounds["restarts"]:
+        print(f"Pebble wedged {rounds['restarts']} times and was started anew.")
+    print()
+    print_table(table(rounds))
+
+
+if __name__ == "__main__":
+    main()
