@@ -33,8 +33,6 @@ mmdebstrap --quiet --variant=minbase --include=git,ca-certificates \
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # What an installer or a container engine writes, and a bare root lacks.
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
-# What an installer writes and mmdebstrap does not.
-printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$root/etc/hosts"
 git clone --quiet --no-hardlinks . "$root/root/certwright"
 git -C "$root/root/certwright" checkout --quiet --detach "$(git rev-parse HEAD)"
 
