@@ -281,11 +281,11 @@ def print_table(lines):
 
 def main():
     load = os.getloadavg()[0]
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], text=True,
+                            capture_output=True, check=False).stdout.strip()
     rounds = measure()
     packages = {"Pebble": "pebble", "libmicrohttpd": "libmicrohttpd-dev", "OpenSSL": "libssl-dev",
                 "libcurl": "libcurl4-openssl-dev", "SQLite": "libsqlite3-dev"}
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], text=True,
-                            capture_output=True, check=False).stdout.strip()
     print(f"{os.cpu_count()} processors, load {load:.1f} before the run; "
           + ", ".join(f"{name} {version(package)}" for name, package in packages.items())
           + f"; commit {commit}")
