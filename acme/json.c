@@ -1,6 +1,8 @@
 #include "acme/json.h"
 
 #include "acme/base/memory.h"
+#include "acme/base/strict_json.h"
+#include "acme/base/utf8.h"
 
 #include <ctype.h>
 #include <json-c/json.h>
@@ -9,21 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 32 };
+enum { DEPTH_MAX = 32, JSON_SIZE_MAX = INT_MAX / 8 };
 
 struct json_object *json_parse_object(const char *text, size_t size)
 {
     while (size && isspace((unsigned char)text[size - 1]))
         size--;
-    if (size == 0 || size > INT_MAX)
+    if (size == 0 || size > JSON_SIZE_MAX || !utf8_is(text, size))
         return NULL;
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener)
         abort();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *object = json_tokener_parse_ex(tokener, text, (int)size);
-    bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
-                 json_tokener_get_parse_end(tokener) == size;
+    size_t end;
+    struct json_object *object = strict_json_parse(tokener, text, size, &end);
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success && end == size;
     json_tokener_free(tokener);
     if (!whole || !json_object_is_type(object, json_type_object)) {
         json_object_put(object);

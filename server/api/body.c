@@ -1,5 +1,6 @@
 #include "server/api/body.h"
 
+#include "acme/base/strict_json.h"
 #include "acme/base/utf8.h"
 
 #include <json-c/json.h>
@@ -58,7 +59,7 @@ static bool only_space(const char *text, size_t size)
     return true;
 }
 
-static int parse_error(struct json_tokener *tokener, struct err *e)
+static int parse_error(struct json_tokener *tokener, size_t end, struct err *e)
 {
     switch (json_tokener_get_error(tokener)) {
     case json_tokener_continue:
@@ -67,8 +68,7 @@ static int parse_error(struct json_tokener *tokener, struct err *e)
         return err_set(e, ERR_MALFORMED, "The body is nested deeper than %d levels.",
                        BODY_MAX_DEPTH);
     default:
-        return err_set(e, ERR_MALFORMED, "The body is not JSON, at byte %zu.",
-                       json_tokener_get_parse_end(tokener));
+        return err_set(e, ERR_MALFORMED, "The body is not JSON, at byte %zu.", end);
     }
 }
 
@@ -87,11 +87,11 @@ static int parse(const char *text, size_t size, struct json_object **out, struct
 {
     /* json-c counts a scalar inside as a level. */
     struct json_tokener *tokener = json_tokener_new_ex(BODY_MAX_DEPTH + 1);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *tree = json_tokener_parse_ex(tokener, text, (int)size);
+    size_t end;
+    struct json_object *tree = strict_json_parse(tokener, text, size, &end);
     int rc = 0;
     if (json_tokener_get_error(tokener) != json_tokener_success)
-        rc = parse_error(tokener, e);
+        rc = parse_error(tokener, end, e);
     else
         *out = tree;
     json_tokener_free(tokener);

@@ -1,5 +1,6 @@
 #include "server/config/source.h"
 
+#include "acme/base/strict_json.h"
 #include "acme/base/utf8.h"
 
 #include <errno.h>
@@ -104,10 +105,10 @@ static int parse(const char *text, size_t size, struct json_object **out, struct
 {
     /* json-c counts a scalar inside as a level. */
     struct json_tokener *tokener = json_tokener_new_ex(SOURCE_MAX_DEPTH + 1);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *json = json_tokener_parse_ex(tokener, text, (int)size);
+    size_t end;
+    struct json_object *json = strict_json_parse(tokener, text, size, &end);
     enum json_tokener_error error = json_tokener_get_error(tokener);
-    size_t line = line_of(text, json_tokener_get_parse_end(tokener));
+    size_t line = line_of(text, end);
     json_tokener_free(tokener);
     if (error == json_tokener_success && json_object_is_type(json, json_type_object)) {
         *out = json;

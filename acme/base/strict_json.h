@@ -1,0 +1,21 @@
+/*
+ * json-c's strict parser, on every version of it. Version 0.18 takes the bytes of UTF-8 above
+ * ASCII for control characters when it is strict, so those are given to it as \u escapes.
+ */
+#ifndef CERTWRIGHT_ACME_BASE_STRICT_JSON_H
+#define CERTWRIGHT_ACME_BASE_STRICT_JSON_H
+
+#include <stddef.h>
+
+struct json_object;
+struct json_tokener;
+
+/*
+ * json_tokener_parse_ex with JSON_TOKENER_STRICT over text, which has to be UTF-8 (utf8_is) and
+ * smaller than INT_MAX / 6. The result is the caller's; json_tokener_get_error tells of failure.
+ * *end receives where in text the parser has stopped; may be NULL.
+ */
+struct json_object *strict_json_parse(struct json_tokener *tokener, const char *text, size_t size,
+                                      size_t *end);
+
+#endif
