@@ -141,6 +141,20 @@ static int write_commit(struct store_tx *tx, void *arg, struct err *e)
     return 0;
 }
 
+/*
+ * A wait for something that never comes ends with the time to retry, as failures do; but who wants
+ * no second try after a failure still grants the first one an hour. Only a person may take longer.
+ */
+static bool waits_too_long(const struct step_context *c, struct err *e)
+{
+    bool is_patient = c->now < c->job.deadline_at || c->now < c->job.created_at + CLOCK_HOUR_MS;
+    if (c->outcome != STEP_WAIT || c->due == INT64_MAX || is_patient)
+        return false;
+    err_set(e, ERR_JOB_GAVE_UP, "What the step \"%s\" waits for did not come in time.",
+            c->step->name);
+    return true;
+}
+
 static void run_step(struct step_context *c, struct commit *commit, struct step_result *result)
 {
     struct err *error = &commit->failure;
@@ -148,7 +162,7 @@ static void run_step(struct step_context *c, struct commit *commit, struct step_
         end_as(commit, JOB_CANCELLED, "its resource was deleted");
     } else if (c->job.cancel_requested_at && !c->step->committed) {
         end_as(commit, JOB_CANCELLED, "cancelled");
-    } else if (c->step->run(c, error) == 0) {
+    } else if (c->step->run(c, error) == 0 && !waits_too_long(c, error)) {
         after_success(commit);
     } else if (error->code == ERR_SHUTDOWN) {
         result->failed = true; /* nothing is committed: the next start takes it up */
