@@ -1,0 +1,56 @@
+"""The README's session with curl, run as it stands there."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pem
+from service import BINARY
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def session():
+    """The commands of the section on curl, without those that tell where the demo is."""
+    section = README.read_text().split("## From account to PEM with curl\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return [block for block in blocks if not block.startswith("API=")]
+
+
+def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
+    service = certwright(pebble)
+    home = tmp_path / "caller"
+    home.mkdir()
+    environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                   "TOKEN": service.api.token}
+    blocks = session()
+    assert len(blocks) == 5
+    for block in blocks:
+        # Each call must succeed, which curl is told here and need not say in the README.
+        done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+                              env=environment, cwd=home, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+        assert '"state":"failed"' not in done.stdout.replace(" ", ""), done.stdout
+    leaf = pem.load((home / "fullchain.pem").read_text())
+    assert pem.names_of(leaf) == ["example.org", "www.example.org"]
+    key = pem.load_key((home / "privkey.pem").read_text())
+    assert pem.public_pem(key.public_key()) == pem.public_pem(leaf.public_key())
+    certificate = service.api.certificate("www.example.org")
+    assert certificate["version"] == 2 and certificate["status"] == "revoked"
+    assert service.api.ok("GET", "/accounts/me")["status"] == "valid"
+
+
+def test_the_configurations_are_good(tmp_path):
+    text = README.read_text()
+    shown = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)
+    shown += re.findall(r"^cat >certwright.json <<'END'\n(.*?)^END$", text,
+                        re.DOTALL | re.MULTILINE)
+    assert len(shown) == 2
+    (tmp_path / "secret").write_text("secret\n")
+    for config in shown:
+        path = tmp_path / "certwright.json"
+        path.write_text(config.replace("/run/secrets/alibaba", str(tmp_path / "secret")))
+        done = subprocess.run([BINARY, "check-config", path], capture_output=True, text=True,
+                              env={**os.environ, "ALIBABA_ID": "LTAI"}, timeout=20)
+        assert done.returncode == 0, (config, done.stderr)
