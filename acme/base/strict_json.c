@@ -4,10 +4,12 @@
 #include "acme/base/utf8.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { ESCAPE_SIZE = 6 }; /* \u00fc */
 
@@ -82,4 +84,35 @@ struct json_object *strict_json_parse(struct json_tokener *tokener, const char *
     if (end)
         *end = stop;
     return json;
+}
+
+/* Where the digits at text[i] end; i if there are none. */
+static size_t skip_digits(const char *text, size_t size, size_t i)
+{
+    while (i < size && isdigit((unsigned char)text[i]))
+        i++;
+    return i;
+}
+
+/* Where the fraction or exponent ends that begins with text[i]; i if it has no digits. */
+static size_t skip_part(const char *text, size_t size, size_t i, bool is_signed)
+{
+    size_t start = i + 1;
+    if (is_signed && start < size && (text[start] == '+' || text[start] == '-'))
+        start++;
+    size_t end = skip_digits(text, size, start);
+    return end > start ? end : i;
+}
+
+size_t strict_json_number_size(const char *text, size_t size)
+{
+    size_t start = size && text[0] == '-';
+    size_t end = skip_digits(text, size, start);
+    if (end == start || (end > start + 1 && text[start] == '0'))
+        return 0;
+    if (end < size && text[end] == '.')
+        end = skip_part(text, size, end, false);
+    if (end < size && (text[end] == 'e' || text[end] == 'E'))
+        end = skip_part(text, size, end, true);
+    return end < size && text[end] && strchr("0123456789+-.eE", text[end]) ? 0 : end;
 }

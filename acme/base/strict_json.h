@@ -18,4 +18,10 @@ struct json_tokener;
 struct json_object *strict_json_parse(struct json_tokener *tokener, const char *text, size_t size,
                                       size_t *end);
 
+/*
+ * How many bytes the number at text has (RFC 8259 section 6); 0 if what begins there is none.
+ * json-c takes 9., -.5 and 00 too, however strict it is.
+ */
+size_t strict_json_number_size(const char *text, size_t size);
+
 #endif

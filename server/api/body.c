@@ -3,6 +3,7 @@
 #include "acme/base/strict_json.h"
 #include "acme/base/utf8.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
@@ -27,9 +28,10 @@ static size_t count_members(struct json_object *value)
 
 /*
  * json-c is lenient in places, each version in others: names in single quotes, NaN, control
- * characters in strings. This refuses by character what RFC 8259 has nowhere, and leaves the
- * grammar to json-c. Returns false with the place of such a byte; else the number of colons outside
- * of strings, which is that of the members as written.
+ * characters in strings, 9. for a number. This refuses by character what RFC 8259 has nowhere,
+ * looks at each number, and leaves the rest of the grammar to json-c. Returns false with the place
+ * of such a byte; else the number of colons outside of strings, which is that of the members as
+ * written.
  */
 static bool scan(const char *text, size_t size, size_t *colons, size_t *place)
 {
@@ -41,6 +43,12 @@ static bool scan(const char *text, size_t size, size_t *colons, size_t *place)
         *place = i;
         if (in_string ? (unsigned char)c < ' ' : !memchr(outside, c, sizeof outside - 1))
             return false;
+        if (!in_string && (c == '-' || isdigit((unsigned char)c))) {
+            size_t number = strict_json_number_size(text + i, size - i);
+            if (!number)
+                return false;
+            i += number - 1;
+        }
         if (in_string && c == '\\')
             i++;
         else if (c == '"')

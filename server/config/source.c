@@ -3,6 +3,7 @@
 #include "acme/base/strict_json.h"
 #include "acme/base/utf8.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -75,6 +76,13 @@ static int blank_comments(char *text, size_t size, size_t *colons, struct err *e
         }
         if (in_string ? (unsigned char)c < ' ' : !memchr(outside, c, sizeof outside - 1))
             return err_set(e, ERR_CONFIG, "line %zu: this is not JSON", line_of(text, i));
+        if (!in_string && (c == '-' || isdigit((unsigned char)c))) {
+            size_t number = strict_json_number_size(text + i, size - i);
+            if (!number)
+                return err_set(e, ERR_CONFIG, "line %zu: this is no number of JSON",
+                               line_of(text, i));
+            i += number - 1;
+        }
         if (in_string && c == '\\')
             i++;
         else if (c == '"')

@@ -44,6 +44,7 @@ static void test_objects_are_read(void **state)
     taken(" \r\n{ } \t\n", "{}");
     taken("{\"b\":[1,true,null,\"x:y\\\":\\\\\"],\"a\":{\"d\":1,\"c\":-2}}",
           "{\"a\":{\"c\":-2,\"d\":1},\"b\":[1,true,null,\"x:y\\\":\\\\\"]}");
+    taken("{\"a\":[-0,12,1.5,2e3]}", "{\"a\":[0,12,1.5,2e3]}");
     taken("{\"a\":{\"x\":1},\"b\":{\"x\":2}}", "{\"a\":{\"x\":1},\"b\":{\"x\":2}}");
     taken("{\"\xc3\xbc/\":\"\\u00fc\"}", "{\"\xc3\xbc/\":\"\xc3\xbc\"}");
 }
@@ -67,6 +68,9 @@ static void test_what_is_no_json_is_refused(void **state)
     malformed("{'a':1}", "not JSON");
     malformed("{\"a\":1,}", "not JSON");
     malformed("{\"a\":01}", "not JSON");
+    malformed("{\"a\":[9.]}", "not JSON, at byte 6");
+    malformed("{\"a\":-.5}", "not JSON, at byte 5");
+    malformed("{\"a\":00}", "not JSON, at byte 5");
     malformed("{\"a\":1}//", "not JSON");
     malformed("{/* c */}", "not JSON");
     malformed("{}{}", "not JSON");

@@ -188,6 +188,7 @@ static void refuses_what_is_no_json(void **state)
         {"{\n\n'workers': 3}", "line 3"},
         {"{\"workers\": 3,}", "line 1"},
         {"{\"workers\": NaN}", "line 1"},
+        {"{\n\"workers\": 3.}", "line 2: this is no number"},
         {"{\"workers\": 3 /* }", "a comment that does not end"},
         {"/* \n */ {\"workers\": #}", "line 2"},
         {"{\"workers\": 3, \"workers\": 4}", "given twice"},

@@ -64,12 +64,30 @@ static void what_is_no_json_is_refused_with_its_place(void **state)
     }
 }
 
+static void numbers_are_those_of_the_rfc(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"0",   "-0",   "7",       "120",  "-1.50",
+                                       "1e5", "1E+5", "0.0e-00", "9.5e1"};
+    static const char *const bad[] = {"",   "-",  "00",  "01",  "-01",  "9.",    "-.5", ".5", "+1",
+                                      "1e", "1-", "1e+", "1ee", "1.e5", "1.2.3", "--1", "e1"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s,1", good[i]);
+        assert_int_equal(strict_json_number_size(text, strlen(text)), strlen(good[i]));
+        assert_int_equal(strict_json_number_size(good[i], strlen(good[i])), strlen(good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(strict_json_number_size(bad[i], strlen(bad[i])), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_arrives_as_it_was),
         cmocka_unit_test(escapes_stay_escapes),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_place),
+        cmocka_unit_test(numbers_are_those_of_the_rfc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
