@@ -1,4 +1,5 @@
 /* Bodies of API requests, and what each resource's reader makes of them. */
+#include "acme/base/utf8.h"
 #include "server/api/body.h"
 #include "server/api/canonical.h"
 #include "server/api/check.h"
@@ -8,6 +9,7 @@
 #include "server/api/spec_credential.h"
 #include "server/api/spec_solver.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rfc8259.h"
 
 #include <json-c/json.h>
 
@@ -119,15 +121,33 @@ static void read_patches(struct json_object *body)
         free(text);
 }
 
+/* Refused is what RFC 8259 has not, and what we do not take of what it has; nothing else. */
+static void check_verdict(const char *text, size_t size, const struct err *refusal)
+{
+    int deepest;
+    bool is_json = utf8_is(text, size) && rfc8259_is(text, size, &deepest);
+    if (!refusal) {
+        must(is_json, "what is taken is JSON");
+        must(deepest <= BODY_MAX_DEPTH, "what is taken keeps the cap on its depth");
+        return;
+    }
+    must(refusal->code == ERR_MALFORMED || refusal->code == ERR_INVALID ||
+             refusal->code == ERR_TOO_LARGE,
+         "a bad body is told");
+    /* json-c takes a scalar alone for the beginning of a longer one. */
+    must(!is_json || deepest == 0 || deepest > BODY_MAX_DEPTH || refusal->code != ERR_MALFORMED ||
+             strstr(refusal->detail, "twice"),
+         "JSON is not called malformed");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json_object *body = NULL;
     struct err e;
-    if (body_parse((const char *)data, size, &body, &e) < 0) {
-        must(e.code == ERR_MALFORMED || e.code == ERR_INVALID || e.code == ERR_TOO_LARGE,
-             "a bad body is told");
+    int rc = body_parse((const char *)data, size, &body, &e);
+    check_verdict((const char *)data, size, rc < 0 ? &e : NULL);
+    if (rc < 0)
         return 0;
-    }
     char *before = canonical_json(body);
     check_canonical(before);
     read_certificate(body, true);
