@@ -134,6 +134,15 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
     return rc < 0 ? -1 : load_job(call, tx, e);
 }
 
+/* With its tag, so that the next change can be made conditional on this answer. */
+static void respond_resource(struct http_exchange *x, const struct call_out *out)
+{
+    char *etag = http_json_etag(out->json);
+    http_add_header(x, "ETag", etag);
+    free(etag);
+    http_respond_json(x, out->status, out->json);
+}
+
 /* On the writer thread, so nothing here reads the database or waits. */
 static void done(void *arg, const struct err *e)
 {
@@ -151,7 +160,7 @@ static void done(void *arg, const struct err *e)
         if (out->location)
             http_add_header(x, "Location", out->location);
         if (out->json)
-            http_respond_json(x, out->status, out->json);
+            respond_resource(x, out);
         else
             http_respond(x, out->status, NULL, NULL);
         out->json = NULL;

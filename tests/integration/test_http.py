@@ -163,13 +163,16 @@ def test_etag(certwright, pebble):
     body = pebble.authority()
     made = api.put("/authorities/mine", body)
     assert made.status == 201 and made.headers["Location"] == "/authorities/mine"
-    tag = api.get("/authorities/mine").headers["ETag"]
+    tag = made.headers["ETag"]
+    assert api.get("/authorities/mine", headers={"If-None-Match": tag}).status == 304
     refused = api.put("/authorities/mine", {**body, "test": False}, headers={"If-Match": '"x"'})
     assert refused.status == 412
     assert api.ok("GET", "/authorities/mine")["test"] is True
-    assert api.put("/authorities/mine", {**body, "test": False},
-                   headers={"If-Match": tag}).status == 200
+    changed = api.put("/authorities/mine", {**body, "test": False}, headers={"If-Match": tag})
+    assert changed.status == 200 and changed.headers["ETag"] != tag
     assert api.get("/authorities/mine", headers={"If-None-Match": tag}).status == 200
+    tag = changed.headers["ETag"]
+    assert api.get("/authorities/mine", headers={"If-None-Match": tag}).status == 304
 
 
 def test_head_is_get_without_its_body(certwright):
