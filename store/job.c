@@ -375,6 +375,17 @@ int job_hasten(struct store_tx *tx, const char *id, struct err *e)
     return found ? (found < 0 ? -1 : 0) : refuse(db, id, "is not waiting", e);
 }
 
+int job_bring_forward(struct store_tx *tx, const char *id, struct err *e)
+{
+    struct db_row *row;
+    if (db_query(store_tx_db(tx), &row, e,
+                 "UPDATE job SET due_at = ?2, updated_at = ?2"
+                 " WHERE id = ?1 AND state = 'waiting' AND due_at > ?2" RETURNING_TOUCHED,
+                 "ti", id, store_tx_now(tx)) < 0)
+        return -1;
+    return run_waking(tx, row, e) < 0 ? -1 : 0;
+}
+
 int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e)
 {
     return db_run(store_tx_db(tx), swept, e,

@@ -117,6 +117,11 @@ int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t
 int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
 /* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */
 int job_hasten(struct store_tx *tx, const char *id, struct err *e);
+/*
+ * The same for one that waits for later, and nothing for any other: unlike a wish of somebody's it
+ * says nothing to a step that is under way, whose commit may put the job off as it likes.
+ */
+int job_bring_forward(struct store_tx *tx, const char *id, struct err *e);
 
 /*
  * Deletes finished jobs from before, with their events and orders: some hundreds a call, so that no

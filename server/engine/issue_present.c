@@ -313,7 +313,7 @@ int issue_propagate(struct step_context *c, struct err *e)
     if (issue_find(c, AUTHORIZATION_PRESENTED, 0) < 0)
         return step_next(c, "respond", "the name servers show the records");
     /* The verdict wakes the job; in between it only looks how far things are, ever more rarely. */
-    int64_t polls = step_polls(c);
+    int64_t polls = c->job.error ? 5 : step_polls(c);
     int64_t again = (int64_t)(15 * CLOCK_SECOND_MS) << (polls < 5 ? polls : 5);
     c->ready = is_ready;
     return step_wait(c, NULL, c->now + again, polls ? NULL : "waits for the name servers");

@@ -76,6 +76,11 @@ static void after_success(struct commit *commit)
     commit->change.due_at = c->due;
     commit->change.state = c->outcome == STEP_WAIT ? JOB_WAITING : JOB_RUNNING;
     commit->change.attempt = same && c->outcome == STEP_WAIT ? step_polls(c) + 1 : 0;
+    /* To have asked again is no success yet: the failure stands until the answer is there. */
+    if (same && c->ready && c->job.error) {
+        commit->change.attempt = c->job.attempt;
+        commit->change.error = c->job.error;
+    }
 }
 
 static void after_failure(struct commit *commit, const struct err *error,

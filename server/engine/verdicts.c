@@ -104,13 +104,20 @@ static void drop(struct verdicts *verdicts, const char *id)
     }
 }
 
-static int hasten(struct store_tx *tx, void *arg, struct err *e)
+struct wake {
+    struct verdicts *verdicts;
+    char job[ULID_SIZE];
+};
+
+/* A step that has the answer by now may have failed of it: then its back-off counts. */
+static int bring_forward(struct store_tx *tx, void *arg, struct err *e)
 {
-    return job_hasten(tx, arg, e);
+    const struct wake *wake = arg;
+    return verdicts_ready(wake->verdicts, wake->job) ? job_bring_forward(tx, wake->job, e) : 0;
 }
 
 /* A job that is not waiting any more, or not yet, needs no haste: its wait's commit looks here. */
-static void hastened(void *arg, const struct err *e)
+static void brought_forward(void *arg, const struct err *e)
 {
     (void)e;
     free(arg);
@@ -118,7 +125,10 @@ static void hastened(void *arg, const struct err *e)
 
 static void wake(struct verdicts *verdicts, const char *id)
 {
-    store_write(verdicts->store, hasten, mem_strndup(id, ULID_SIZE - 1), hastened);
+    struct wake *wake = mem_new(1, sizeof *wake);
+    wake->verdicts = verdicts;
+    memcpy(wake->job, id, ULID_SIZE - 1);
+    store_write(verdicts->store, bring_forward, wake, brought_forward);
 }
 
 static void zone_found(void *context, const char *id, const struct propagation_zone *zone,

@@ -90,3 +90,16 @@ def test_trouble_is_waited_for(api, alidns, refusal):
     assert job["error"]["retryable"]
     api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
     api.succeeded(job)
+
+
+def test_a_zone_that_is_not_found_is_asked_for_ever_more_rarely(certwright, pebble, challtestsrv):
+    """The resolvers have the answer at hand, so that it comes while the step that asks goes on."""
+    api = certwright(pebble, resources={
+        "credentials": {"ali": {"type": "alibaba-cloud", "access_key_id": "id",
+                                "access_key_secret": "secret"}},
+        "solvers": {"dns": {"type": "alidns", "credential": "ali", "zones": [ZONE]}}},
+        resolvers=[f"127.0.0.1:{challtestsrv.dns_port}"]).api
+    api.put_account()
+    job = api.until_job(api.post_certificate(f"*.{ZONE}"), lambda j: j["attempt"] == 2)
+    assert job["error"]["code"] == "dns.no_zone"
+    assert len([e for e in job["events"] if "no zone" in e["message"]]) == 2

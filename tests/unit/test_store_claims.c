@@ -294,6 +294,30 @@ static void test_waking_in_mid_step_is_not_lost(void **state)
     expect_due(f, "ca", INT64_MAX);
 }
 
+static int bring_forward(struct store_tx *tx, void *id, struct err *e)
+{
+    return job_bring_forward(tx, id, e);
+}
+
+static void test_what_waits_is_brought_forward(void **state)
+{
+    struct fixture *f = *state;
+    struct new_job new = insert(f, "ca", 0);
+    struct fixture_commit wait = {.id = new.id,
+                                  .change = {.state = JOB_WAITING, .due_at = INT64_MAX}};
+    must(f, bring_forward, new.id); /* it is queued: nothing */
+    must(f, fixture_commit_job, &wait);
+    expect_due(f, "ca", INT64_MAX);
+    must(f, bring_forward, new.id);
+    struct job job = load(f, new.id);
+    assert_true(job.due_at <= clock_engine_ms());
+    job_finish(&job);
+    must(f, bring_forward, new.id); /* the step of epoch 1 runs already, and waits again */
+    wait.epoch = 1;
+    must(f, fixture_commit_job, &wait);
+    expect_due(f, "ca", INT64_MAX);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -303,6 +327,7 @@ int main(void)
         CASE(test_no_job_is_claimed_twice),        CASE(test_a_claim_among_thousands),
         CASE(test_lanes_with_unfinished_jobs),     CASE(test_a_cancelled_job_is_due_at_once),
         CASE(test_only_a_waiting_job_is_hastened), CASE(test_waking_in_mid_step_is_not_lost),
+        CASE(test_what_waits_is_brought_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
