@@ -43,7 +43,7 @@ int api_defaults_read(struct json_object *json, struct fields *errors, struct ap
     struct api_defaults defaults = {.key_type = KEY_EC_P256};
     size_t before = errors->count;
     if (json) {
-        struct members m = members_of_body(json, errors);
+        struct members m = members_at(json, "/defaults", errors);
         members_only(&m, names);
         defaults.account = mem_strdup(members_checked(&m, "account", MEMBERS_OPTIONAL, check_name));
         read_default_key(&m, &defaults);

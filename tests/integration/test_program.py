@@ -50,6 +50,10 @@ def test_check_config(tmp_path):
     assert done.returncode not in (0, 99)
     assert "/workers" in done.stderr and "/colour" in done.stderr
 
+    bad.write_text('{"defaults": {"colour": "red", "key": {"type": "dsa"}}}')
+    done = run("check-config", bad)
+    assert "/defaults/colour" in done.stderr and "/defaults/key/type" in done.stderr
+
     assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
 
 
