@@ -113,7 +113,7 @@ static int listen_tcp(const char *address, struct bound_address *out, struct err
     freeaddrinfo(list);
     if (fd < 0) {
         free(host);
-        return err_set(e, ERR_CONFIG, "cannot listen on %s: %s", address, strerror(reason));
+        return err_set(e, ERR_IO, "cannot listen on %s: %s", address, strerror(reason));
     }
     *out = (struct bound_address){
         .fd = fd, .name = bound_name(fd), .given_host = host, .is_local_only = is_local_only};
@@ -148,7 +148,7 @@ static int listen_unix(const char *path, struct bound_address *out, struct err *
     /* The mode is set before listen: until then nobody can connect. */
     bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
     if (!bound || chmod(path, 0660) < 0 || listen(fd, SOMAXCONN) < 0) {
-        err_set(e, ERR_CONFIG, "cannot listen on unix:%s: %s", path, strerror(errno));
+        err_set(e, ERR_IO, "cannot listen on unix:%s: %s", path, strerror(errno));
         if (bound)
             unlink(path);
         if (fd >= 0)

@@ -19,7 +19,8 @@ struct bound_address {
 
 /*
  * Binds and listens. A Unix socket gets mode 0660; one that nobody listens on any more is replaced.
- * ERR_CONFIG with a sentence that names the address.
+ * ERR_CONFIG if it is no address, ERR_IO if the system refuses it (it may be free in a moment); the
+ * sentence names it.
  */
 int address_listen(const char *address, struct bound_address *out, struct err *e);
 

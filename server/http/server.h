@@ -49,9 +49,9 @@ struct http_server_options {
 struct http_server;
 
 /*
- * Binds and serves. ERR_CONFIG if an address cannot be bound, or if it is neither loopback nor a
- * Unix socket while libmicrohttpd is older than 1.0, whose parser lets ambiguous requests through
- * (the http-01 listener may: what it serves is public).
+ * Binds and serves. ERR_IO if an address cannot be bound; ERR_CONFIG if it is none, or if it is
+ * neither loopback nor a Unix socket while libmicrohttpd is older than 1.0, whose parser lets
+ * ambiguous requests through (the http-01 listener may: what it serves is public).
  */
 int http_server_create(const struct http_server_options *options, struct http_server **out,
                        struct err *e);

@@ -102,7 +102,7 @@ def test_a_port_that_is_taken(certwright):
         at = service.process.argv.index("--listen") + 1
         service.process.argv[at] = f"127.0.0.1:{held.getsockname()[1]}"
         service.start(ready=False)
-        assert service.process.wait(10) not in (0, 99)
+        assert service.process.wait(10) == 1  # not 3: it may be free at the next try
         assert service.process.argv[at] in service.process.log()
 
 
