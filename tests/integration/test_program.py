@@ -54,6 +54,14 @@ def test_check_config(tmp_path):
     done = run("check-config", bad)
     assert "/defaults/colour" in done.stderr and "/defaults/key/type" in done.stderr
 
+    solvers = {"here": {"type": "exec", "command": "hook"},
+               "absent": {"type": "exec", "command": "another"}}
+    bad.write_text(json.dumps({"commands": {"hook": ["/bin/true"]},
+                               "resources": {"solvers": solvers}}))
+    done = run("check-config", bad)
+    assert done.returncode == 3 and done.stderr.count("\n") == 1
+    assert "/resources/solvers/absent/command" in done.stderr
+
     assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
 
 
