@@ -65,8 +65,8 @@ const char *http_principal(const struct http_exchange *x);
 /* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */
 int http_prefer_wait_seconds(const struct http_exchange *x);
 /*
- * Whether If-Match allows to change a resource whose current ETag is etag, NULL if there is no such
- * resource (RFC 9110 section 13.1.1). 0 too without that header; else ERR_PRECONDITION.
+ * Whether If-Match and If-None-Match allow to change a resource whose current ETag is etag, NULL if
+ * there is no such resource (RFC 9110 section 13.1). 0 too without them; else ERR_PRECONDITION.
  */
 int http_if_match(const struct http_exchange *x, const char *etag, struct err *e);
 

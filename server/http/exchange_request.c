@@ -56,8 +56,19 @@ int http_prefer_wait_seconds(const struct http_exchange *x)
     return seconds;
 }
 
+/* Whether If-None-Match names what is there, "*" anything. */
+static bool is_unwanted(const struct http_exchange *x, const char *etag)
+{
+    char *listed = headers_joined(&x->headers, "If-None-Match");
+    bool unwanted = listed && etag && negotiate_etag_listed(listed, etag, true);
+    free(listed);
+    return unwanted;
+}
+
 int http_if_match(const struct http_exchange *x, const char *etag, struct err *e)
 {
+    if (is_unwanted(x, etag))
+        return err_set(e, ERR_PRECONDITION, "If-None-Match wants none to exist, and %s does", etag);
     char *listed = headers_joined(&x->headers, "If-Match");
     bool matches = !listed || (etag && negotiate_etag_listed(listed, etag, false));
     free(listed);

@@ -168,6 +168,9 @@ def test_etag(certwright, pebble):
     refused = api.put("/authorities/mine", {**body, "test": False}, headers={"If-Match": '"x"'})
     assert refused.status == 412
     assert api.ok("GET", "/authorities/mine")["test"] is True
+    assert api.put("/authorities/mine", {**body, "test": False},
+                   headers={"If-None-Match": "*"}).status == 412
+    assert api.put("/authorities/other", body, headers={"If-None-Match": "*"}).status == 201
     changed = api.put("/authorities/mine", {**body, "test": False}, headers={"If-Match": tag})
     assert changed.status == 200 and changed.headers["ETag"] != tag
     assert api.get("/authorities/mine", headers={"If-None-Match": tag}).status == 200
