@@ -4,6 +4,7 @@
 #include "server/api/body.h"
 #include "server/api/check.h"
 #include "store/idempotency.h"
+#include "store/job.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -40,20 +41,31 @@ static void respond_job(struct http_exchange *x, int status, const char *id, int
     http_respond_json(x, status, view->json);
 }
 
+/* Whether the job still goes on: all that a waiter needs to know of most commits. */
+static bool goes_on(struct api *api, const char *id)
+{
+    struct db *db;
+    struct job job;
+    struct err ignored; /* the view that is made then meets it again, and tells it */
+    if (store_reader(api->options.store, &db, &ignored) < 0 || job_load(db, id, &job, &ignored) < 0)
+        return false;
+    bool ended = job_state_is_final(job.state);
+    job_finish(&job);
+    return !ended;
+}
+
 static bool answer_wait(struct http_exchange *x, void *context, bool final)
 {
     const struct job_wait *wait = context;
     struct job_view view;
     struct db *db;
     struct err e;
+    if (!final && goes_on(wait->api, wait->id))
+        return false;
     if (store_reader(wait->api->options.store, &db, &e) < 0 ||
         job_view_load(db, wait->id, &view, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
         return true;
-    }
-    if (!view.ended && !final) {
-        json_object_put(view.json);
-        return false;
     }
     respond_job(x, wait->status, wait->id, wait->seconds, &view);
     return true;
