@@ -57,12 +57,15 @@ static inline bool rfc8259_number(struct rfc8259 *r)
 
 static inline bool rfc8259_escape(struct rfc8259 *r)
 {
-    if (!rfc8259_take(r, 'u'))
-        return r->at < r->end && *r->at && strchr("\"\\/bfnrt", *r->at++);
-    for (int i = 0; i < 4; i++)
-        if (r->at == r->end || !isxdigit((unsigned char)*r->at++))
-            return false;
-    return true;
+    size_t digits = rfc8259_take(r, 'u') ? 4 : 0;
+    if (!digits) {
+        bool known = r->at < r->end && *r->at && strchr("\"\\/bfnrt", *r->at);
+        r->at += known;
+        return known;
+    }
+    for (; digits && r->at < r->end && isxdigit((unsigned char)*r->at); digits--)
+        r->at++;
+    return digits == 0;
 }
 
 static inline bool rfc8259_string(struct rfc8259 *r)
