@@ -90,10 +90,17 @@ if job["state"] != "succeeded":
 END
 }
 
-# Seven loopback ports that are free now.
+# Seven loopback ports that are free now, below those that Linux gives to outgoing connections.
 ports=$(python3 - <<'END'
-import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
+import random, socket
+held = []
+for port in random.SystemRandom().sample(range(12000, 32000), 1000):
+    try:
+        held.append(socket.create_server(("127.0.0.1", port)))
+    except OSError:
+        continue
+    if len(held) == 7:
+        break
 print(*(s.getsockname()[1] for s in held))
 END
 )

@@ -58,8 +58,8 @@ build_ah build --isolation chroot --pull=never $base_image --tag certwright:chec
     --file "$work/context/docker/Dockerfile" "$work/context" >"$work/build.log" 2>&1
 
 container=$(build_ah from --pull-never certwright:check)
-port=$(/usr/bin/python3 -c 'import socket
-print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+port=$(PYTHONPATH=tests/integration /usr/bin/python3 -c 'import process
+print(process.free_port())')
 build_ah run --isolation chroot "$container" -- id -u >"$work/uid"
 [ "$(cat "$work/uid")" -ne 0 ] || {
     echo "the image runs as root" >&2

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,23 +10,33 @@ import time
 from pathlib import Path
 
 
+def ports():
+    """Ports in random order, below those that Linux gives to outgoing connections: one of these
+    could take a port between our look at it and the server's start."""
+    return random.SystemRandom().sample(range(12000, 32000), 1000)
+
+
 def free_port():
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
+    """A TCP port on loopback that nobody listens on."""
+    for port in ports():
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+    raise RuntimeError("no TCP port is free")
 
 
 def free_dns_port():
     """A port that is free for both UDP and TCP."""
-    for _ in range(100):
-        with socket.create_server(("127.0.0.1", 0)) as held:
-            port = held.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-                try:
-                    datagrams.bind(("127.0.0.1", port))
+    for port in ports():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            try:
+                datagrams.bind(("127.0.0.1", port))
+                with socket.create_server(("127.0.0.1", port)):
                     return port
-                except OSError:
-                    continue
+            except OSError:
+                continue
     raise RuntimeError("no port is free for UDP and TCP")
 
 
