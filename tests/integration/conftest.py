@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from contract import Contract
+from dns_provider import DnsProvider
 from pebble import Challtestsrv, Pebble
 from process import free_port
 from service import BINARY, Service
@@ -107,6 +108,14 @@ def certwright(tmp_path, contract, http01_port):
         except AssertionError as e:
             ends.append(str(e))
     assert not ends, "\n".join(ends)
+
+
+@pytest.fixture
+def provider(challtestsrv):
+    """A DNS provider with lego's httpreq protocol."""
+    server = DnsProvider(challtestsrv)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

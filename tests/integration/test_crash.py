@@ -55,6 +55,21 @@ def test_an_accepted_request_survives_at_once(certwright, pebble, names):
     relay.stop()
 
 
+def test_a_record_is_removed_though_killed_while_it_stands(certwright, pebble, provider, resolvers):
+    zone = "killed.example.com"
+    service = certwright(pebble, resources={"solvers": {"dns": {
+        "type": "httpreq", "endpoint": provider.endpoint, "zones": [zone]}}}, **resolvers)
+    service.api.put_account()
+    job = service.api.post_certificate(f"*.{zone}")
+    until(lambda: provider.calls, 20, "the record is placed")
+    service.kill()
+    service.start()
+    service.api.succeeded(job)
+    until(lambda: not provider.left(), 15, "every record is removed")
+    assert {value for path, _, value, _ in provider.calls if path == "cleanup"} >= {
+        value for path, _, value, _ in provider.calls if path == "present"}
+
+
 def test_key_and_secrets_survive_a_restart(certwright, pebble, names):
     service = certwright(pebble)
     service.api.put_account()

@@ -7,15 +7,7 @@ import stat
 import pytest
 
 import pem
-from dns_provider import DnsProvider
 from process import until
-
-
-@pytest.fixture
-def provider(challtestsrv):
-    server = DnsProvider(challtestsrv)
-    yield server
-    server.stop()
 
 
 def httpreq(provider, zone, **more):
