@@ -335,6 +335,30 @@ static void describe(struct authorization *row, const struct acme_authorization 
     row->wildcard = a->wildcard;
 }
 
+/*
+ * What is proven is what was ordered: a CA that names something else would have us change records
+ * of its choice. The wildcard's mark is the CA's to set, so only the names are compared.
+ */
+static int check_ordered(struct step_context *c, const struct acme_authorization *a, struct err *e)
+{
+    struct identifier asked, *ids;
+    struct err ignored;
+    size_t count;
+    bool found = false;
+    if (identifier_parse(a->identifier_value, &asked, &ignored) < 0)
+        return err_set(e, ERR_CA_PROTOCOL,
+                       "The CA wants something proven that is neither a name nor an address.");
+    if (issue_read_identifiers(c->certificate.identifiers, &ids, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count && !found; i++)
+        found = !strcmp(identifier_base(&ids[i]), identifier_base(&asked)) &&
+                !strcmp(identifier_type_name(ids[i].type), a->identifier_type);
+    free(ids);
+    return found ? 0
+                 : err_set(e, ERR_CA_PROTOCOL, "The CA wants %s proven, which was not ordered.",
+                           asked.value);
+}
+
 static int authorize_one(struct step_context *c, size_t i, struct err *e)
 {
     struct authorization *row = &c->authorizations[i];
@@ -342,6 +366,10 @@ static int authorize_one(struct step_context *c, size_t i, struct err *e)
     struct choice choice = {0};
     if (acme_authorization_get(&c->client, row->url, &answer, e) < 0)
         return -1;
+    if (check_ordered(c, &answer, e) < 0) {
+        acme_authorization_finish(&answer);
+        return -1;
+    }
     describe(row, &answer);
     step_mark_authorization(c, i);
     int rc = 0;

@@ -19,12 +19,12 @@ int issue_authorization_failed(struct step_context *c, size_t i,
     step_mark_authorization(c, i);
     if (failure) {
         *e = failure->error;
-        err_prefix(e, "%s%s: ", row->wildcard ? "*." : "", answer->identifier_value);
+        err_prefix(e, "%s%s: ", row->wildcard ? "*." : "", row->identifier_value);
         acme_problem_finish(&c->client.problem);
         c->client.problem.document = mem_strdup(failure->problem.document);
     } else {
         err_set(e, ERR_CA_UNAUTHORIZED, "The CA's authorization for %s%s is %s.",
-                row->wildcard ? "*." : "", answer->identifier_value, row->status);
+                row->wildcard ? "*." : "", row->identifier_value, row->status);
     }
     free(row->error);
     row->error = failure_write(e, &c->client.problem);
