@@ -54,12 +54,22 @@ static void end_as(struct commit *commit, enum job_state state, const char *mess
     commit->message = message;
 }
 
+/* Whether the step's end tells of the authority: others call DNS providers, or nobody. */
+static bool is_at_authority(const struct step_context *c)
+{
+    char lane[LANE_NAME_SIZE];
+    if (!c->authority.name)
+        return false;
+    lane_of_authority(c, lane);
+    return !strcmp(c->job.lane, lane);
+}
+
 static void after_success(struct commit *commit)
 {
     struct step_context *c = commit->c;
     assert(c->outcome != STEP_NONE);
     commit->message = c->message[0] ? c->message : NULL;
-    if (c->authority.parked_until)
+    if (c->authority.parked_until && is_at_authority(c))
         commit->park_until = 0;
     if (c->outcome == STEP_DONE) {
         end_as(commit, JOB_SUCCEEDED, commit->message ? commit->message : "done");
@@ -105,8 +115,9 @@ static void after_failure(struct commit *commit, const struct err *error,
     commit->change.state = JOB_WAITING;
     commit->change.attempt = attempt + 1;
     commit->change.due_at = c->now + retry.delay_ms;
-    if (retry.park_ms && c->authority.name) {
+    if (c->authority.name)
         result->park_ms = retry.park_ms;
+    if (retry.park_ms && is_at_authority(c)) {
         commit->park_until = c->now + retry.park_ms;
         commit->park_reason = error->detail;
     }

@@ -64,7 +64,9 @@ class Api:
             try:
                 connection.request(method, path, raw, sent)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # the answer came before all of the body was sent
+                if connection.sock is None:
+                    raise  # there was no connection
+                # else the answer came before all of the body was sent
             reply = connection.getresponse()
             answer = Answer(reply.status, reply.headers, reply.read())
         self.contract.check(method, urlsplit(path).path, answer.status, answer.headers,

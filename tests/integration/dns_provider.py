@@ -9,7 +9,7 @@ class DnsProvider:
     """
     Keeps a set of values a name, so that removing one leaves the others, as real providers do.
     calls lists (path, fqdn, value, Authorization or None). sabotage, a function (path, fqdn, value)
-    that returns (status, value to set), may change what happens.
+    that returns (status, value to set), may change what happens; retry_after, in seconds, is sent.
     """
 
     def __init__(self, challtestsrv):
@@ -17,6 +17,7 @@ class DnsProvider:
         self.values = {}
         self.calls = []
         self.sabotage = None
+        self.retry_after = None
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -62,6 +63,8 @@ class DnsProvider:
                     if status == 200:
                         provider.change(path, fqdn, value)
                 self.send_response(status)
+                if provider.retry_after is not None:
+                    self.send_header("Retry-After", str(provider.retry_after))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,0 +1,33 @@
+"""DNS in trouble: a provider that is down, name servers that are silent."""
+
+import pytest
+
+from dns_provider import DnsProvider
+
+
+@pytest.fixture
+def provider(challtestsrv):
+    server = DnsProvider(challtestsrv)
+    yield server
+    server.stop()
+
+
+def httpreq(provider, zone):
+    return {"type": "httpreq", "endpoint": provider.endpoint, "zones": [zone]}
+
+
+def test_a_provider_that_is_down_does_not_park_the_ca(certwright, pebble, provider, resolvers,
+                                                      names):
+    """Its 503 is its own, after a restart too: http-01 goes on, long before the Retry-After."""
+    solver = httpreq(provider, "down.example.com")
+    service = certwright(pebble, resources={"solvers": {"dns": solver}}, **resolvers)
+    api = service.api
+    api.put_account()
+    provider.sabotage = lambda path, fqdn, value: (503, value)
+    provider.retry_after = 3600
+    job = api.post_certificate("down.example.com")
+    job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
+    assert job["error"]["code"] == "solver.unreachable"
+    service.restart()
+    api.succeeded(api.post_certificate(*names()))
+    assert api.job(job)["state"] == "waiting"
