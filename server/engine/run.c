@@ -21,6 +21,7 @@
 struct commit {
     struct step_context *c;
     struct job_change change;
+    struct job_change written; /* what became of it in the transaction */
     char lane[LANE_NAME_SIZE];
     struct err failure;  /* the step's; message and park_reason may point into it */
     const char *message; /* for the timeline, under the step that ran; NULL: nothing */
@@ -136,16 +137,61 @@ static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e
     return c->save ? c->save(tx, c, e) : 0;
 }
 
+/* Whether the job would pass the point of no return although a cancel was accepted meanwhile. */
+static int is_called_back(struct db *db, const struct commit *commit, bool *called, struct err *e)
+{
+    const struct step_context *c = commit->c;
+    const struct step *next =
+        commit->change.step ? job_kind_step(c->kind, commit->change.step) : NULL;
+    struct job now;
+    *called = false;
+    if (c->step->committed || !next || !next->committed)
+        return 0;
+    if (job_load(db, c->job.id, &now, e) < 0)
+        return -1;
+    *called = now.cancel_requested_at > 0;
+    job_finish(&now);
+    return 0;
+}
+
+/* Whether the job failed only since its certificate was deleted under the step. */
+static int has_lost_certificate(struct db *db, const struct commit *commit, bool *lost,
+                                struct err *e)
+{
+    struct certificate now;
+    struct err missing;
+    *lost = false;
+    if (commit->change.state != JOB_FAILED || !commit->c->certificate.id)
+        return 0;
+    if (certificate_load_by_id(db, commit->c->certificate.id, &now, &missing) == 0)
+        certificate_finish(&now);
+    else if (missing.code == ERR_NOT_FOUND)
+        *lost = true;
+    else
+        return context_fail(e, &missing);
+    return 0;
+}
+
 static int write_commit(struct store_tx *tx, void *arg, struct err *e)
 {
     struct commit *commit = arg;
     struct step_context *c = commit->c;
     struct job_change change = commit->change;
+    const char *message = commit->message;
+    bool called, lost;
+    if (is_called_back(store_tx_db(tx), commit, &called, e) < 0 ||
+        has_lost_certificate(store_tx_db(tx), commit, &lost, e) < 0)
+        return -1;
+    if (called || lost) {
+        change = (struct job_change){.state = JOB_CANCELLED, .due_at = INT64_MAX};
+        message = called ? "cancelled" : "its resource was deleted";
+    }
     if (change.state == JOB_WAITING && c->ready && c->ready(c))
         change.due_at = c->now;
+    commit->written = change;
     if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
         return -1;
-    if (commit->message && event_add(tx, c->job.id, c->step->name, commit->message, e) < 0)
+    if (message && event_add(tx, c->job.id, c->step->name, message, e) < 0)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;
@@ -191,7 +237,7 @@ static void run_step(struct step_context *c, struct commit *commit, struct step_
 /* The job as the commit left it, without asking the database again. */
 static void move_on(struct job *job, const struct commit *commit)
 {
-    const struct job_change *change = &commit->change;
+    const struct job_change *change = &commit->written;
     job->state = change->state;
     job->attempt = change->attempt;
     job->due_at = change->due_at;

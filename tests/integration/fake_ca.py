@@ -28,7 +28,7 @@ class FakeCa:
     """
     bend[what] = function(object, ca) changes what is sent: "directory", "account", "order",
     "authorization", "certificate" (its PEM text). answer[path prefix] = (status, headers, bytes)
-    is sent instead.
+    is sent instead. held[path prefix] = threading.Event keeps such requests until it is set.
     """
 
     def __init__(self, folder):
@@ -41,7 +41,7 @@ class FakeCa:
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         self.base = f"https://127.0.0.1:{self.port}"
-        self.bend, self.answer = {}, {}
+        self.bend, self.answer, self.held = {}, {}, {}
         self.requests = []  # (method, path, payload)
         self.orders = {}
         self.lock = threading.RLock()
@@ -66,6 +66,13 @@ class FakeCa:
         with self.lock:
             return [payload for method, path, payload in self.requests
                     if method == "POST" and path.startswith(prefix)]
+
+    def hold(self, prefix):
+        """From now on such requests wait for release(prefix)."""
+        self.held[prefix] = threading.Event()
+
+    def release(self, prefix):
+        self.held.pop(prefix).set()
 
     # what is sent
 
@@ -168,6 +175,10 @@ class FakeCa:
                 payload = json.loads(unpack(json.loads(body)["payload"]) or b"{}") if body else None
                 with fake.lock:
                     fake.requests.append((self.command, path, payload))
+                    held = [event for prefix, event in fake.held.items() if path.startswith(prefix)]
+                for event in held:
+                    event.wait(30)
+                with fake.lock:
                     status, headers, out = fake.handle(self.command, path, payload)
                     nonce = f"nonce-{len(fake.requests)}"
                 data = out if isinstance(out, bytes) else json.dumps(out).encode()

@@ -1,0 +1,74 @@
+"""What is asked for while a job is in the middle of a step: the CA keeps its answer until then."""
+
+import pytest
+
+from fake_ca import FakeCa
+from process import until
+
+
+@pytest.fixture
+def fake(tmp_path):
+    ca = FakeCa(tmp_path / "fake").start()
+    yield ca
+    ca.stop()
+
+
+@pytest.fixture
+def api(certwright, fake):
+    service = certwright(resources={"authorities": {"fake": fake.authority()}})
+    service.api.put_account(authority="fake")
+    return service.api
+
+
+def came(fake, prefix, count=1):
+    until(lambda: len(fake.posts(prefix)) >= count, 20, f"{count} requests to {prefix}")
+
+
+def put(api, name, *identifiers):
+    return api.ok("PUT", f"/certificates/{name}",
+                  {"identifiers": list(identifiers), "account": "main"}, status=(202,))
+
+
+def held_at_the_last_poll(api, fake, name):
+    """A job whose authorization was polled for the last time, if the CA would only answer."""
+    fake.hold("/chall")
+    job = put(api, "site", name)
+    came(fake, "/chall")
+    polled = len(fake.posts("/authz"))
+    fake.hold("/authz")
+    fake.release("/chall")
+    came(fake, "/authz", polled + 1)
+    return job
+
+
+def test_a_cancel_that_was_accepted_holds(api, fake, names):
+    """Also when the step that is under way leads beyond the point of no return."""
+    job = held_at_the_last_poll(api, fake, *names())
+    api.ok("POST", f"/jobs/{job['id']}/cancel", status=(202,))
+    fake.release("/authz")
+    assert api.ended(job)["state"] == "cancelled"
+    assert fake.posts("/finalize") == []
+
+
+def test_a_job_whose_certificate_is_deleted_is_cancelled(api, fake, names):
+    """Not failed, though what it was about to do fails as well."""
+    fake.hold("/new-order")
+    job = put(api, "site", *names())
+    came(fake, "/new-order")
+    assert api.delete("/certificates/site").status == 204
+    fake.answer["/new-order"] = (403, {}, {
+        "type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "not here"})
+    fake.release("/new-order")
+    assert api.ended(job)["state"] == "cancelled"
+
+
+def test_a_change_calls_back_a_job_at_its_last_poll(api, fake, names):
+    old, new = names(2)
+    first = held_at_the_last_poll(api, fake, old)
+    second = put(api, "site", new)
+    assert second["id"] != first["id"]
+    fake.release("/authz")
+    assert api.ended(first)["state"] == "cancelled"
+    api.succeeded(second)
+    assert len(fake.posts("/finalize")) == 1
+    assert api.certificate("site")["identifiers"] == [new]
