@@ -177,6 +177,24 @@ int job_count(struct db *db,
     return rc;
 }
 
+int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct err *e)
+{
+    struct db_row *row;
+    if (db_query(db, &row, e,
+                 "SELECT id FROM job WHERE resource_type = ?1 AND resource_name = ?2"
+                 " AND resource_id = ?3 AND id <> ?4 AND finished_at = 0"
+                 " AND cancel_requested_at = 0 ORDER BY n LIMIT 1",
+                 "ttit", job->resource_type, job->resource_name, job->resource_id, job->id) < 0)
+        return -1;
+    int rc = db_next(row, e);
+    if (rc > 0)
+        memcpy(id, db_text(row, 0), ULID_SIZE);
+    else if (rc == 0)
+        id[0] = '\0';
+    db_row_finish(row);
+    return rc < 0 ? -1 : 0;
+}
+
 /* ---- claims ---- */
 
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,

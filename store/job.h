@@ -113,6 +113,9 @@ int job_lane_due(struct store *store, struct db *db, const char *lane, int64_t *
 int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t due),
               void *context, struct err *e);
 
+/* The id of another unfinished job of the same resource that is not called back; "" if none is. */
+int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct err *e);
+
 /* Sets cancel_requested_at and makes the job due. ERR_NOT_FOUND; ERR_CONFLICT if it has ended. */
 int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
 /* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */

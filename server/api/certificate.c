@@ -226,7 +226,7 @@ int certificate_insert_spec(struct store_tx *tx, const struct certificate_reques
     return rc;
 }
 
-/* Whether the active job makes a version (a revocation can be under way instead). */
+/* Whether the active job makes a version: it can be a revocation, or called back already. */
 static int issues_now(struct db *db, const struct certificate *row, bool *issues, struct err *e)
 {
     struct job job;
@@ -235,7 +235,7 @@ static int issues_now(struct db *db, const struct certificate *row, bool *issues
         return 0;
     if (job_load(db, row->active_job, &job, e) < 0)
         return -1;
-    *issues = !strcmp(job.kind, "certificate.issue");
+    *issues = !strcmp(job.kind, "certificate.issue") && !job.cancel_requested_at;
     job_finish(&job);
     return 0;
 }

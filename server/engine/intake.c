@@ -75,6 +75,7 @@ int intake_account_refresh(struct store_tx *tx, const struct account *account, c
 
 /* ---- certificates ---- */
 
+/* Of several jobs the one that makes a version is the active one: a change has to call it back. */
 static int insert_certificate_job(struct store_tx *tx, const struct certificate *certificate,
                                   struct job_new *job, char id[ULID_SIZE], bool *existing,
                                   struct err *e)
@@ -86,7 +87,8 @@ static int insert_certificate_job(struct store_tx *tx, const struct certificate 
     job->exclusive = true;
     if (job_insert(tx, job, id, existing, e) < 0)
         return -1;
-    if (*existing || certificate->active_job)
+    bool issues = !strcmp(job->kind, certificate_issue_kind.name);
+    if (*existing || (certificate->active_job && !issues))
         return 0;
     return certificate_set_job(tx, certificate->id, id, certificate->last_error, e);
 }

@@ -143,6 +143,15 @@ static int drop_version(struct store_tx *tx, const struct step_context *c, struc
     return prepared ? version_fail(tx, id, n, e) : 0;
 }
 
+int issue_hand_over(struct store_tx *tx, const struct step_context *c, const char *last_error,
+                    struct err *e)
+{
+    char other[ULID_SIZE];
+    if (job_other(store_tx_db(tx), &c->job, other, e) < 0)
+        return -1;
+    return certificate_set_job(tx, c->job.resource_id, other[0] ? other : NULL, last_error, e);
+}
+
 static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
                struct err *e)
 {
@@ -163,7 +172,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
         return 0;
     /* A cancelled renewal says nothing about the certificate: what was known of it stays. */
     const char *last_error = state == JOB_CANCELLED ? c->certificate.last_error : error;
-    return certificate_set_job(tx, c->job.resource_id, NULL, last_error, e);
+    return issue_hand_over(tx, c, last_error, e);
 }
 
 static const struct step steps[] = {

@@ -47,6 +47,10 @@ int issue_authorization_failed(struct step_context *c, size_t i,
 /* Inserts the job that takes the order's records back, if there are any. */
 int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e);
 
+/* The certificate's active job has ended: another one that runs beside it is the active one now. */
+int issue_hand_over(struct store_tx *tx, const struct step_context *c, const char *last_error,
+                    struct err *e);
+
 /* The identifiers of a certificate's row, sorted; the caller frees *out. */
 int issue_read_identifiers(const char *json, struct identifier **out, size_t *count, struct err *e);
 

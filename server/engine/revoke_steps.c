@@ -1,6 +1,7 @@
 /* "certificate.revoke" (RFC 8555 section 7.6), by the account that ordered it. */
 #include "acme/cert.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/issue.h"
 #include "server/engine/step.h"
 
 #include <inttypes.h>
@@ -59,11 +60,10 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     if (certificate_load_by_id(store_tx_db(tx), c->job.resource_id, &now, &missing) < 0) {
         return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     }
-    /* The row names the job that was there first: an issue that runs beside stays its active one.
-     */
+    /* An issue that runs beside is the active one. */
     int rc = 0;
     if (now.active_job && !strcmp(now.active_job, c->job.id))
-        rc = certificate_set_job(tx, now.id, NULL, state == JOB_FAILED ? error : now.last_error, e);
+        rc = issue_hand_over(tx, c, state == JOB_FAILED ? error : now.last_error, e);
     certificate_finish(&now);
     return rc;
 }

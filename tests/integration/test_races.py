@@ -72,3 +72,57 @@ def test_a_change_calls_back_a_job_at_its_last_poll(api, fake, names):
     api.succeeded(second)
     assert len(fake.posts("/finalize")) == 1
     assert api.certificate("site")["identifiers"] == [new]
+
+
+def test_a_change_calls_back_an_issue_beside_a_revocation(api, fake, names):
+    a, b, c = names(3)
+    api.succeeded(put(api, "site", a))
+    fake.hold("/revoke")
+    revocation = api.ok("POST", "/certificates/site/revoke", {}, status=(202,))
+    came(fake, "/revoke")
+    fake.hold("/new-order")
+    second = put(api, "site", b)
+    came(fake, "/new-order", 2)
+    assert api.certificate("site")["active_job"] == second["id"]
+    third = put(api, "site", c)
+    assert third["id"] != second["id"]
+    fake.release("/new-order")
+    assert api.ended(second)["state"] == "cancelled"
+    api.succeeded(third)
+    assert api.certificate("site")["active_job"] == revocation["id"]
+    fake.release("/revoke")
+    api.succeeded(revocation)
+    assert api.certificate("site")["active_job"] is None
+    assert len(fake.posts("/finalize")) == 2
+
+
+def test_the_successor_of_a_cancelled_job_is_the_active_one(api, fake, names):
+    [name] = names()
+    fake.hold("/new-order")
+    first = put(api, "site", name)
+    came(fake, "/new-order")
+    api.ok("POST", f"/jobs/{first['id']}/cancel", status=(202,))
+    second = put(api, "site", name)
+    assert second["id"] != first["id"]
+    assert api.certificate("site")["active_job"] == second["id"]
+    fake.answer["/new-order"] = (403, {}, {
+        "type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "not here"})
+    fake.release("/new-order")
+    api.ended(first)
+    api.failed(second)
+    site = api.certificate("site")
+    assert site["active_job"] is None and site["last_error"]["code"] == "ca.rejected_identifier"
+
+
+def test_a_deletion_does_not_get_lost_in_an_earlier_revocation(api, fake, names):
+    a, b = names(2)
+    api.succeeded(put(api, "site", a))
+    fake.hold("/revoke")
+    first = api.ok("POST", "/certificates/site/revoke", {}, status=(202,))
+    came(fake, "/revoke")
+    put(api, "site", b)
+    second = api.ok("DELETE", "/certificates/site?revoke=true", status=(202,))
+    assert second["id"] != first["id"]
+    fake.release("/revoke")
+    api.succeeded(second)
+    assert api.get("/certificates/site").status == 404

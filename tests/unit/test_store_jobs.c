@@ -392,6 +392,25 @@ static void test_sweeping_goes_in_chunks(void **state)
     assert_int_equal(total, 1200);
 }
 
+static void test_the_other_job_of_a_resource(void **state)
+{
+    struct fixture *f = *state;
+    struct new_job first = insert(f, "ca", 1), second = fixture_job("ca", 2);
+    char other[ULID_SIZE];
+    struct err e;
+    struct job job = load(f, first.id);
+    assert_ok(job_other(f->db, &job, other, &e), e);
+    assert_string_equal(other, "");
+    second.job.kind = "test.other";
+    must(f, fixture_insert_job, &second);
+    assert_ok(job_other(f->db, &job, other, &e), e);
+    assert_string_equal(other, second.id);
+    must(f, request_cancel, second.id);
+    assert_ok(job_other(f->db, &job, other, &e), e);
+    assert_string_equal(other, "");
+    job_finish(&job);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -405,6 +424,7 @@ int main(void)
         CASE(test_an_ended_job_stays_ended),
         CASE(test_lists_are_newest_first_and_filtered),
         CASE(test_jobs_are_counted),
+        CASE(test_the_other_job_of_a_resource),
         CASE(test_events_are_the_newest_oldest_first),
         CASE(test_sweeping_spares_the_unfinished_and_the_owing),
         CASE(test_sweeping_goes_in_chunks),
