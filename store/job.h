@@ -126,6 +126,10 @@ int job_hasten(struct store_tx *tx, const char *id, struct err *e);
  */
 int job_bring_forward(struct store_tx *tx, const char *id, struct err *e);
 
+/* Makes every job due that waits at that step without an error or a person: at the start, when what
+   would have woken it was in the memory of the process before. */
+int job_hasten_step(struct store_tx *tx, const char *step, struct err *e);
+
 /*
  * Deletes finished jobs from before, with their events and orders: some hundreds a call, so that no
  * other write waits long; repeat until *swept is 0. One whose duties are open stays.

@@ -308,6 +308,14 @@ static int fill_responder(struct engine *engine, struct db *db, struct err *e)
     return rc;
 }
 
+/* Verdicts of DNS are in memory: who waited for one of the process before has to ask again. */
+static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
+{
+    (void)arg;
+    return job_hasten_step(tx, "present", e) < 0 || job_hasten_step(tx, "propagate", e) < 0 ? -1
+                                                                                            : 0;
+}
+
 static int start_worker(struct engine *engine, bool keys, struct err *e)
 {
     struct worker *worker = &engine->workers[engine->worker_count];
@@ -321,7 +329,8 @@ static int start_worker(struct engine *engine, bool keys, struct err *e)
 int engine_start(struct engine *engine, struct err *e)
 {
     struct db *db;
-    if (store_reader(engine->options.store, &db, e) < 0 || fill_responder(engine, db, e) < 0)
+    if (store_write_wait(engine->options.store, wake_waiting, NULL, e) < 0 ||
+        store_reader(engine->options.store, &db, e) < 0 || fill_responder(engine, db, e) < 0)
         return -1;
     pthread_mutex_lock(&engine->mutex);
     int rc = job_lanes(db, take_up, engine, e);

@@ -1,5 +1,7 @@
 """DNS in trouble: a provider that is down, name servers that are silent."""
 
+import socket
+
 import pytest
 
 from dns_provider import DnsProvider
@@ -31,3 +33,20 @@ def test_a_provider_that_is_down_does_not_park_the_ca(certwright, pebble, provid
     service.restart()
     api.succeeded(api.post_certificate(*names()))
     assert api.job(job)["state"] == "waiting"
+
+
+def test_a_restart_asks_dns_again(certwright, pebble, provider, challtestsrv):
+    """What a look-up would have said died with the process; the job's own wait is a minute."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        solver = httpreq(provider, "again.example.com")
+        service = certwright(pebble, resources={"solvers": {"dns": solver}}, resolvers_only=True,
+                             resolvers=[f"127.0.0.1:{silent.getsockname()[1]}"])
+        api = service.api
+        api.put_account()
+        job = api.post_certificate("again.example.com")
+        job = api.until_job(job, lambda j: j["state"] == "waiting" and j["step"] == "present")
+        service.kill()
+    service.configure({**service.config, "resolvers": [f"127.0.0.1:{challtestsrv.dns_port}"]})
+    service.start()
+    api.succeeded(job, 30)
