@@ -330,15 +330,42 @@ static int begin(struct worker *worker, const struct job *job, struct step_conte
     return load_context(c, e);
 }
 
+/*
+ * After a commit that failed the database is asked first whether it takes writes again: on a full
+ * disk each try would place another order, and forget it.
+ */
+static int write_trial(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct step_context *c = arg;
+    return event_add(tx, c->job.id, c->step->name, "the database takes writes again", e);
+}
+
+static bool is_writable(struct step_context *c)
+{
+    struct err error;
+    if (!engine_is_uncertain(c->engine, c->job.id))
+        return true;
+    if (store_write_wait(c->engine->options.store, write_trial, c, &error) == 0)
+        return true;
+    log_warn("a step waits for the database", "job", c->job.id, "step", c->step->name, "code",
+             err_info(error.code)->name, "detail", error.detail, NULL);
+    return false;
+}
+
 void engine_run_step(struct worker *worker, struct job *job, struct step_result *result)
 {
     struct step_context c = {0};
     struct commit commit = {.c = &c, .park_until = -1};
     struct err error;
     *result = (struct step_result){0};
-    if (begin(worker, job, &c, &error) == 0) {
+    bool ready = begin(worker, job, &c, &error) == 0;
+    if (ready && is_writable(&c)) {
         run_step(&c, &commit, result);
         settle(worker, job, &commit, result);
+    } else if (ready) {
+        result->due = clock_engine_ms() + CLOCK_SECOND_MS;
+        result->uncommitted = true;
+        result->failed = true;
     } else {
         log_error("a job cannot be loaded", "job", job->id, "kind", job->kind, "detail",
                   error.detail, NULL);
