@@ -80,6 +80,22 @@ int duty_list_of_solver(struct db *db, const char *solver, struct duty **out, si
     return record_list(row, &duty_type, out, count, e);
 }
 
+int duty_is_shared(struct db *db, const struct duty *duty, bool *shared, struct err *e)
+{
+    struct db_row *row;
+    if (db_query(db, &row, e,
+                 "SELECT 1 FROM duty WHERE solver = ?1 AND record_name = ?2 AND record_value = ?3"
+                 " AND id <> ?4 LIMIT 1",
+                 "ttti", duty->solver, duty->record_name, duty->record_value, duty->id) < 0)
+        return -1;
+    int rc = db_next(row, e);
+    db_row_finish(row);
+    if (rc < 0)
+        return -1;
+    *shared = rc > 0;
+    return 0;
+}
+
 int duty_delete(struct store_tx *tx, int64_t id, struct err *e)
 {
     return db_run(store_tx_db(tx), NULL, e, "DELETE FROM duty WHERE id = ?1", "i", id);

@@ -108,6 +108,8 @@ int duty_list(struct db *db, const char *order, struct duty **out, size_t *count
 int duty_list_of_solver(struct db *db, const char *solver, struct duty **out, size_t *count,
                         struct err *e);
 /* Fine if it is gone already. */
+/* Whether another order owes the very same record: a CA may hand out one challenge twice. */
+int duty_is_shared(struct db *db, const struct duty *duty, bool *shared, struct err *e);
 int duty_delete(struct store_tx *tx, int64_t id, struct err *e);
 
 #endif

@@ -68,6 +68,11 @@ void cleanup_lane(const struct duty *duty, char out[LANE_NAME_SIZE])
 static int take_record_back(struct step_context *c, const struct duty *duty, struct err *e)
 {
     struct solver_use use;
+    bool shared;
+    if (duty_is_shared(c->db, duty, &shared, e) < 0)
+        return -1;
+    if (shared)
+        return 0; /* the last one takes it back; its lane lets one at a time look */
     if (solver_use_open(c, duty->solver, &use, e) < 0)
         return -1;
     struct solver_record record = {

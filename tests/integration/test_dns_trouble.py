@@ -4,7 +4,10 @@ import socket
 
 import pytest
 
+from api import ENDED
 from dns_provider import DnsProvider
+from fake_ca import FakeCa
+from process import until
 
 
 @pytest.fixture
@@ -50,3 +53,35 @@ def test_a_restart_asks_dns_again(certwright, pebble, provider, challtestsrv):
     service.configure({**service.config, "resolvers": [f"127.0.0.1:{challtestsrv.dns_port}"]})
     service.start()
     api.succeeded(job, 30)
+
+
+def test_a_record_that_two_orders_share_stays_for_the_second(certwright, provider, names, tmp_path):
+    """RFC 8555 lets a CA hand out a pending authorization again, so one TXT is owed twice."""
+    fake = FakeCa(tmp_path / "fake").start()
+    zone = "shared.example.com"
+    dns = {**httpreq(provider, zone), "propagation": False}
+    api = certwright(resources={"authorities": {"fake": fake.authority()},
+                                "solvers": {"dns": dns}}).api
+    api.put_account(authority="fake")
+
+    def bend(authorization, _):
+        for challenge in authorization["challenges"]:
+            challenge["token"] = "same"
+
+    fake.bend["authorization"] = bend
+    fake.hold("/chall")
+    first = api.post_certificate(zone, name="first")
+    until(lambda: len(fake.posts("/chall")) == 1, 20, "the first one is placed")
+    second = api.post_certificate(zone, name="second")
+    until(lambda: len(fake.posts("/chall")) == 2, 20, "the second one is placed")
+    api.ok("POST", f"/jobs/{first['id']}/cancel", status=(202,))
+    fake.hold("/authz")
+    fake.release("/chall")
+    assert api.ended(first)["state"] == "cancelled"
+    until(lambda: all(j["state"] in ENDED for j in api.ok("GET", "/jobs")["items"]
+                      if j["kind"] == "challenge.cleanup"), 20, "the first has cleaned up")
+    assert provider.left()
+    fake.release("/authz")
+    api.succeeded(second)
+    until(lambda: not provider.left(), 20, "the record is removed")
+    fake.stop()

@@ -336,13 +336,39 @@ static void test_duties_are_kept_until_deleted(void **state)
     assert_fails(store_write_wait(f->store, set_state, &http, &e), e, ERR_NOT_FOUND);
 }
 
+static void test_two_orders_may_owe_one_record(void **state)
+{
+    struct fixture *f = *state;
+    static const char one[] = "01ARZ3NDEKTSV4RRFFQ69G5FA1", two[] = "01ARZ3NDEKTSV4RRFFQ69G5FA2";
+    struct new_duty first = {one, 1, "dns", "txt"}, same = {two, 4, "dns", "txt"};
+    struct new_duty elsewhere = {two, 1, "other", "txt"}, another = {two, 2, "dns", "text"};
+    struct duty *list;
+    size_t count;
+    struct err e;
+    bool shared;
+    must(f, insert_duty, &first);
+    must(f, insert_duty, &elsewhere);
+    must(f, insert_duty, &another);
+    assert_ok(duty_list(f->db, one, &list, &count, &e), e);
+    assert_ok(duty_is_shared(f->db, &list[0], &shared, &e), e);
+    assert_false(shared);
+    must(f, insert_duty, &same);
+    assert_ok(duty_is_shared(f->db, &list[0], &shared, &e), e);
+    assert_true(shared);
+    finish_duties(list, count);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_an_order_follows_the_ca), CASE(test_missing_orders),
-        CASE(test_lists_are_newest_first),  CASE(test_authorizations_are_replaced),
-        CASE(test_every_step_is_kept),      CASE(test_duties_are_kept_until_deleted),
+        CASE(test_an_order_follows_the_ca),
+        CASE(test_missing_orders),
+        CASE(test_lists_are_newest_first),
+        CASE(test_authorizations_are_replaced),
+        CASE(test_every_step_is_kept),
+        CASE(test_duties_are_kept_until_deleted),
+        CASE(test_two_orders_may_owe_one_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
