@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +79,14 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* Keys and tokens are in memory: none of it goes into a core file, or to a debugger of our user. */
+static void keep_memory_private(void)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0); /* a core_pattern that is a pipe knows no limit */
+}
+
 static int serve(const struct config *config, struct buf *complaints, struct err *e)
 {
     struct house *house;
@@ -85,6 +94,7 @@ static int serve(const struct config *config, struct buf *complaints, struct err
     log_set_level(config->log_level);
     block_signals(&ends);
     raise_descriptor_limit();
+    keep_memory_private();
     log_info("starting", "version", CERTWRIGHT_VERSION, "data", config->data, NULL);
     if (house_create(config, &house, complaints, e) < 0)
         return -1;

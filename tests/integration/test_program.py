@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -141,3 +142,11 @@ def test_secrets_are_sealed_on_disk(certwright, pebble, names):
         if path.is_file():
             content = path.read_bytes()
             assert not any(secret in content for secret in secrets), path
+
+
+def test_no_core_file_is_left(certwright):
+    """It would hold every key that is in memory, whatever limit the service was started under."""
+    service = certwright()
+    limits = Path(f"/proc/{service.process.popen.pid}/limits").read_text()
+    [core] = [line.split() for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert core[4:6] == ["0", "0"]
