@@ -16,8 +16,7 @@ clean_up() {
     status=$?
     trap - EXIT INT TERM
     if [ -n "$runner" ]; then
-        kill "$runner" 2>/dev/null || true
-        wait "$runner" 2>/dev/null || true
+        stop_service || true
     fi
     if [ "$status" -ne 0 ]; then
         tail -n 40 "$work"/*.log >&2 || true
@@ -29,6 +28,14 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# The program in the container, not the commands around it: those would leave it running.
+stop_service() {
+    kill "$(cat "$work/pid")" && wait "$runner"
+    status_of_service=$?
+    runner=
+    return $status_of_service
+}
 
 # A storage of its own, so that nothing is left on the machine.
 build_ah() {
@@ -76,7 +83,8 @@ unexpected=$(grep -v -E '^/(data|tmp|var/tmp|run/lock|dev|proc|sys)(/|$)' "$work
     exit 1
 }
 build_ah run --isolation chroot "$container" -- \
-    certwright serve --data /data --listen "127.0.0.1:$port" >"$work/serve.log" 2>&1 &
+    sh -c 'echo $$; exec certwright serve --data /data --listen "$1"' sh "127.0.0.1:$port" \
+    >"$work/pid" 2>"$work/serve.log" &
 runner=$!
 tries=0
 until curl -sf --max-time 2 -o "$work/livez" "http://127.0.0.1:$port/livez"; do
@@ -84,4 +92,5 @@ until curl -sf --max-time 2 -o "$work/livez" "http://127.0.0.1:$port/livez"; do
     [ "$tries" -lt 100 ] || exit 1
     sleep 0.1
 done
-echo "the image answers /livez as user $(cat "$work/uid")"
+stop_service
+echo "the image answers /livez as user $(cat "$work/uid"), and ends when it is told to"
