@@ -202,6 +202,14 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
     return lane;
 }
 
+/* The database cannot be read: nothing of the lane is tried before that may have changed. */
+static void pause_lane(struct engine *engine, struct lane *lane)
+{
+    pthread_mutex_lock(&engine->mutex);
+    lanes_learn(lane, clock_engine_ms() + CLOCK_SECOND_MS, lane->changed);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 static void serve(struct worker *worker, struct lane *lane)
 {
     struct engine *engine = worker->engine;
@@ -211,9 +219,11 @@ static void serve(struct worker *worker, struct lane *lane)
     bool found = false;
     if (store_reader(engine->options.store, &db, &error) < 0) {
         log_error("the database cannot be read", "detail", error.detail, NULL);
+        pause_lane(engine, lane);
     } else if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), &job, &found,
                          &error) < 0) {
         log_warn("a job cannot be claimed", "lane", lane->name, "detail", error.detail, NULL);
+        pause_lane(engine, lane);
     } else {
         learn(engine, db, lane);
         if (found)
