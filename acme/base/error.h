@@ -103,14 +103,23 @@ enum err_code {
     /* proving names */
     ERR_SOLVER_MISSING,
     ERR_SOLVER_FAILED,
-    ERR_SOLVER_REFUSED, /* the provider says no: credentials, rights, quota */
-    ERR_SOLVER_UNREACHABLE,
     ERR_COMMAND_FAILED,
     ERR_DNS_NO_ZONE,
     ERR_DNS_NXDOMAIN,
     ERR_DNS_SERVFAIL,
     ERR_DNS_TIMEOUT,
     ERR_DNS_NOT_PROPAGATED,
+
+    /* DNS providers and targets */
+    ERR_PROVIDER_REFUSED, /* it says no: credentials, rights, quota */
+    ERR_PROVIDER_UNREACHABLE,
+
+    /* installing certificates */
+    ERR_TARGET_MISSING, /* the domain, group or site that is to serve it */
+    ERR_TARGET_UNTRUSTED,
+    ERR_TARGET_MISMATCH,
+    ERR_TARGET_FILES,
+    ERR_TARGET_RELOAD,
 
     /* jobs */
     ERR_JOB_CANCELLED,

@@ -6,7 +6,7 @@
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 #include "server/solver/solver.h"
 
 #include <json-c/json.h>

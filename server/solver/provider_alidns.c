@@ -4,7 +4,7 @@
  */
 #include "acme/base/memory.h"
 #include "acme/json.h"
-#include "server/solver/alibaba.h"
+#include "server/outside/alibaba.h"
 #include "server/solver/provider.h"
 
 #include <json.h>

@@ -1,7 +1,7 @@
 /* A command of the config's, called as lego calls its: `present|cleanup FQDN. VALUE`. */
 #include "acme/base/memory.h"
 #include "acme/json.h"
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 #include "server/solver/provider.h"
 
 #include <stdlib.h>

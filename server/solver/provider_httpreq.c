@@ -3,8 +3,9 @@
 #include "acme/base/memory.h"
 #include "acme/http.h"
 #include "acme/json.h"
+#include "server/outside/outside.h"
+#include "server/outside/quote.h"
 #include "server/solver/provider.h"
-#include "server/solver/quote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static int httpreq_judge(const struct acme_http_response *response, const char *
         return 0;
     bool later = status >= 500 || status == 429 || status == 408;
     quote_text(buf_string(&response->body), response->body.size, quote);
-    err_set(e, later ? ERR_SOLVER_UNREACHABLE : ERR_SOLVER_REFUSED,
+    err_set(e, later ? ERR_PROVIDER_UNREACHABLE : ERR_PROVIDER_REFUSED,
             "the endpoint answered %d to /%s%s%s", status, verb, *quote ? ": " : "", quote);
     e->http_status = status;
     e->retry_after_ms = acme_http_retry_after_ms(response, clock_wall_ms());
@@ -42,7 +43,7 @@ static int httpreq_send(const struct solver_context *context, const char *url, c
         request.password = json_text_of(context->credential, "password");
     }
     if (acme_http_send(context->http, &request, &response, e))
-        return provider_transport_error(e);
+        return outside_transport_error(e);
     int rc = httpreq_judge(&response, verb, e);
     acme_http_response_finish(&response);
     return rc;
@@ -54,7 +55,7 @@ static int httpreq_call(const struct solver_context *context, const char *verb,
     const char *endpoint = json_text_of(context->settings, "endpoint");
     if (!endpoint)
         return err_set(e, ERR_INVALID, "the solver has no endpoint");
-    if (solver_endpoint_check(endpoint, e))
+    if (outside_endpoint_check(endpoint, e))
         return -1;
     size_t length = strlen(endpoint);
     while (length > 0 && endpoint[length - 1] == '/')

@@ -4,8 +4,6 @@
 #include "server/solver/dns_message.h"
 #include "server/solver/provider.h"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
 #include <json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,13 +29,6 @@ const struct solver_provider *solver_provider_by_name(const char *name)
         if (strcmp(provider->name, name) == 0)
             return provider;
     return NULL;
-}
-
-int provider_transport_error(struct err *e)
-{
-    if (e->code != ERR_SHUTDOWN)
-        e->code = ERR_SOLVER_UNREACHABLE;
-    return -1;
 }
 
 /* ---- the providers' functions behind shared checks ---- */
@@ -115,53 +106,4 @@ const char *solver_zone_for(struct json_object *settings, const char *name)
         }
     }
     return best;
-}
-
-static bool host_is_loopback(const char *host)
-{
-    struct in_addr address;
-    if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
-static bool url_has(CURLU *url, CURLUPart part)
-{
-    char *value = NULL;
-    bool has = curl_url_get(url, part, &value, 0) == CURLUE_OK;
-    curl_free(value);
-    return has;
-}
-
-static int endpoint_judge(CURLU *url, struct err *e)
-{
-    char *scheme = NULL, *host = NULL;
-    int rc = 0;
-    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-    curl_url_get(url, CURLUPART_HOST, &host, 0);
-    if (!scheme || !host || !*host)
-        rc = err_set(e, ERR_INVALID, "the endpoint has no host");
-    else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        rc = err_set(e, ERR_INVALID, "the endpoint must be an https URL");
-    else if (strcmp(scheme, "http") == 0 && !host_is_loopback(host))
-        rc = err_set(e, ERR_INVALID, "an endpoint beyond this machine must be an https URL");
-    else if (url_has(url, CURLUPART_QUERY) || url_has(url, CURLUPART_FRAGMENT))
-        rc = err_set(e, ERR_INVALID, "the endpoint must have no query and no fragment");
-    curl_free(scheme);
-    curl_free(host);
-    return rc;
-}
-
-int solver_endpoint_check(const char *url, struct err *e)
-{
-    CURLU *parsed = curl_url();
-    if (!parsed)
-        abort(); /* out of memory */
-    int rc;
-    if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK)
-        rc = err_set(e, ERR_INVALID, "the endpoint is not a URL without user name and password");
-    else
-        rc = endpoint_judge(parsed, e);
-    curl_url_cleanup(parsed);
-    return rc;
 }

@@ -55,8 +55,8 @@ struct solver_context {
  * adding a second one; cleanup of what is gone succeeds. cleanup removes this one value: the apex
  * and its wildcard share a name, and other clients may have values there too.
  *
- * Errors: ERR_SOLVER_UNREACHABLE (no answer, throttled, the service's own fault: again later, not
- * before retry_after_ms), ERR_SOLVER_REFUSED (credential, rights, quota, unknown zone; the
+ * Errors: ERR_PROVIDER_UNREACHABLE (no answer, throttled, the service's own fault: again later, not
+ * before retry_after_ms), ERR_PROVIDER_REFUSED (credential, rights, quota, unknown zone; the
  * service's own words are in the detail), ERR_COMMAND_FAILED, ERR_SHUTDOWN, ERR_INVALID (the
  * settings lack something).
  */
@@ -100,11 +100,5 @@ int solver_cleanup(const struct solver_provider *provider, const struct solver_c
  * nothing of their zones). Borrowed from settings.
  */
 const char *solver_zone_for(struct json_object *settings, const char *name);
-
-/*
- * Whether a provider's URL may be used: https, or http to a loopback address or "localhost"; a
- * host, no user info, no query, no fragment. ERR_INVALID says what is wrong.
- */
-int solver_endpoint_check(const char *url, struct err *e);
 
 #endif

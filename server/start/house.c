@@ -10,7 +10,7 @@
 #include "server/api/fields.h"
 #include "server/engine/engine.h"
 #include "server/http/server.h"
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 #include "server/solver/http01.h"
 #include "server/solver/propagation.h"
 #include "server/start/secrets.h"

@@ -54,7 +54,7 @@ def test_a_lost_answer_leaves_one_record(api, alidns, how):
     getattr(alidns, how).add("AddDomainRecord")
     job = api.post_certificate(f"*.{ZONE}")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
-    assert job["error"]["code"] == "solver.unreachable"
+    assert job["error"]["code"] == "provider.unreachable"
     assert len(alidns.records) == 1
     api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
     api.succeeded(job)
@@ -64,21 +64,21 @@ def test_a_lost_answer_leaves_one_record(api, alidns, how):
 def test_a_zone_of_someone_else(api, alidns):
     alidns.zones.clear()
     job = api.failed(api.post_certificate(f"*.{ZONE}"))
-    assert job["error"]["code"] == "solver.refused"
+    assert job["error"]["code"] == "provider.refused"
     assert "IncorrectDomainUser" in job["error"]["detail"]
 
 
 def test_a_wrong_secret(api, alidns):
     alidns.secret = "another"
     job = api.failed(api.post_certificate(f"*.{ZONE}"))
-    assert job["error"]["code"] == "solver.refused"
+    assert job["error"]["code"] == "provider.refused"
     assert "SignatureDoesNotMatch" in job["error"]["detail"]
 
 
 def test_no_quota_is_left(api, alidns):
     alidns.refuse_next = [OUT_OF_QUOTA]
     job = api.failed(api.post_certificate(f"*.{ZONE}"))
-    assert job["error"]["code"] == "solver.refused"
+    assert job["error"]["code"] == "provider.refused"
     assert "QuotaExceeded.Record" in job["error"]["detail"]
 
 

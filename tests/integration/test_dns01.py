@@ -177,7 +177,7 @@ def test_a_provider_that_refuses(certwright, pebble, provider, resolvers):
         "solvers": {"dns": httpreq(provider, "refused.example.com")}}, **resolvers).api
     api.put_account()
     job = api.failed(api.post_certificate("*.refused.example.com"))
-    assert job["error"]["code"] == "solver.refused"
+    assert job["error"]["code"] == "provider.refused"
 
 
 def test_a_provider_that_is_down_for_a_moment(certwright, pebble, provider, resolvers):
@@ -193,7 +193,7 @@ def test_a_provider_that_is_down_for_a_moment(certwright, pebble, provider, reso
     api.put_account()
     job = api.post_certificate("*.moment.example.com")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
-    assert job["error"]["code"] == "solver.unreachable" and job["error"]["retryable"]
+    assert job["error"]["code"] == "provider.unreachable" and job["error"]["retryable"]
     api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
     api.succeeded(job)
     nothing_left(provider)

@@ -32,7 +32,7 @@ def test_a_provider_that_is_down_does_not_park_the_ca(certwright, pebble, provid
     provider.retry_after = 3600
     job = api.post_certificate("down.example.com")
     job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
-    assert job["error"]["code"] == "solver.unreachable"
+    assert job["error"]["code"] == "provider.unreachable"
     service.restart()
     api.succeeded(api.post_certificate(*names()))
     assert api.job(job)["state"] == "waiting"

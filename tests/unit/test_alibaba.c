@@ -1,5 +1,5 @@
 /* Signature v3 of Alibaba Cloud, by the documentation's example and an independent computation. */
-#include "server/solver/alibaba.h"
+#include "server/outside/alibaba.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The command helper: what runs, with what, for how long, and what is told of it. */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>

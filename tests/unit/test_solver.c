@@ -1,6 +1,7 @@
 /* The dns-01 providers: what they ask of a service, and what they make of its answers. */
 #include "acme/http.h"
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
+#include "server/outside/outside.h"
 #include "server/solver/solver.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wire.h"
@@ -206,7 +207,7 @@ static void alidns_tests_a_zone(void **state)
     assert_int_equal(alidns->test(&service->context, "example.org", &e), 0);
     asked(service, 0, "x-acs-action: DescribeDomainRecords\r\n");
     assert_int_equal(alidns->test(&service->context, "example.net", &e), -1);
-    assert_int_equal(e.code, ERR_SOLVER_REFUSED);
+    assert_int_equal(e.code, ERR_PROVIDER_REFUSED);
 }
 
 static void alidns_tells_errors_apart(void **state)
@@ -219,21 +220,21 @@ static void alidns_tells_errors_apart(void **state)
     } cases[] = {
         {"404 {\"RequestId\": \"R-1\", \"Code\": \"InvalidAccessKeyId.NotFound\", "
          "\"Message\": \"Specified access key is not found.\"}",
-         ERR_SOLVER_REFUSED,
+         ERR_PROVIDER_REFUSED,
          "InvalidAccessKeyId.NotFound: Specified access key is not found. (request R-1)"},
         {"400 {\"Code\": \"SignatureDoesNotMatch\", \"Message\": \"a\\nb\\u0007\"}",
-         ERR_SOLVER_REFUSED, "SignatureDoesNotMatch: a b"},
-        {"403 {\"Code\": \"Forbidden.RAM\", \"Message\": \"m\"}", ERR_SOLVER_REFUSED, "Forbidden"},
-        {"400 {\"Code\": \"QuotaExceeded.Record\", \"Message\": \"m\"}", ERR_SOLVER_REFUSED,
+         ERR_PROVIDER_REFUSED, "SignatureDoesNotMatch: a b"},
+        {"403 {\"Code\": \"Forbidden.RAM\", \"Message\": \"m\"}", ERR_PROVIDER_REFUSED, "Forbidden"},
+        {"400 {\"Code\": \"QuotaExceeded.Record\", \"Message\": \"m\"}", ERR_PROVIDER_REFUSED,
          "QuotaExceeded.Record: m"},
-        {"400 {\"Code\": \"Throttling.User\", \"Message\": \"m\"}", ERR_SOLVER_UNREACHABLE,
+        {"400 {\"Code\": \"Throttling.User\", \"Message\": \"m\"}", ERR_PROVIDER_UNREACHABLE,
          "Throttling.User"},
-        {"503 {\"Code\": \"ServiceUnavailable\", \"Message\": \"m\"}", ERR_SOLVER_UNREACHABLE,
+        {"503 {\"Code\": \"ServiceUnavailable\", \"Message\": \"m\"}", ERR_PROVIDER_UNREACHABLE,
          "answered 503 to AddDomainRecord: ServiceUnavailable: m"},
-        {"400 {\"Code\": \"InvalidTimeStamp.Expired\", \"Message\": \"m\"}", ERR_SOLVER_REFUSED,
+        {"400 {\"Code\": \"InvalidTimeStamp.Expired\", \"Message\": \"m\"}", ERR_PROVIDER_REFUSED,
          " s ahead of the service's"},
-        {"502 <html>", ERR_SOLVER_UNREACHABLE, "answered 502"},
-        {"200 <html>", ERR_SOLVER_UNREACHABLE, "answered 200"},
+        {"502 <html>", ERR_PROVIDER_UNREACHABLE, "answered 502"},
+        {"200 <html>", ERR_PROVIDER_UNREACHABLE, "answered 200"},
     };
     assert_true(sizeof cases / sizeof *cases > ANSWERS_MAX);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -264,7 +265,7 @@ static void alidns_survives_a_lost_answer(void **state)
     service->answers[1] = duplicate;
     service->answers[2] = a_page;
     assert_int_equal(present(service, "alidns", &kept, &e), -1);
-    assert_int_equal(e.code, ERR_SOLVER_UNREACHABLE);
+    assert_int_equal(e.code, ERR_PROVIDER_UNREACHABLE);
     assert_int_equal(present(service, "alidns", &kept, &e), 0);
     assert_string_equal(buf_string(&kept), "4");
     buf_finish(&kept);
@@ -319,15 +320,15 @@ static void httpreq_tells_errors_apart(void **state)
     service->answers[0] = "401 who\r\n are you";
     service->answers[1] = "500 ";
     assert_int_equal(present(service, "httpreq", &kept, &e), -1);
-    assert_int_equal(e.code, ERR_SOLVER_REFUSED);
+    assert_int_equal(e.code, ERR_PROVIDER_REFUSED);
     assert_string_equal(e.detail, "the endpoint answered 401 to /present: who   are you");
     assert_int_equal(present(service, "httpreq", &kept, &e), -1);
-    assert_int_equal(e.code, ERR_SOLVER_UNREACHABLE);
+    assert_int_equal(e.code, ERR_PROVIDER_UNREACHABLE);
     assert_int_equal(e.http_status, 500);
     wire_stop(&service->wire);
     wire_start(&service->wire); /* with another port: the old one is closed */
     assert_int_equal(present(service, "httpreq", &kept, &e), -1);
-    assert_int_equal(e.code, ERR_SOLVER_UNREACHABLE);
+    assert_int_equal(e.code, ERR_PROVIDER_UNREACHABLE);
 }
 
 /* ---- exec and manual ---- */
@@ -433,10 +434,10 @@ static void endpoints_are_https_or_local(void **state)
                                       "http://[::2]"};
     struct err e = {0};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        if (solver_endpoint_check(good[i], &e))
+        if (outside_endpoint_check(good[i], &e))
             fail_msg("%s: %s", good[i], e.detail);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (solver_endpoint_check(bad[i], &e) == 0)
+        if (outside_endpoint_check(bad[i], &e) == 0)
             fail_msg("%s is taken", bad[i]);
 }
 

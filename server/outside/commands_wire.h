@@ -1,8 +1,8 @@
 /* What passes between commands_run and the helper process. Private to commands. */
-#ifndef CERTWRIGHT_SERVER_SOLVER_COMMANDS_WIRE_H
-#define CERTWRIGHT_SERVER_SOLVER_COMMANDS_WIRE_H
+#ifndef CERTWRIGHT_SERVER_OUTSIDE_COMMANDS_WIRE_H
+#define CERTWRIGHT_SERVER_OUTSIDE_COMMANDS_WIRE_H
 
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* What a stranger said, made fit for a sentence of ours. */
-#ifndef CERTWRIGHT_SERVER_SOLVER_QUOTE_H
-#define CERTWRIGHT_SERVER_SOLVER_QUOTE_H
+#ifndef CERTWRIGHT_SERVER_OUTSIDE_QUOTE_H
+#define CERTWRIGHT_SERVER_OUTSIDE_QUOTE_H
 
 #include <stddef.h>
 

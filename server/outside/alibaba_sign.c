@@ -4,8 +4,8 @@
  */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
-#include "server/solver/alibaba.h"
-#include "server/solver/solver.h"
+#include "server/outside/alibaba.h"
+#include "server/outside/outside.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -86,7 +86,7 @@ static void add_parameters(const struct alibaba_parameter *parameters, bool in_b
 static int endpoint_split(const char *endpoint, struct buf *base, struct buf *host, struct err *e)
 {
     char *scheme = NULL, *name = NULL, *port = NULL, *path = NULL;
-    if (solver_endpoint_check(endpoint, e))
+    if (outside_endpoint_check(endpoint, e))
         return -1;
     CURLU *url = curl_url();
     if (!url)

@@ -8,8 +8,8 @@
  * output, enforces the time limit and answers over that socket. So calls run side by side and
  * need no multiplexing, and whoever loses the other end (a killed parent too) ends the command.
  */
-#ifndef CERTWRIGHT_SERVER_SOLVER_COMMANDS_H
-#define CERTWRIGHT_SERVER_SOLVER_COMMANDS_H
+#ifndef CERTWRIGHT_SERVER_OUTSIDE_COMMANDS_H
+#define CERTWRIGHT_SERVER_OUTSIDE_COMMANDS_H
 
 #include "acme/base/error.h"
 

@@ -1,4 +1,4 @@
-#include "server/solver/quote.h"
+#include "server/outside/quote.h"
 
 #include "acme/base/utf8.h"
 

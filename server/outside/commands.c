@@ -1,10 +1,10 @@
-#include "server/solver/commands.h"
+#include "server/outside/commands.h"
 
 #include "acme/base/buffer.h"
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
-#include "server/solver/commands_wire.h"
-#include "server/solver/quote.h"
+#include "server/outside/commands_wire.h"
+#include "server/outside/quote.h"
 
 #include <assert.h>
 #include <errno.h>

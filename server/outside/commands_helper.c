@@ -3,7 +3,7 @@
  * leave by _exit, so that nothing of the service's own is flushed or torn down twice.
  */
 #include "acme/base/memory.h"
-#include "server/solver/commands_wire.h"
+#include "server/outside/commands_wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* The supervisor: one process a command, from its start to its answer. */
 #include "acme/base/clock.h"
-#include "server/solver/commands_wire.h"
+#include "server/outside/commands_wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
-#include "server/solver/alibaba.h"
+#include "server/outside/alibaba.h"
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/http.h"
 #include "acme/json.h"
-#include "server/solver/provider.h"
-#include "server/solver/quote.h"
+#include "server/outside/outside.h"
+#include "server/outside/quote.h"
 
 #include <json.h>
 #include <stdio.h>
@@ -94,7 +94,7 @@ static int answer_refuse(const struct alibaba_request *request,
     clock_explain(response, code, &text);
     if (*id)
         buf_printf(&text, " (request %s)", id);
-    err_set(e, later ? ERR_SOLVER_UNREACHABLE : ERR_SOLVER_REFUSED, "%s", buf_string(&text));
+    err_set(e, later ? ERR_PROVIDER_UNREACHABLE : ERR_PROVIDER_REFUSED, "%s", buf_string(&text));
     e->http_status = response->status;
     e->retry_after_ms = acme_http_retry_after_ms(response, clock_wall_ms());
     buf_finish(&text);
@@ -159,7 +159,7 @@ int alibaba_call(struct acme_http *http, const struct alibaba_credential *creden
     free(headers);
     alibaba_signed_finish(&s);
     if (rc)
-        return provider_transport_error(e);
+        return outside_transport_error(e);
     rc = answer_read(request, &response, out, code, e);
     acme_http_response_finish(&response);
     return rc;

@@ -1,8 +1,8 @@
 /*
  * Alibaba Cloud's RPC-style APIs with signature v3 (ACS3-HMAC-SHA256).
  */
-#ifndef CERTWRIGHT_SERVER_SOLVER_ALIBABA_H
-#define CERTWRIGHT_SERVER_SOLVER_ALIBABA_H
+#ifndef CERTWRIGHT_SERVER_OUTSIDE_ALIBABA_H
+#define CERTWRIGHT_SERVER_OUTSIDE_ALIBABA_H
 
 #include "acme/base/buffer.h"
 #include "acme/base/error.h"
@@ -57,9 +57,9 @@ enum { ALIBABA_CODE_SIZE = 96 };
 
 /*
  * Calls by POST. Success is a 2xx with a JSON object, which passes to the caller. Failure maps to
- * ERR_SOLVER_UNREACHABLE (no answer, 5xx, throttled: doing it again may help; the service may have
- * acted), ERR_SOLVER_REFUSED (its Code and Message are in the detail) or ERR_SHUTDOWN, and code
- * holds the service's Code, "" if it sent none.
+ * ERR_PROVIDER_UNREACHABLE (no answer, 5xx, throttled: doing it again may help; the service may
+ * have acted), ERR_PROVIDER_REFUSED (its Code and Message are in the detail) or ERR_SHUTDOWN, and
+ * code holds the service's Code, "" if it sent none.
  */
 int alibaba_call(struct acme_http *http, const struct alibaba_credential *credential,
                  const struct alibaba_request *request, struct json_object **out,

@@ -1,0 +1,64 @@
+#include "server/outside/outside.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+int outside_transport_error(struct err *e)
+{
+    if (e->code != ERR_SHUTDOWN)
+        e->code = ERR_PROVIDER_UNREACHABLE;
+    return -1;
+}
+
+static bool host_is_loopback(const char *host)
+{
+    struct in_addr address;
+    if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+static bool url_has(CURLU *url, CURLUPart part)
+{
+    char *value = NULL;
+    bool has = curl_url_get(url, part, &value, 0) == CURLUE_OK;
+    curl_free(value);
+    return has;
+}
+
+static int endpoint_judge(CURLU *url, struct err *e)
+{
+    char *scheme = NULL, *host = NULL;
+    int rc = 0;
+    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    curl_url_get(url, CURLUPART_HOST, &host, 0);
+    if (!scheme || !host || !*host)
+        rc = err_set(e, ERR_INVALID, "the endpoint has no host");
+    else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+        rc = err_set(e, ERR_INVALID, "the endpoint must be an https URL");
+    else if (strcmp(scheme, "http") == 0 && !host_is_loopback(host))
+        rc = err_set(e, ERR_INVALID, "an endpoint beyond this machine must be an https URL");
+    else if (url_has(url, CURLUPART_QUERY) || url_has(url, CURLUPART_FRAGMENT))
+        rc = err_set(e, ERR_INVALID, "the endpoint must have no query and no fragment");
+    curl_free(scheme);
+    curl_free(host);
+    return rc;
+}
+
+int outside_endpoint_check(const char *url, struct err *e)
+{
+    CURLU *parsed = curl_url();
+    if (!parsed)
+        abort(); /* out of memory */
+    int rc;
+    if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK)
+        rc = err_set(e, ERR_INVALID, "the endpoint is not a URL without user name and password");
+    else
+        rc = endpoint_judge(parsed, e);
+    curl_url_cleanup(parsed);
+    return rc;
+}
