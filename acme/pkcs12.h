@@ -1,0 +1,34 @@
+/* PKCS#12 (RFC 7292): a key and its certificates in one file behind a password. */
+#ifndef CERTWRIGHT_ACME_PKCS12_H
+#define CERTWRIGHT_ACME_PKCS12_H
+
+#include "acme/base/buffer.h"
+#include "acme/base/error.h"
+#include "acme/key.h"
+
+enum { PKCS12_PASSWORD_MAX = 1024 }; /* bytes, as are all sizes here */
+
+enum pkcs12_encryption {
+    PKCS12_AES,    /* PBES2 with AES-256-CBC and HMAC-SHA-256; the MAC is of SHA-256 */
+    PKCS12_LEGACY, /* triple DES, and a MAC of SHA-1: what Windows before Server 2019 can read */
+};
+
+/* "aes" or "legacy". Returns 0, or -1 if there is no such encryption (without an error). */
+int pkcs12_encryption_by_name(const char *name, enum pkcs12_encryption *out);
+
+/*
+ * Appends the file's DER to out, which the caller ends with buf_finish_secret. chain_pem: the
+ * intermediates, leaf's issuer first; may be "" or NULL. name: the friendly name that is shown in a
+ * key store (UTF-8), or NULL.
+ *
+ * The password is UTF-8, 1 to PKCS12_PASSWORD_MAX bytes: an empty one is refused, since readers
+ * disagree whether that means no bytes or a terminating zero.
+ *
+ * ERR_INVALID: the password or the name cannot be used, or the leaf is not the key's. ERR_CRYPTO:
+ * the certificates cannot be read or the file not be made.
+ */
+int pkcs12_make(const struct key *key, const char *leaf_pem, const char *chain_pem,
+                const char *password, enum pkcs12_encryption encryption, const char *name,
+                struct buf *out, struct err *e);
+
+#endif
