@@ -57,7 +57,7 @@ static int bind_external(const struct acme_client *client, const char *url,
                          struct err *e)
 {
     struct buf inner = {0};
-    int rc = jws_bind_external(client->key, request->eab_kid, request->eab_key,
+    int rc = jws_bind_external(client->key, request->eab_mac, request->eab_kid, request->eab_key,
                                request->eab_key_size, url, &inner, e);
     if (rc == 0)
         json_object_object_add(payload, "externalAccountBinding",

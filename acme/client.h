@@ -17,6 +17,7 @@
 #include "acme/base/error.h"
 #include "acme/http.h"
 #include "acme/identifier.h"
+#include "acme/jws.h"
 #include "acme/key.h"
 #include "acme/problem.h"
 
@@ -83,9 +84,10 @@ struct acme_account_request {
     size_t contact_count;
     bool terms_of_service_agreed;
     bool only_existing;  /* find by key, never make: ERR_CA_ACCOUNT_MISSING */
-    const char *eab_kid; /* NULL: no external account binding */
-    const void *eab_key;
+    const char *eab_kid; /* NULL: no external account binding (section 7.3.4) */
+    const void *eab_key; /* the MAC key's bytes */
     size_t eab_key_size;
+    enum jws_mac eab_mac;
 };
 
 int acme_account_new(struct acme_client *client, const struct acme_account_request *request,

@@ -127,13 +127,39 @@ int jws_sign(const struct key *key, const char *kid, const char *nonce, const ch
     return rc;
 }
 
-int jws_bind_external(const struct key *account_key, const char *kid, const void *mac_key,
-                      size_t mac_key_size, const char *url, struct buf *out, struct err *e)
+static const struct {
+    const char *name;
+    const EVP_MD *(*digest)(void);
+} macs[] = {
+    [JWS_HS256] = {"HS256", EVP_sha256},
+    [JWS_HS384] = {"HS384", EVP_sha384},
+    [JWS_HS512] = {"HS512", EVP_sha512},
+};
+
+const char *jws_mac_name(enum jws_mac mac)
+{
+    return macs[mac].name;
+}
+
+int jws_mac_by_name(const char *name, enum jws_mac *out)
+{
+    for (size_t i = 0; i < sizeof macs / sizeof *macs; i++) {
+        if (!strcmp(macs[i].name, name)) {
+            *out = (enum jws_mac)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+int jws_bind_external(const struct key *account_key, enum jws_mac mac, const char *kid,
+                      const void *mac_key, size_t mac_key_size, const char *url, struct buf *out,
+                      struct err *e)
 {
     struct buf header = {0}, jwk = {0}, input = {0}, signature = {0};
     if (key_jwk(account_key, &jwk, e) < 0)
         return -1;
-    buf_add_string(&header, "{\"alg\":\"HS256\",\"kid\":");
+    buf_printf(&header, "{\"alg\":\"%s\",\"kid\":", macs[mac].name);
     json_add_text(kid, &header);
     buf_add_string(&header, ",\"url\":");
     json_add_text(url, &header);
@@ -142,11 +168,12 @@ int jws_bind_external(const struct key *account_key, const char *kid, const void
     buf_add_char(&input, '.');
     add_base64url(jwk.data, &input);
 
-    unsigned char mac[SHA256_DIGEST_LENGTH];
+    unsigned char code[SHA512_DIGEST_LENGTH];
+    unsigned size = 0;
     int rc = 0;
-    if (HMAC(EVP_sha256(), mac_key, (int)mac_key_size, (const unsigned char *)input.data,
-             input.size, mac, NULL)) {
-        base64url_encode(mac, sizeof mac, &signature);
+    if (HMAC(macs[mac].digest(), mac_key, (int)mac_key_size, (const unsigned char *)input.data,
+             input.size, code, &size)) {
+        base64url_encode(code, size, &signature);
         add_flattened(&input, &signature, out);
     } else {
         rc = crypto_error(e, ERR_CRYPTO, "the external account binding could not be made");

@@ -246,36 +246,60 @@ static void header_names_the_key_one_way(void **state)
 static void binds_an_external_account(void **state)
 {
     (void)state;
-    struct key *key = key_of("keys/rfc7515-a3.pem");
-    struct buf jws = {0}, jwk = {0};
-    struct err e;
+    static const struct {
+        enum jws_mac mac;
+        const char *name;
+        const char *digest;
+    } rows[] = {{JWS_HS256, "HS256", "SHA256"},
+                {JWS_HS384, "HS384", "SHA384"},
+                {JWS_HS512, "HS512", "SHA512"}};
     static const char mac_key[] = "a mac key with a \0 inside";
-    assert_int_equal(jws_bind_external(key, "kid-1", mac_key, sizeof mac_key - 1,
-                                       "https://ca.example/new-acct", &jws, &e),
-                     0);
-    struct parts p = take_apart(jws.data);
-    assert_string_equal(member(p.header, "alg"), "HS256");
-    assert_string_equal(member(p.header, "kid"), "kid-1");
-    assert_string_equal(member(p.header, "url"), "https://ca.example/new-acct");
-    assert_int_equal(json_object_object_length(p.header), 3);
-    struct buf payload = decoded(p.payload);
-    assert_int_equal(key_jwk(key, &jwk, &e), 0);
-    assert_string_equal(payload.data, jwk.data);
+    struct key *key = key_of("keys/rfc7515-a3.pem");
+    struct err e;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf jws = {0}, jwk = {0};
+        assert_int_equal(jws_bind_external(key, rows[i].mac, "kid-1", mac_key, sizeof mac_key - 1,
+                                           "https://ca.example/new-acct", &jws, &e),
+                         0);
+        struct parts p = take_apart(jws.data);
+        assert_string_equal(member(p.header, "alg"), rows[i].name);
+        assert_string_equal(member(p.header, "kid"), "kid-1");
+        assert_string_equal(member(p.header, "url"), "https://ca.example/new-acct");
+        assert_int_equal(json_object_object_length(p.header), 3);
+        struct buf payload = decoded(p.payload);
+        assert_int_equal(key_jwk(key, &jwk, &e), 0);
+        assert_string_equal(payload.data, jwk.data);
 
-    char *input = mem_printf("%s.%s", p.protected, p.payload);
-    unsigned char mac[32];
-    assert_non_null(HMAC(EVP_sha256(), mac_key, sizeof mac_key - 1, (unsigned char *)input,
-                         strlen(input), mac, NULL));
-    struct buf signature = decoded(p.signature);
-    assert_int_equal(signature.size, sizeof mac);
-    assert_memory_equal(signature.data, mac, sizeof mac);
-    free(input);
-    buf_finish(&signature);
-    buf_finish(&payload);
-    buf_finish(&jwk);
-    put(&p);
-    buf_finish(&jws);
+        char *input = mem_printf("%s.%s", p.protected, p.payload);
+        unsigned char code[EVP_MAX_MD_SIZE];
+        unsigned size = 0;
+        assert_non_null(HMAC(EVP_get_digestbyname(rows[i].digest), mac_key, sizeof mac_key - 1,
+                             (unsigned char *)input, strlen(input), code, &size));
+        struct buf signature = decoded(p.signature);
+        assert_int_equal(signature.size, size);
+        assert_memory_equal(signature.data, code, size);
+        free(input);
+        buf_finish(&signature);
+        buf_finish(&payload);
+        buf_finish(&jwk);
+        put(&p);
+        buf_finish(&jws);
+    }
     key_destroy(key);
+}
+
+static void knows_macs_by_name(void **state)
+{
+    (void)state;
+    enum jws_mac mac = JWS_HS256;
+    assert_string_equal(jws_mac_name(JWS_HS256), "HS256");
+    assert_int_equal(jws_mac_by_name("HS512", &mac), 0);
+    assert_int_equal(mac, JWS_HS512);
+    assert_int_equal(jws_mac_by_name("HS384", &mac), 0);
+    assert_string_equal(jws_mac_name(mac), "HS384");
+    assert_int_equal(jws_mac_by_name("hs256", &mac), -1);
+    assert_int_equal(jws_mac_by_name("none", &mac), -1);
+    assert_int_equal(mac, JWS_HS384);
 }
 
 int main(void)
@@ -287,6 +311,7 @@ int main(void)
         cmocka_unit_test(pads_signatures),
         cmocka_unit_test(header_names_the_key_one_way),
         cmocka_unit_test(binds_an_external_account),
+        cmocka_unit_test(knows_macs_by_name),
     };
     return cmocka_run_group_tests_name("jws", tests, NULL, NULL);
 }
