@@ -65,7 +65,7 @@ void job_finish(struct job *job)
 
 #define COLUMNS                                                                                    \
     "id, kind, state, step, attempt, epoch, lane, due_at, resource_type, resource_name,"           \
-    " resource_id, args, error, deadline_at, cancel_requested_at, created_at, updated_at,"         \
+    " resource_id, part, args, error, deadline_at, cancel_requested_at, created_at, updated_at,"   \
     " finished_at"
 
 static void read_job(const struct db_row *row, void *out)
@@ -83,6 +83,7 @@ static void read_job(const struct db_row *row, void *out)
     job->resource_type = db_text_copy(row, c++);
     job->resource_name = db_text_copy(row, c++);
     job->resource_id = db_int(row, c++);
+    job->part = db_int(row, c++);
     job->args = db_text_copy(row, c++);
     job->error = db_text_copy(row, c++);
     job->deadline_at = db_int(row, c++);
@@ -182,9 +183,10 @@ int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct e
     struct db_row *row;
     if (db_query(db, &row, e,
                  "SELECT id FROM job WHERE resource_type = ?1 AND resource_name = ?2"
-                 " AND resource_id = ?3 AND id <> ?4 AND finished_at = 0"
+                 " AND resource_id = ?3 AND part = ?4 AND id <> ?5 AND finished_at = 0"
                  " AND cancel_requested_at = 0 ORDER BY n LIMIT 1",
-                 "ttit", job->resource_type, job->resource_name, job->resource_id, job->id) < 0)
+                 "ttiit", job->resource_type, job->resource_name, job->resource_id, job->part,
+                 job->id) < 0)
         return -1;
     int rc = db_next(row, e);
     if (rc > 0)
@@ -228,9 +230,10 @@ static int find_twin(struct db *db, const struct job_new *job, char id[ULID_SIZE
     struct job twin;
     if (db_query(db, &row, e,
                  "SELECT " COLUMNS " FROM job WHERE kind = ?1 AND resource_type = ?2"
-                 " AND resource_name = ?3 AND resource_id = ?4 AND exclusive = 1"
+                 " AND resource_name = ?3 AND resource_id = ?4 AND part = ?5 AND exclusive = 1"
                  " AND finished_at = 0 AND cancel_requested_at = 0",
-                 "ttti", job->kind, job->resource_type, job->resource_name, job->resource_id) < 0)
+                 "tttii", job->kind, job->resource_type, job->resource_name, job->resource_id,
+                 job->part) < 0)
         return -1;
     int found = record_load(row, &job_type, &twin, e);
     if (found <= 0)
@@ -249,11 +252,12 @@ int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE
     ulid_make(store_tx_now(tx), fresh);
     if (db_run(db, &inserted, e,
                "INSERT INTO job (id, kind, state, step, lane, due_at, resource_type,"
-               " resource_name, resource_id, args, exclusive, deadline_at, created_at, updated_at)"
-               " VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)"
+               " resource_name, resource_id, part, args, exclusive, deadline_at, created_at,"
+               " updated_at)"
+               " VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)"
                " ON CONFLICT DO NOTHING",
-               "ttttittitiii", fresh, job->kind, job->step, job->lane, job->due_at,
-               job->resource_type, job->resource_name, job->resource_id,
+               "ttttittiitiii", fresh, job->kind, job->step, job->lane, job->due_at,
+               job->resource_type, job->resource_name, job->resource_id, job->part,
                job->args ? job->args : "{}", (int64_t)job->exclusive, job->deadline_at,
                store_tx_now(tx)) < 0)
         return -1;
@@ -396,10 +400,11 @@ int job_hasten(struct store_tx *tx, const char *id, struct err *e)
 int job_bring_forward(struct store_tx *tx, const char *id, struct err *e)
 {
     struct db_row *row;
-    if (db_query(store_tx_db(tx), &row, e,
-                 "UPDATE job SET due_at = ?2, updated_at = ?2"
-                 " WHERE id = ?1 AND state = 'waiting' AND due_at > ?2" RETURNING_TOUCHED,
-                 "ti", id, store_tx_now(tx)) < 0)
+    if (db_query(
+            store_tx_db(tx), &row, e,
+            "UPDATE job SET due_at = ?2, updated_at = ?2"
+            " WHERE id = ?1 AND state IN ('queued', 'waiting') AND due_at > ?2" RETURNING_TOUCHED,
+            "ti", id, store_tx_now(tx)) < 0)
         return -1;
     return run_waking(tx, row, e) < 0 ? -1 : 0;
 }

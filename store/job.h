@@ -32,6 +32,7 @@ struct job {
     char *resource_type; /* "certificate", "account", "authority" */
     char *resource_name;
     int64_t resource_id;         /* 0 where names are the ids */
+    int64_t part;                /* the deployment that it is for; 0: the resource as a whole */
     char *args;                  /* JSON object, by kind */
     char *error;                 /* problem JSON; also while it waits to try again; NULL */
     int64_t deadline_at;         /* transient errors are tried until then; INT64_MAX: never ends */
@@ -66,9 +67,11 @@ struct job_new {
     const char *resource_type;
     const char *resource_name;
     int64_t resource_id;
+    int64_t part;
     const char *args; /* NULL: {} */
     int64_t deadline_at;
-    /* At most one unfinished job of this kind and resource; one that is to be cancelled is none. */
+    /* At most one unfinished job of this kind, resource and part; one that is to be cancelled is
+       none. */
     bool exclusive;
 };
 
@@ -113,7 +116,8 @@ int job_lane_due(struct store *store, struct db *db, const char *lane, int64_t *
 int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t due),
               void *context, struct err *e);
 
-/* The id of another unfinished job of the same resource that is not called back; "" if none is. */
+/* The id of another unfinished job of the same resource and part that is not called back; "" if
+   none is. */
 int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct err *e);
 
 /* Sets cancel_requested_at and makes the job due. ERR_NOT_FOUND; ERR_CONFLICT if it has ended. */
@@ -121,7 +125,7 @@ int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
 /* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */
 int job_hasten(struct store_tx *tx, const char *id, struct err *e);
 /*
- * The same for one that waits for later, and nothing for any other: unlike a wish of somebody's it
+ * The same for one that is to run later, and nothing for any other: unlike a wish of somebody's it
  * says nothing to a step that is under way, whose commit may put the job off as it likes.
  */
 int job_bring_forward(struct store_tx *tx, const char *id, struct err *e);

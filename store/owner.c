@@ -15,6 +15,8 @@ static const struct table {
                           "UPDATE credential SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_SOLVER] = {"solver", "UPDATE solver SET origin = ?2 WHERE name = ?1",
                       "UPDATE solver SET origin = 'api' WHERE origin = 'config'"},
+    [OWNED_TARGET] = {"target", "UPDATE target SET origin = ?2 WHERE name = ?1",
+                      "UPDATE target SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_ACCOUNT] = {"account", "UPDATE account SET origin = ?2 WHERE name = ?1",
                        "UPDATE account SET origin = 'api' WHERE origin = 'config'"},
     [OWNED_CERTIFICATE] = {"certificate", "UPDATE certificate SET origin = ?2 WHERE name = ?1",

@@ -100,6 +100,17 @@ static const char *const first_schema[] = {
     ") STRICT, WITHOUT ROWID",
     "CREATE INDEX solver_zone_by_solver ON solver_zone (solver)",
 
+    "CREATE TABLE target ("
+    " name TEXT PRIMARY KEY NOT NULL,"
+    " type TEXT NOT NULL,"
+    " credential TEXT REFERENCES credential (name),"
+    " settings TEXT NOT NULL,"
+    " origin TEXT NOT NULL CHECK (origin IN ('api', 'config', 'builtin')),"
+    " created_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL"
+    ") STRICT",
+    "CREATE INDEX target_by_credential ON target (credential)",
+
     "CREATE TABLE certificate ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " name TEXT NOT NULL UNIQUE,"
@@ -156,6 +167,25 @@ static const char *const first_schema[] = {
     ") STRICT",
     "CREATE INDEX version_by_key ON version (spki_sha256)",
 
+    /* What a certificate is installed on; the id is never used again, since jobs name it. */
+    "CREATE TABLE deployment ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " certificate_id INTEGER NOT NULL REFERENCES certificate (id) ON DELETE CASCADE,"
+    " position INTEGER NOT NULL," /* in the certificate's list */
+    " target TEXT NOT NULL REFERENCES target (name),"
+    " parameters TEXT NOT NULL,"
+    " version INTEGER NOT NULL DEFAULT 0," /* that is installed */
+    " deployed_at INTEGER NOT NULL DEFAULT 0,"
+    " memory TEXT NOT NULL DEFAULT '{}'," /* the target type's own */
+    " failures INTEGER NOT NULL DEFAULT 0,"
+    " error TEXT,"
+    " active_job TEXT,"
+    " created_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL,"
+    " UNIQUE (certificate_id, target, parameters)"
+    ") STRICT",
+    "CREATE INDEX deployment_by_target ON deployment (target)",
+
     "CREATE TABLE job ("
     " n INTEGER PRIMARY KEY AUTOINCREMENT," /* in order of commit */
     " id TEXT NOT NULL UNIQUE CHECK (length (id) = 26),"
@@ -171,6 +201,7 @@ static const char *const first_schema[] = {
     " resource_type TEXT NOT NULL,"
     " resource_name TEXT NOT NULL,"
     " resource_id INTEGER NOT NULL,"
+    " part INTEGER NOT NULL," /* of the resource: a deployment; 0: all of it */
     " args TEXT NOT NULL,"
     " exclusive INTEGER NOT NULL,"
     " error TEXT,"
@@ -181,7 +212,8 @@ static const char *const first_schema[] = {
     " finished_at INTEGER NOT NULL DEFAULT 0"
     ") STRICT",
     "CREATE INDEX job_due ON job (lane, due_at) WHERE finished_at = 0",
-    "CREATE UNIQUE INDEX job_exclusive ON job (kind, resource_type, resource_name, resource_id)"
+    "CREATE UNIQUE INDEX job_exclusive ON job (kind, resource_type, resource_name, resource_id,"
+    " part)"
     " WHERE exclusive = 1 AND finished_at = 0 AND cancel_requested_at = 0",
     "CREATE INDEX job_finished ON job (finished_at) WHERE finished_at > 0",
     "CREATE INDEX job_by_resource ON job (resource_type, resource_name)",
