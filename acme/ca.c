@@ -86,19 +86,39 @@ char *acme_ca_directory_document(struct acme_ca *ca)
     return document;
 }
 
+/* Under the lock. */
+static const char *endpoint(const struct acme_directory *d, enum ca_endpoint which)
+{
+    switch (which) {
+    case CA_NEW_NONCE:
+        return d->new_nonce;
+    case CA_NEW_ACCOUNT:
+        return d->new_account;
+    case CA_NEW_ORDER:
+        return d->new_order;
+    case CA_REVOKE_CERT:
+        return d->revoke_cert;
+    case CA_KEY_CHANGE:
+        return d->key_change;
+    case CA_RENEWAL_INFO:
+        return d->renewal_info;
+    }
+    return NULL;
+}
+
 int ca_endpoint_url(struct acme_ca *ca, enum ca_endpoint which, char **out, struct err *e)
 {
+    static const char *const names[] = {
+        [CA_NEW_NONCE] = "newNonce",   [CA_NEW_ACCOUNT] = "newAccount",
+        [CA_NEW_ORDER] = "newOrder",   [CA_REVOKE_CERT] = "revokeCert",
+        [CA_KEY_CHANGE] = "keyChange", [CA_RENEWAL_INFO] = "renewalInfo",
+    };
     pthread_mutex_lock(&ca->lock);
     assert(ca->has_directory);
-    const struct acme_directory *d = &ca->directory;
-    const char *url = which == CA_NEW_NONCE     ? d->new_nonce
-                      : which == CA_NEW_ACCOUNT ? d->new_account
-                      : which == CA_NEW_ORDER   ? d->new_order
-                                                : d->revoke_cert;
-    char *copy = mem_strdup(url);
+    char *copy = mem_strdup(endpoint(&ca->directory, which));
     pthread_mutex_unlock(&ca->lock);
     if (!copy)
-        return err_set(e, ERR_CA_PROTOCOL, "the CA's directory offers no revocation");
+        return err_set(e, ERR_CA_PROTOCOL, "the CA's directory offers no %s", names[which]);
     *out = copy;
     return 0;
 }

@@ -98,6 +98,18 @@ int acme_account_update_contacts(struct acme_client *client, const char *const *
 /* Final: the account cannot be used again (section 7.3.6). */
 int acme_account_deactivate(struct acme_client *client, struct acme_account *out, struct err *e);
 
+/*
+ * Gives the account a new key (section 7.3.5). client->key, the old one, signs the request and
+ * new_key, borrowed, the consent inside it; on success client->key is for the caller to replace.
+ * ERR_CA_CONFLICT: another account has new_key; client->problem.location is its URL if the CA told.
+ *
+ * Store both keys before the call. After a crash, or an error that leaves open whether the CA saw
+ * the request (ERR_CA_UNREACHABLE, ERR_CA_TIMEOUT, ERR_CA_SERVER_INTERNAL, ERR_SHUTDOWN), ask which
+ * key it holds: acme_account_new with only_existing, first with the new key, then with the old one;
+ * the other gives ERR_CA_ACCOUNT_MISSING. Compare the URL: it tells the account from others.
+ */
+int acme_account_key_change(struct acme_client *client, const struct key *new_key, struct err *e);
+
 enum acme_order_status {
     ACME_ORDER_PENDING,
     ACME_ORDER_READY,

@@ -22,7 +22,14 @@ int directory_refusal(const struct acme_http_response *response, const char *url
 
 /* ca.c */
 
-enum ca_endpoint { CA_NEW_NONCE, CA_NEW_ACCOUNT, CA_NEW_ORDER, CA_REVOKE_CERT };
+enum ca_endpoint {
+    CA_NEW_NONCE,
+    CA_NEW_ACCOUNT,
+    CA_NEW_ORDER,
+    CA_REVOKE_CERT,
+    CA_KEY_CHANGE,
+    CA_RENEWAL_INFO,
+};
 
 /* The endpoint's URL, which the caller frees. ERR_CA_PROTOCOL if the CA has none. The directory has
    to be there. */

@@ -26,6 +26,16 @@ bool directory_allows_url(const char *directory_url, const char *url)
     return strlen(url) <= URL_MAX;
 }
 
+/* Where the thing is that a 409 speaks of; NULL if that is told in no usable way. */
+static char *conflict_location(const struct acme_http_response *response, const char *url)
+{
+    char *location = response->status == 409 ? acme_http_header(response, "location") : NULL;
+    if (location && directory_allows_url(url, location))
+        return location;
+    free(location);
+    return NULL;
+}
+
 int directory_refusal(const struct acme_http_response *response, const char *url,
                       struct acme_problem *problem, struct err *e)
 {
@@ -34,6 +44,7 @@ int directory_refusal(const struct acme_http_response *response, const char *url
     e->retry_after_ms = acme_http_retry_after_ms(response, clock_wall_ms());
     problem->help = acme_http_link(response, "help", 0, url);
     problem->terms = acme_http_link(response, "terms-of-service", 0, url);
+    problem->location = conflict_location(response, url);
     return -1;
 }
 

@@ -51,6 +51,7 @@ void acme_problem_finish(struct acme_problem *problem)
     free(problem->instance);
     free(problem->help);
     free(problem->terms);
+    free(problem->location);
     *problem = (struct acme_problem){0};
 }
 

@@ -25,6 +25,7 @@ struct acme_problem {
     char *instance; /* a page for a person, with userActionRequired */
     char *help;     /* Link rel="help" */
     char *terms;    /* Link rel="terms-of-service" */
+    char *location; /* of a 409: what stands in the way (RFC 8555 section 7.3.5) */
     int status;
 };
 
