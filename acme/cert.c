@@ -253,6 +253,18 @@ static bool has_issuer(const X509 *x, const char *name)
     return same;
 }
 
+int cert_fingerprint(const char *pem, size_t size, char out[CERT_FINGERPRINT_SIZE], struct err *e)
+{
+    struct buf der = {0};
+    unsigned char hash[CRYPTO_SHA256_BYTES];
+    if (cert_to_der(pem, size, &der, e) < 0)
+        return -1;
+    crypto_sha256(der.data, der.size, hash);
+    crypto_hex(hash, sizeof hash, out);
+    buf_finish(&der);
+    return 0;
+}
+
 bool cert_chain_has_issuer(const char *pem, size_t size, const char *name)
 {
     if (size > CERT_CHAIN_MAX_BYTES)

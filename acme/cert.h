@@ -47,6 +47,17 @@ int cert_check(const struct cert_info *info, const char *spki_sha256, const stru
 int cert_to_der(const char *pem, size_t size, struct buf *out, struct err *e);
 
 /*
+ * The certificate's name in renewal information (RFC 9773 section 4.1), of the first certificate in
+ * pem: base64url of its AKI's key identifier, a dot, base64url of its serial number's DER value.
+ * The caller frees *out. ERR_CERT_INVALID also if it has no such key identifier.
+ */
+int cert_renewal_id(const char *pem, size_t size, char **out, struct err *e);
+
+/* SHA-256 of that DER, in lower-case hex: how people tell certificates apart. ERR_CERT_INVALID. */
+enum { CERT_FINGERPRINT_SIZE = 65 };
+int cert_fingerprint(const char *pem, size_t size, char out[CERT_FINGERPRINT_SIZE], struct err *e);
+
+/*
  * Whether any certificate of chain_pem has an issuer CN equal to name: the usual meaning of a
  * preferred chain.
  */

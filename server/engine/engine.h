@@ -10,11 +10,13 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct commands;
 struct http01_table;
 struct propagation;
+struct target_pidfile;
 struct engine;
 
 /* All borrowed for the engine's life. */
@@ -26,6 +28,12 @@ struct engine_options {
     const char *user_agent;
     const char *language; /* NULL: no Accept-Language */
     int workers;
+
+    /* for targets */
+    const char *const *file_roots; /* absolute; ends with NULL */
+    const struct target_pidfile *pidfiles;
+    size_t pidfile_count;
+    const char *scratch; /* a folder for what commands are to read; absolute */
 };
 
 /* Subscribes to the store's feed, so before the store's first write. */

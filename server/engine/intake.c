@@ -1,6 +1,7 @@
 #include "server/engine/intake.h"
 
 #include "acme/base/memory.h"
+#include "server/engine/intake_deploy.h"
 #include "server/engine/lanes.h"
 #include "server/engine/step.h"
 #include "store/order.h"
@@ -249,6 +250,10 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
                        job_state_name(job->state));
     if (!strcmp(job->resource_type, "account"))
         return again_account(tx, job, id, &existing, e);
+    if (!strcmp(job->kind, certificate_deploy_kind.name))
+        return intake_deploy_again(tx, job, id, e);
+    if (!strcmp(job->kind, target_test_kind.name))
+        return intake_test_again(tx, job, id, e);
     if (!strcmp(job->resource_type, "certificate"))
         return again_certificate(tx, job, id, &existing, e);
     if (!strcmp(job->resource_type, "authority"))

@@ -12,6 +12,7 @@
 #include "acme/base/ulid.h"
 #include "store/account.h"
 #include "store/certificate.h"
+#include "store/deployment.h"
 #include "store/job.h"
 #include "store/store.h"
 
@@ -38,6 +39,26 @@ int intake_certificate_issue(struct store_tx *tx, const struct certificate *cert
 int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,
                               int64_t version, int reason, bool then_delete, char id[ULID_SIZE],
                               bool *existing, struct err *e);
+
+/*
+ * "certificate.deploy": brings the deployment to the version in use. A job that waits to try again
+ * is brought forward.
+ */
+int intake_certificate_deploy(struct store_tx *tx, const struct certificate *certificate,
+                              const struct deployment *deployment, char id[ULID_SIZE],
+                              bool *existing, struct err *e);
+/* The same, not before after_ms have gone by. */
+int intake_certificate_deploy_later(struct store_tx *tx, const struct certificate *certificate,
+                                    const struct deployment *deployment, int64_t after_ms,
+                                    char id[ULID_SIZE], bool *existing, struct err *e);
+/* Each deployment of the certificate, if a version is in use that is not revoked. */
+int intake_certificate_deploy_all(struct store_tx *tx, const struct certificate *certificate,
+                                  struct err *e);
+/* Each deployment on the target: its settings or its credential have changed. */
+int intake_target_deploy_all(struct store_tx *tx, const char *target, struct err *e);
+/* "target.test": rehearses. certificate is a name, parameters JSON text; both may be NULL. */
+int intake_target_test(struct store_tx *tx, const char *target, const char *certificate,
+                       const char *parameters, char id[ULID_SIZE], struct err *e);
 
 /* "authority.refresh": fetches the directory. */
 int intake_authority_refresh(struct store_tx *tx, const char *authority, char id[ULID_SIZE],

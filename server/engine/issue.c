@@ -22,6 +22,7 @@
 #include "acme/base/memory.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/intake.h"
 #include "server/solver/http01.h"
 
 #include <json-c/json.h>
@@ -165,8 +166,9 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     }
     /* A cancelled job may have a successor already. */
     bool active = now.active_job && !strcmp(now.active_job, c->job.id);
+    int rc = state == JOB_SUCCEEDED ? intake_certificate_deploy_all(tx, &now, e) : 0;
     certificate_finish(&now);
-    if (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0)
+    if (rc < 0 || (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0))
         return -1;
     if (!active)
         return 0;

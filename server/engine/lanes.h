@@ -4,7 +4,8 @@
  * mutex.
  *
  * A lane is what jobs queue for: "ca:NAME" (an authority), "zone:SOLVER/ZONE" (one change at a
- * time), "local" (work of this machine), "keys" (slow key generation, on a thread of its own).
+ * time), "target:NAME" (one installation at a time), "local" (work of this machine), "keys" (slow
+ * key generation, on a thread of its own).
  */
 #ifndef CERTWRIGHT_SERVER_ENGINE_LANES_H
 #define CERTWRIGHT_SERVER_ENGINE_LANES_H
@@ -27,7 +28,7 @@ struct lane {
 
 struct lanes;
 
-/* A lane of a CA may hold half of the workers, at least one; a zone's only one. */
+/* A lane of a CA may hold half of the workers, at least one; a zone's and a target's only one. */
 struct lanes *lanes_create(int workers);
 void lanes_destroy(struct lanes *lanes);
 

@@ -1,27 +1,11 @@
 #include "server/engine/solver_use.h"
 
-#include "acme/base/buffer.h"
 #include "acme/base/clock.h"
+#include "server/engine/credential_use.h"
 #include "server/engine/engine_private.h"
-#include "store/credential.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
-
-static int open_credential(struct step_context *c, struct solver_use *use, struct err *e)
-{
-    struct buf text = {0};
-    if (!use->row.credential)
-        return 0;
-    if (credential_open(c->db, use->row.credential, &text, e) < 0)
-        return -1;
-    use->context.credential = json_tokener_parse(buf_string(&text));
-    buf_finish_secret(&text);
-    if (!use->context.credential)
-        return err_set(e, ERR_INTERNAL, "The credential \"%s\" cannot be read.",
-                       use->row.credential);
-    return 0;
-}
 
 static int prepare(struct step_context *c, struct solver_use *use, struct err *e)
 {
@@ -37,7 +21,9 @@ static int prepare(struct step_context *c, struct solver_use *use, struct err *e
     use->context.abort = &c->engine->abort;
     if (worker_solver_http(c->worker, &use->context.http, e) < 0)
         return -1;
-    return open_credential(c, use, e);
+    return use->row.credential
+               ? credential_use_open(c->db, use->row.credential, &use->context.credential, e)
+               : 0;
 }
 
 int solver_use_open(struct step_context *c, const char *name, struct solver_use *out, struct err *e)
@@ -56,24 +42,9 @@ int solver_use_open(struct step_context *c, const char *name, struct solver_use 
     return 0;
 }
 
-/* Overwrites the secrets' text before json-c lets go of it. */
-static void cleanse(struct json_object *credential)
-{
-    struct json_object_iterator at = json_object_iter_begin(credential);
-    struct json_object_iterator last = json_object_iter_end(credential);
-    for (; !json_object_iter_equal(&at, &last); json_object_iter_next(&at)) {
-        struct json_object *value = json_object_iter_peek_value(&at);
-        if (json_object_is_type(value, json_type_string))
-            json_object_set_string(value, "");
-    }
-}
-
 void solver_use_finish(struct solver_use *use)
 {
-    if (use->context.credential) {
-        cleanse(use->context.credential);
-        json_object_put(use->context.credential);
-    }
+    credential_use_finish(use->context.credential);
     json_object_put(use->context.settings);
     solver_finish(&use->row);
 }

@@ -132,13 +132,16 @@ extern const struct job_kind account_refresh_kind;
 extern const struct job_kind authority_refresh_kind;
 extern const struct job_kind certificate_issue_kind;
 extern const struct job_kind certificate_revoke_kind;
+extern const struct job_kind certificate_deploy_kind;
 extern const struct job_kind challenge_cleanup_kind;
+extern const struct job_kind target_test_kind;
 
 /* ---- lanes by name ---- */
 
 void lane_local(const struct step_context *c, char out[LANE_NAME_SIZE]);
 void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE]);
 void lane_name_of_authority(const char *authority, char out[LANE_NAME_SIZE]);
+void lane_name_of_target(const char *target, char out[LANE_NAME_SIZE]);
 const char *lane_name_for_key(enum key_type type);
 
 #endif

@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const struct job_kind *const kinds[] = {
-    &account_create_kind,    &account_update_kind,    &account_refresh_kind,
-    &authority_refresh_kind, &certificate_issue_kind, &certificate_revoke_kind,
-    &challenge_cleanup_kind,
+    &account_create_kind,    &account_update_kind,     &account_refresh_kind,
+    &authority_refresh_kind, &certificate_issue_kind,  &certificate_revoke_kind,
+    &challenge_cleanup_kind, &certificate_deploy_kind, &target_test_kind,
 };
 
 const struct job_kind *job_kind_by_name(const char *name)
@@ -51,6 +51,11 @@ void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE])
 {
     assert(c->authority.name);
     lane_name_of_authority(c->authority.name, out);
+}
+
+void lane_name_of_target(const char *target, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "target:%s", target);
 }
 
 const char *lane_name_for_key(enum key_type type)
