@@ -19,7 +19,7 @@ int pkcs12_encryption_by_name(const char *name, enum pkcs12_encryption *out);
 /*
  * Appends the file's DER to out, which the caller ends with buf_finish_secret. chain_pem: the
  * intermediates, leaf's issuer first; may be "" or NULL. name: the friendly name that is shown in a
- * key store (UTF-8), or NULL.
+ * key store (UTF-8, up to U+FFFF); NULL or "": none.
  *
  * The password is UTF-8, 1 to PKCS12_PASSWORD_MAX bytes: an empty one is refused, since readers
  * disagree whether that means no bytes or a terminating zero.
