@@ -64,6 +64,14 @@ bool ca_has_directory(struct acme_ca *ca)
     return has;
 }
 
+bool acme_ca_has_renewal_info(struct acme_ca *ca)
+{
+    pthread_mutex_lock(&ca->lock);
+    bool has = ca->has_directory && ca->directory.renewal_info;
+    pthread_mutex_unlock(&ca->lock);
+    return has;
+}
+
 int acme_ca_set_directory(struct acme_ca *ca, const char *document, struct err *e)
 {
     struct acme_directory fresh = {0};

@@ -52,6 +52,8 @@ void acme_ca_destroy(struct acme_ca *ca);
 
 /* Sets the directory from a stored document, so that none is fetched. */
 int acme_ca_set_directory(struct acme_ca *ca, const char *document, struct err *e);
+/* Whether the CA has renewal information (RFC 9773): false before the directory is there. */
+bool acme_ca_has_renewal_info(struct acme_ca *ca);
 /* A copy of the document in use, NULL if none was fetched or set yet; the caller frees. */
 char *acme_ca_directory_document(struct acme_ca *ca);
 
@@ -137,8 +139,11 @@ void acme_order_finish(struct acme_order *order);
 struct acme_order_request {
     const struct identifier *ids;
     size_t count;
-    const char *profile;  /* NULL: the CA's default */
-    const char *replaces; /* RFC 9773 certID; NULL */
+    const char *profile; /* NULL: the CA's default */
+    /* The certificate this one follows, by its cert_renewal_id (RFC 9773 section 5); NULL. It is
+       sent only to a CA that has renewal information. ERR_CA_ALREADY_REPLACED, and any other
+       refusal that may be about it, is left to the caller, who asks once more without it. */
+    const char *replaces;
 };
 
 int acme_order_new(struct acme_client *client, const struct acme_order_request *request,
@@ -204,5 +209,26 @@ int acme_certificate_download(struct acme_client *client, const char *url,
    as the certificate's own key. ERR_CA_ALREADY_REVOKED is left to the caller to take as success. */
 int acme_certificate_revoke(struct acme_client *client, const void *der, size_t size, int reason,
                             struct err *e);
+
+/* RFC 9773 section 4.2. */
+struct acme_renewal_info {
+    int64_t start_ms; /* the suggested window, wall time; start < end */
+    int64_t end_ms;
+    char *explanation_url;  /* a page for a person; NULL unless the CA gives one */
+    int64_t retry_after_ms; /* when to ask again, never sooner: 1 min to 1 day, 6 h if untold */
+};
+void acme_renewal_info_finish(struct acme_renewal_info *info);
+
+/*
+ * When the CA wants the certificate with this cert_renewal_id renewed. The request is not signed:
+ * client's key and kid may be NULL. ERR_CA_PROTOCOL if the CA has no renewal information, or if the
+ * window is none. After an error that lasts, ask again in six hours (section 4.3.3).
+ */
+int acme_renewal_info_get(struct acme_client *client, const char *renewal_id,
+                          struct acme_renewal_info *out, struct err *e);
+
+/* A moment in the window, wall time in ms: every one is as likely as the others if random is (see
+   section 4.2). It may lie in the past, and then means now. */
+int64_t acme_renewal_time(const struct acme_renewal_info *info, uint64_t random);
 
 #endif

@@ -120,7 +120,7 @@ static int exchange(struct acme_client *client, const struct client_post *post, 
 }
 
 /* The payload of newOrder, which the caller frees. */
-static char *new_order_payload(const struct acme_order_request *request)
+static char *new_order_payload(const struct acme_order_request *request, bool may_replace)
 {
     struct json_object *payload = json_object_new_object(), *ids = json_object_new_array();
     for (size_t i = 0; i < request->count; i++) {
@@ -133,7 +133,7 @@ static char *new_order_payload(const struct acme_order_request *request)
     json_object_object_add(payload, "identifiers", ids);
     if (request->profile)
         json_object_object_add(payload, "profile", json_object_new_string(request->profile));
-    if (request->replaces)
+    if (request->replaces && may_replace)
         json_object_object_add(payload, "replaces", json_object_new_string(request->replaces));
     char *text = json_write(payload);
     json_object_put(payload);
@@ -147,7 +147,7 @@ int acme_order_new(struct acme_client *client, const struct acme_order_request *
     if (acme_client_prepare(client, e) < 0 ||
         ca_endpoint_url(client->ca, CA_NEW_ORDER, &url, e) < 0)
         return -1;
-    char *payload = new_order_payload(request);
+    char *payload = new_order_payload(request, acme_ca_has_renewal_info(client->ca));
     struct client_post post = {.url = url, .payload = payload};
     int rc = exchange(client, &post, NULL, out, e);
     free(payload);

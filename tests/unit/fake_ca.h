@@ -39,7 +39,8 @@ struct fake_ca {
 
 static const char fake_directory[] =
     "{\"newNonce\":\"~/new-nonce\",\"newAccount\":\"~/new-acct\",\"newOrder\":\"~/new-order\","
-    "\"revokeCert\":\"~/revoke\",\"keyChange\":\"~/key-change\",\"random\":\"~/x\",\"meta\":{"
+    "\"revokeCert\":\"~/revoke\",\"keyChange\":\"~/key-change\",\"renewalInfo\":\"~/ari\","
+    "\"random\":\"~/x\",\"meta\":{"
     "\"termsOfService\":\"~/terms\",\"externalAccountRequired\":true}}";
 
 /* text with every ~ replaced by the base URL; the caller frees. */
