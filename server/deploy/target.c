@@ -9,6 +9,10 @@
 #include <string.h>
 
 static const struct target_type *const types[] = {
+    &target_aliyun_cas,
+    &target_aliyun_cdn,
+    &target_aliyun_dcdn,
+    &target_aliyun_apigateway,
     NULL,
 };
 
