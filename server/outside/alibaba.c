@@ -38,6 +38,8 @@ static bool code_is_transient(const char *code)
         "InternalError",            /* also with a 4xx */
         "LastOperationNotFinished", /* changes of one zone too close together */
         "SignatureNonceUsed",       /* the next request has a nonce of its own */
+        "ServiceBusy",              /* a domain of the CDN is being configured */
+        "RepeatedCommit",           /* the API gateway is at the same change already */
     };
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(code, prefixes[i], strlen(prefixes[i])) == 0)
