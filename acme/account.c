@@ -16,6 +16,7 @@ void acme_account_finish(struct acme_account *account)
     free(account->document);
     free(account->initial_ip);
     free(account->created_at);
+    free(account->orders_url);
     *account = (struct acme_account){0};
 }
 
@@ -31,21 +32,25 @@ static void add_contacts(struct json_object *payload, const char *const *contact
  * Reads an account object, or an empty body where some CAs send none; status is what the success of
  * the request implies. url is borrowed.
  */
-static int read_account(const struct acme_http_response *response, const char *url,
-                        const char *status, struct acme_account *out, struct err *e)
+static int read_account(const struct acme_client *client, const struct acme_http_response *response,
+                        const char *url, const char *status, struct acme_account *out,
+                        struct err *e)
 {
     const char *text = response->body.size ? response->body.data : "{}";
     struct json_object *json =
         json_parse_object(text, response->body.size ? response->body.size : 2);
     if (!json)
         return err_set(e, ERR_CA_PROTOCOL, "the CA's account is not a JSON object");
-    const char *told = json_text_of(json, "status");
+    const char *told = json_text_of(json, "status"), *orders = json_text_of(json, "orders");
+    if (orders && !directory_allows_url(ca_directory_url(client->ca), orders))
+        orders = NULL;
     *out = (struct acme_account){
         .url = mem_strdup(url),
         .status = mem_strdup(told ? told : status),
         .document = mem_strdup(text),
         .initial_ip = mem_strdup(json_text_of(json, "initialIp")),
         .created_at = mem_strdup(json_text_of(json, "createdAt")),
+        .orders_url = mem_strdup(orders),
         .created = response->status == 201,
     };
     json_object_put(json);
@@ -94,7 +99,7 @@ static int read_new_account(const struct acme_client *client,
     int rc = location ? client_check_url(client, "account Location", location, &url, e)
                       : err_set(e, ERR_CA_PROTOCOL, "the CA gave the account no Location");
     if (rc == 0)
-        rc = read_account(response, url, "valid", out, e);
+        rc = read_account(client, response, url, "valid", out, e);
     free(location);
     free(url);
     return rc;
@@ -130,7 +135,7 @@ static int post_account(struct acme_client *client, const char *payload, const c
     struct acme_http_response response = {0};
     int rc = client_post(client, &post, &response, e);
     if (rc == 0)
-        rc = read_account(&response, client->kid, status, out, e);
+        rc = read_account(client, &response, client->kid, status, out, e);
     acme_http_response_finish(&response);
     return rc;
 }

@@ -77,6 +77,7 @@ struct acme_account {
     char *document;   /* the account object as the CA sent it; "{}" when its body was empty */
     char *initial_ip; /* NULL unless the CA tells */
     char *created_at; /* the CA's text; NULL unless it tells */
+    char *orders_url; /* of its list of orders; NULL where the CA keeps none */
     bool created;     /* 201: made now; else it existed */
 };
 void acme_account_finish(struct acme_account *account);
@@ -99,6 +100,24 @@ int acme_account_update_contacts(struct acme_client *client, const char *const *
                                  size_t count, struct acme_account *out, struct err *e);
 /* Final: the account cannot be used again (section 7.3.6). */
 int acme_account_deactivate(struct acme_client *client, struct acme_account *out, struct err *e);
+
+enum { ACME_ORDER_LIST_MAX = 1000, ACME_ORDER_LIST_PAGES_MAX = 100 };
+
+/* RFC 8555 section 7.1.2.1. */
+struct acme_order_list {
+    char **urls; /* in the CA's order */
+    size_t count;
+    bool truncated; /* there is more than the caps above, or its pages go round in a circle */
+};
+void acme_order_list_finish(struct acme_order_list *list);
+
+/*
+ * The account's orders, by the orders_url of its object: page after page, one request each. Takes
+ * the RFC's object and the bare array that some servers send. A CA may leave out invalid orders,
+ * and forget old ones.
+ */
+int acme_account_list_orders(struct acme_client *client, const char *orders_url,
+                             struct acme_order_list *out, struct err *e);
 
 /*
  * Gives the account a new key (section 7.3.5). client->key, the old one, signs the request and

@@ -13,7 +13,7 @@
 
 enum { DEPTH_MAX = 32, JSON_SIZE_MAX = INT_MAX / 8 };
 
-struct json_object *json_parse_object(const char *text, size_t size)
+struct json_object *json_parse_any(const char *text, size_t size)
 {
     while (size && isspace((unsigned char)text[size - 1]))
         size--;
@@ -23,10 +23,20 @@ struct json_object *json_parse_object(const char *text, size_t size)
     if (!tokener)
         abort();
     size_t end;
-    struct json_object *object = strict_json_parse(tokener, text, size, &end);
+    struct json_object *value = strict_json_parse(tokener, text, size, &end);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success && end == size;
     json_tokener_free(tokener);
-    if (!whole || !json_object_is_type(object, json_type_object)) {
+    if (!whole) {
+        json_object_put(value);
+        return NULL;
+    }
+    return value;
+}
+
+struct json_object *json_parse_object(const char *text, size_t size)
+{
+    struct json_object *object = json_parse_any(text, size);
+    if (!json_object_is_type(object, json_type_object)) {
         json_object_put(object);
         return NULL;
     }

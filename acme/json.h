@@ -13,6 +13,9 @@ struct json_object;
    the caller ends it with json_object_put. */
 struct json_object *json_parse_object(const char *text, size_t size);
 
+/* The same for any value; NULL for null too. */
+struct json_object *json_parse_any(const char *text, size_t size);
+
 /* A member of that type, or NULL if it is absent or of another type. Borrowed. */
 const char *json_text_of(const struct json_object *object, const char *name);
 struct json_object *json_object_of(const struct json_object *object, const char *name);

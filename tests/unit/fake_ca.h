@@ -12,7 +12,7 @@
 
 #include <json-c/json.h>
 
-enum { FAKE_MAX_REQUESTS = 32 };
+enum { FAKE_MAX_REQUESTS = 128 };
 
 struct fake_step {
     const char *expect;  /* "POST /new-order" */
