@@ -62,3 +62,16 @@ int outside_endpoint_check(const char *url, struct err *e)
     curl_url_cleanup(parsed);
     return rc;
 }
+
+bool outside_is_loopback(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *host = NULL;
+    if (!parsed)
+        abort(); /* out of memory */
+    bool is = curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK && host_is_loopback(host);
+    curl_free(host);
+    curl_url_cleanup(parsed);
+    return is;
+}

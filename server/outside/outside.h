@@ -4,6 +4,8 @@
 
 #include "acme/base/error.h"
 
+#include <stdbool.h>
+
 /*
  * Turns what acme_http_send reports, which speaks of a CA, into an error of the provider's:
  * ERR_PROVIDER_UNREACHABLE, or ERR_SHUTDOWN as it is. Returns -1.
@@ -15,5 +17,8 @@ int outside_transport_error(struct err *e);
  * host, no user info, no query, no fragment. ERR_INVALID says what is wrong.
  */
 int outside_endpoint_check(const char *url, struct err *e);
+
+/* Whether the URL's host is a loopback address or "localhost". */
+bool outside_is_loopback(const char *url);
 
 #endif
