@@ -13,6 +13,8 @@ static const struct target_type *const types[] = {
     &target_aliyun_cdn,
     &target_aliyun_dcdn,
     &target_aliyun_apigateway,
+    &target_files,
+    &target_exec,
     NULL,
 };
 
