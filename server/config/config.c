@@ -30,6 +30,11 @@ void config_destroy(struct config *config)
     for (size_t i = 0; i < config->command_count; i++)
         command_finish(&config->commands[i]);
     free(config->commands);
+    for (size_t i = 0; i < config->pidfile_count; i++) {
+        free(config->pidfiles[i].name);
+        free(config->pidfiles[i].path);
+    }
+    free(config->pidfiles);
     config_texts_finish(&config->listen);
     config_texts_finish(&config->allowed_hosts);
     config_texts_finish(&config->resolvers);
@@ -157,6 +162,39 @@ static void read_commands(const struct settings *file, struct config *config)
     }
 }
 
+static void read_pidfile(const struct settings *pidfiles, const char *name, struct config *config)
+{
+    struct config_pidfile pidfile = {.name = mem_strdup(name)};
+    size_t before = pidfiles->complaints->count;
+    settings_text(pidfiles, name, checks_absolute, &pidfile.path);
+    const char *fault = checks_name(name);
+    if (!fault && !pidfile.path)
+        fault = "this has to be an absolute path";
+    if (fault && pidfiles->complaints->count == before) {
+        char *pointer = settings_pointer(pidfiles->pointer, name);
+        complaints_add(pidfiles->complaints, pidfiles->source, pointer, "%s", fault);
+        free(pointer);
+    }
+    config->pidfiles =
+        mem_grow(config->pidfiles, config->pidfile_count + 1, sizeof *config->pidfiles);
+    config->pidfiles[config->pidfile_count++] = pidfile;
+}
+
+static void read_pidfiles(const struct settings *file, struct config *config)
+{
+    const struct settings pidfiles = {.object = settings_object(file, "pidfiles"),
+                                      .source = file->source,
+                                      .pointer = "/pidfiles",
+                                      .complaints = file->complaints};
+    if (!pidfiles.object)
+        return;
+    json_object_object_foreach(pidfiles.object, name, path)
+    {
+        (void)path;
+        read_pidfile(&pidfiles, name, config);
+    }
+}
+
 static void expect_objects(const struct settings *kind)
 {
     json_object_object_foreach(kind->object, name, body)
@@ -168,8 +206,8 @@ static void expect_objects(const struct settings *kind)
 
 static void read_resources(const struct settings *file, struct config *config)
 {
-    static const char *const kinds[] = {"authorities", "accounts",     "credentials",
-                                        "solvers",     "certificates", NULL};
+    static const char *const kinds[] = {"authorities", "accounts",     "credentials", "solvers",
+                                        "targets",     "certificates", NULL};
     const struct settings resources = {.object = settings_object(file, "resources"),
                                        .source = file->source,
                                        .pointer = "/resources",
@@ -194,9 +232,10 @@ static void read_resources(const struct settings *file, struct config *config)
 static void read_members(const struct settings *file, struct config *config)
 {
     static const char *const names[] = {
-        "user_agent", "language",       "listen",    "ops_listen", "http01_listen", "workers",
-        "resolvers",  "resolvers_only", "log_level", "data",       "allowed_hosts", "commands",
-        "file_roots", "defaults",       "resources", NULL};
+        "user_agent",    "language",  "listen",         "ops_listen", "http01_listen",
+        "workers",       "resolvers", "resolvers_only", "log_level",  "data",
+        "allowed_hosts", "commands",  "pidfiles",       "file_roots", "defaults",
+        "resources",     NULL};
     char *level = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
@@ -214,6 +253,7 @@ static void read_members(const struct settings *file, struct config *config)
     apply_level(level, file->source, "/log_level", &config->log_level, file->complaints);
     free(level);
     read_commands(file, config);
+    read_pidfiles(file, config);
     config->defaults = json_object_get(settings_object(file, "defaults"));
     read_resources(file, config);
 }

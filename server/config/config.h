@@ -44,6 +44,12 @@ struct config_command {
     char **argv;
 };
 
+/* A process that the API may have signalled: where its id is written. */
+struct config_pidfile {
+    char *name;
+    char *path; /* absolute */
+};
+
 /* Everything in it is owned. */
 struct config {
     char *file;                 /* NULL: there is none */
@@ -59,6 +65,8 @@ struct config {
     struct config_texts file_roots;
     struct config_command *commands;
     size_t command_count;
+    struct config_pidfile *pidfiles;
+    size_t pidfile_count;
     int workers;
     enum log_level log_level;
 

@@ -110,6 +110,7 @@ static void reads_the_file_with_comments(void **state)
              "  \"workers\": 64, \"resolvers\": [\"9.9.9.9:53\"],\n"
              "  \"resolvers_only\": true, \"log_level\": \"debug\",\n"
              "  \"commands\": {\"hook\": [\"/bin/hook\", \"-x\"]},\n"
+             "  \"pidfiles\": {\"nginx\": \"/run/nginx.pid\"},\n"
              "  \"file_roots\": [\"/certs\"], \"allowed_hosts\": [\"a.example\"],\n"
              "  \"defaults\": {\"account\": \"main\"} }\n"
              "// at the end");
@@ -126,6 +127,9 @@ static void reads_the_file_with_comments(void **state)
     assert_string_equal(config->commands[0].name, "hook");
     assert_string_equal(config->commands[0].argv[1], "-x");
     assert_null(config->commands[0].argv[2]);
+    assert_int_equal(config->pidfile_count, 1);
+    assert_string_equal(config->pidfiles[0].name, "nginx");
+    assert_string_equal(config->pidfiles[0].path, "/run/nginx.pid");
     assert_string_equal(config->file_roots.items[0], "/certs");
     assert_string_equal(config->allowed_hosts.items[0], "a.example");
     assert_string_equal(json_object_get_string(json_object_object_get(config->defaults, "account")),
@@ -151,7 +155,9 @@ static void tells_all_mistakes_at_once(void **state)
         "/commands/relative: ",
         "/file_roots/0: ",
         "/defaults: ",
-        "/resources/targets: unknown member",
+        "/pidfiles/nginx: ",
+        "/pidfiles/Bad: ",
+        "/resources/tokens: unknown member",
         "/resources/accounts/main: ",
         "/resources/solvers: ",
     };
@@ -162,7 +168,8 @@ static void tells_all_mistakes_at_once(void **state)
         "\"loud\","
         "\"commands\": {\"Bad\": [\"/x\"], \"empty\": [], \"relative\": [\"x\"]},"
         "\"file_roots\": [\"x\"], \"defaults\": [],"
-        "\"resources\": {\"targets\": {}, \"accounts\": {\"main\": null}, \"solvers\": []}}");
+        "\"pidfiles\": {\"nginx\": \"run/x\", \"Bad\": \"/x\"},"
+        "\"resources\": {\"tokens\": {}, \"accounts\": {\"main\": null}, \"solvers\": []}}");
     size_t count = 0;
     for (const char *p = lines; *p; p++)
         count += *p == '\n';
