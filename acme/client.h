@@ -158,6 +158,10 @@ void acme_order_finish(struct acme_order *order);
 struct acme_order_request {
     const struct identifier *ids;
     size_t count;
+    /* Wanted validity (RFC 8555 section 7.4), wall time, cut to the second; 0: as the CA has it.
+       Let's Encrypt refuses any: ERR_CA_MALFORMED. */
+    int64_t not_before_ms;
+    int64_t not_after_ms;
     const char *profile; /* NULL: the CA's default */
     /* The certificate this one follows, by its cert_renewal_id (RFC 9773 section 5); NULL. It is
        sent only to a CA that has renewal information. ERR_CA_ALREADY_REPLACED, and any other

@@ -119,6 +119,18 @@ static int exchange(struct acme_client *client, const struct client_post *post, 
     return rc;
 }
 
+/* Nothing if ms is 0. Whole seconds: not every server reads fractions. */
+static void add_time(struct json_object *payload, const char *name, int64_t ms)
+{
+    char at[CLOCK_RFC3339_SIZE];
+    if (ms == 0)
+        return;
+    clock_rfc3339(ms, at);
+    char *text = mem_printf("%.*sZ", (int)strcspn(at, "."), at);
+    json_object_object_add(payload, name, json_object_new_string(text));
+    free(text);
+}
+
 /* The payload of newOrder, which the caller frees. */
 static char *new_order_payload(const struct acme_order_request *request, bool may_replace)
 {
@@ -131,6 +143,8 @@ static char *new_order_payload(const struct acme_order_request *request, bool ma
         json_object_array_add(ids, id);
     }
     json_object_object_add(payload, "identifiers", ids);
+    add_time(payload, "notBefore", request->not_before_ms);
+    add_time(payload, "notAfter", request->not_after_ms);
     if (request->profile)
         json_object_object_add(payload, "profile", json_object_new_string(request->profile));
     if (request->replaces && may_replace)

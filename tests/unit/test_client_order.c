@@ -61,11 +61,14 @@ static void places_an_order(void **state)
 
     request.profile = "tlsserver";
     request.replaces = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+    request.not_before_ms = 1795856400000;
+    request.not_after_ms = 1795856400000 + CLOCK_DAY_MS + 999;
     request.count = 1;
     assert_int_equal(acme_order_new(&fake.client, &request, &order, &e), 0);
     assert_string_equal(fake.payloads[2],
                         "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"*.example.com\"}],"
-                        "\"profile\":\"tlsserver\","
+                        "\"notBefore\":\"2026-11-28T09:00:00Z\","
+                        "\"notAfter\":\"2026-11-29T09:00:00Z\",\"profile\":\"tlsserver\","
                         "\"replaces\":\"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE\"}");
     acme_order_finish(&order);
 
