@@ -34,20 +34,15 @@ static int check_password(const char *password, struct err *e)
     return 0;
 }
 
-/* A friendly name is a BMPString, which ends at U+FFFF: at three bytes of UTF-8. */
-static int check_name(const char *name, struct err *e)
+bool pkcs12_can_name(const char *text)
 {
     enum { BMP_MAX_BYTES = 3 };
-    for (size_t left = strlen(name), size; left > 0; left -= size, name += size) {
-        size = utf8_character_size(name, left);
-        if (size == 0)
-            return err_set(e, ERR_INVALID, "the friendly name is not UTF-8");
-        if (size > BMP_MAX_BYTES)
-            return err_set(e, ERR_INVALID,
-                           "the friendly name holds a character above U+FFFF, which PKCS#12 cannot "
-                           "write");
+    for (size_t left = strlen(text), size; left > 0; left -= size, text += size) {
+        size = utf8_character_size(text, left);
+        if (size == 0 || size > BMP_MAX_BYTES)
+            return false;
     }
-    return 0;
+    return true;
 }
 
 /* Appends the certificates of pem to out. */
@@ -121,8 +116,10 @@ int pkcs12_make(const struct key *key, const char *leaf_pem, const char *chain_p
 {
     if (name && !*name)
         name = NULL;
-    if (check_password(password, e) < 0 || (name && check_name(name, e) < 0))
+    if (check_password(password, e) < 0)
         return -1;
+    if (name && !pkcs12_can_name(name))
+        return err_set(e, ERR_INVALID, "the friendly name is not UTF-8 up to U+FFFF");
     STACK_OF(X509) *certificates = crypto_alive(sk_X509_new_null());
     int rc = read_certificates(leaf_pem, certificates, e);
     if (rc == 0 && sk_X509_num(certificates) != 1)

@@ -6,6 +6,8 @@
 #include "acme/base/error.h"
 #include "acme/key.h"
 
+#include <stdbool.h>
+
 enum { PKCS12_PASSWORD_MAX = 1024 }; /* bytes, as are all sizes here */
 
 enum pkcs12_encryption {
@@ -16,10 +18,13 @@ enum pkcs12_encryption {
 /* "aes" or "legacy". Returns 0, or -1 if there is no such encryption (without an error). */
 int pkcs12_encryption_by_name(const char *name, enum pkcs12_encryption *out);
 
+/* Whether text can be a friendly name: UTF-8 up to U+FFFF, what a BMPString holds. */
+bool pkcs12_can_name(const char *text);
+
 /*
  * Appends the file's DER to out, which the caller ends with buf_finish_secret. chain_pem: the
  * intermediates, leaf's issuer first; may be "" or NULL. name: the friendly name that is shown in a
- * key store (UTF-8, up to U+FFFF); NULL or "": none.
+ * key store (see pkcs12_can_name); NULL or "": none.
  *
  * The password is UTF-8, 1 to PKCS12_PASSWORD_MAX bytes: an empty one is refused, since readers
  * disagree whether that means no bytes or a terminating zero.

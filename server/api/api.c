@@ -17,6 +17,7 @@ const struct http_route *const api_routes[] = {
     accounts_routes,
     certificates_routes,
     certificate_files_routes,
+    certificate_pkcs12_routes,
     certificate_actions_routes,
     credentials_routes,
     solvers_routes,

@@ -23,6 +23,7 @@ extern const struct http_route authorities_routes[];
 extern const struct http_route accounts_routes[];
 extern const struct http_route certificates_routes[];
 extern const struct http_route certificate_files_routes[];
+extern const struct http_route certificate_pkcs12_routes[];
 extern const struct http_route certificate_actions_routes[];
 extern const struct http_route credentials_routes[];
 extern const struct http_route solvers_routes[];

@@ -5,6 +5,7 @@
 #include "acme/csr.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
+#include "server/api/issued.h"
 #include "server/api/page.h"
 #include "server/api/revocation.h"
 #include "server/api/show.h"
@@ -20,44 +21,6 @@ static const char type_chain[] = "application/pem-certificate-chain";
 static const char type_pem[] = "application/x-pem-file";
 
 /* ---- files ---- */
-
-/* A version with the certificate that it is of. */
-struct issued {
-    struct db *db;
-    struct certificate certificate;
-    struct version version;
-};
-
-static void issued_finish(struct issued *issued)
-{
-    certificate_finish(&issued->certificate);
-    version_finish(&issued->version);
-}
-
-static bool was_issued(const struct version *version)
-{
-    return version->state == VERSION_VALID || version->state == VERSION_REVOKED;
-}
-
-/* n 0: the one in use. ERR_NOT_FOUND also for a version that never became a certificate. */
-static int issued_load(struct db *db, const char *name, int64_t n, struct issued *out,
-                       struct err *e)
-{
-    struct issued issued = {.db = db};
-    if (certificate_load(db, name, &issued.certificate, e) < 0)
-        return -1;
-    int rc = version_load(db, issued.certificate.id, n, &issued.version, e);
-    if (rc < 0 && e->code == ERR_NOT_FOUND && n == 0)
-        err_set(e, ERR_NOT_FOUND, "The certificate \"%s\" was not issued yet.", name);
-    if (rc == 0 && !was_issued(&issued.version))
-        rc =
-            err_set(e, ERR_NOT_FOUND, "Version %lld of \"%s\" was not issued.", (long long)n, name);
-    if (rc < 0)
-        issued_finish(&issued);
-    else
-        *out = issued;
-    return rc;
-}
 
 static int add_key(const struct issued *issued, struct buf *out, struct err *e)
 {
@@ -275,7 +238,7 @@ static int load_versions(const struct page *page, void *rows, size_t *count, str
     if (rc < 0)
         return -1;
     for (size_t i = 0; i < total; i++) {
-        if (was_issued(&all[i]) && all[i].n < below && kept < page->limit)
+        if (issued_is(&all[i]) && all[i].n < below && kept < page->limit)
             all[kept++] = all[i];
         else
             version_finish(&all[i]);

@@ -25,7 +25,7 @@ def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
     environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
                    "TOKEN": service.api.token}
     blocks = session()
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         # Each call must succeed, which curl is told here and need not say in the README.
         done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
@@ -36,6 +36,8 @@ def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
     assert pem.names_of(leaf) == ["example.org", "www.example.org"]
     key = pem.load_key((home / "privkey.pem").read_text())
     assert pem.public_pem(key.public_key()) == pem.public_pem(leaf.public_key())
+    subprocess.run(["openssl", "pkcs12", "-in", "site.pfx", "-noout", "-passin",
+                    "pass:correct horse battery"], cwd=home, check=True, capture_output=True)
     certificate = service.api.certificate("www.example.org")
     assert certificate["version"] == 2 and certificate["status"] == "revoked"
     assert service.api.ok("GET", "/accounts/me")["status"] == "valid"

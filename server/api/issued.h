@@ -1,0 +1,27 @@
+/* An issued version with the certificate that it is of: what downloads are made from. */
+#ifndef CERTWRIGHT_SERVER_API_ISSUED_H
+#define CERTWRIGHT_SERVER_API_ISSUED_H
+
+#include "acme/base/error.h"
+#include "store/certificate.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct issued {
+    struct db *db; /* borrowed */
+    struct certificate certificate;
+    struct version version;
+};
+
+/* Whether the version ever became a certificate. */
+bool issued_is(const struct version *version);
+
+/*
+ * Version n of the certificate of that name; 0: the one in use. The caller ends *out with
+ * issued_finish. ERR_NOT_FOUND also for a version that never became a certificate.
+ */
+int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, struct err *e);
+void issued_finish(struct issued *issued);
+
+#endif
