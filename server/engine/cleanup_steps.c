@@ -3,6 +3,7 @@
  * It is a job of its own, so that a dead DNS API never delays a certificate; a duty that fails is
  * tried again later, and the others go on.
  */
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
@@ -136,3 +137,33 @@ const struct job_kind challenge_cleanup_kind = {
     .load = load,
     .end = end,
 };
+
+int cleanup_plan(struct store_tx *tx, const char *type, const char *name, struct err *e)
+{
+    struct duty *duties;
+    size_t count;
+    if (duty_list(store_tx_db(tx), name, &duties, &count, e) < 0)
+        return -1;
+    char lane[LANE_NAME_SIZE] = "local";
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0)
+            cleanup_lane(&duties[i], lane);
+        duty_finish(&duties[i]);
+    }
+    free(duties);
+    if (!count)
+        return 0;
+    char id[ULID_SIZE];
+    bool existing;
+    struct job_new job = {
+        .kind = "challenge.cleanup",
+        .step = "sweep",
+        .lane = lane,
+        .due_at = store_tx_now(tx),
+        .resource_type = type,
+        .resource_name = name,
+        .deadline_at = store_tx_now(tx) + 7 * (int64_t)CLOCK_DAY_MS,
+        .exclusive = true,
+    };
+    return job_insert(tx, &job, id, &existing, e);
+}

@@ -252,7 +252,7 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
         return again_account(tx, job, id, &existing, e);
     if (!strcmp(job->kind, certificate_deploy_kind.name))
         return intake_deploy_again(tx, job, id, e);
-    if (!strcmp(job->kind, target_test_kind.name))
+    if (!strcmp(job->kind, target_test_kind.name) || !strcmp(job->kind, solver_test_kind.name))
         return intake_test_again(tx, job, id, e);
     if (!strcmp(job->resource_type, "certificate"))
         return again_certificate(tx, job, id, &existing, e);

@@ -60,6 +60,11 @@ int intake_target_deploy_all(struct store_tx *tx, const char *target, struct err
 int intake_target_test(struct store_tx *tx, const char *target, const char *certificate,
                        const char *parameters, char id[ULID_SIZE], struct err *e);
 
+/* "solver.test": rehearses the proof of that name. ERR_NOT_FOUND; ERR_CONFLICT for one that
+   places no records by itself. */
+int intake_solver_test(struct store_tx *tx, const char *solver, const char *name,
+                       char id[ULID_SIZE], struct err *e);
+
 /* "authority.refresh": fetches the directory. */
 int intake_authority_refresh(struct store_tx *tx, const char *authority, char id[ULID_SIZE],
                              bool *existing, struct err *e);

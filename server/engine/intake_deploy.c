@@ -3,9 +3,11 @@
 #include "server/engine/intake.h"
 #include "server/engine/lanes.h"
 #include "server/engine/step.h"
+#include "store/solver.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- certificate.deploy ---- */
 
@@ -122,25 +124,30 @@ int intake_deploy_again(struct store_tx *tx, const struct job *job, char id[ULID
     return rc;
 }
 
-/* ---- target.test ---- */
+/* ---- rehearsals ---- */
 
-static int insert_test(struct store_tx *tx, const char *target, const char *args,
-                       char id[ULID_SIZE], struct err *e)
+static int insert_test(struct store_tx *tx, struct job_new *job, char id[ULID_SIZE], struct err *e)
+{
+    bool existing;
+    job->due_at = store_tx_now(tx);
+    job->deadline_at = store_tx_now(tx); /* who rehearses wants to know now */
+    return job_insert(tx, job, id, &existing, e);
+}
+
+static int insert_target_test(struct store_tx *tx, const char *target, const char *args,
+                              char id[ULID_SIZE], struct err *e)
 {
     char lane[LANE_NAME_SIZE];
-    bool existing;
     lane_name_of_target(target, lane);
     struct job_new job = {
         .kind = target_test_kind.name,
         .step = "test",
         .lane = lane,
-        .due_at = store_tx_now(tx),
         .resource_type = "target",
         .resource_name = target,
         .args = args,
-        .deadline_at = store_tx_now(tx), /* who rehearses wants to know now */
     };
-    return job_insert(tx, &job, id, &existing, e);
+    return insert_test(tx, &job, id, e);
 }
 
 int intake_target_test(struct store_tx *tx, const char *target, const char *certificate,
@@ -152,13 +159,47 @@ int intake_target_test(struct store_tx *tx, const char *target, const char *cert
         json_object_object_add(args, "certificate", json_object_new_string(certificate));
     if (parameters)
         json_object_object_add(args, "parameters", json_object_new_string(parameters));
-    int rc = insert_test(tx, target, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN),
-                         id, e);
+    int rc = insert_target_test(
+        tx, target, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN), id, e);
+    json_object_put(args);
+    return rc;
+}
+
+static int insert_solver_test(struct store_tx *tx, const char *solver, const char *args,
+                              char id[ULID_SIZE], struct err *e)
+{
+    struct job_new job = {
+        .kind = solver_test_kind.name,
+        .step = "locate",
+        .lane = "local",
+        .resource_type = "solver",
+        .resource_name = solver,
+        .args = args,
+    };
+    return insert_test(tx, &job, id, e);
+}
+
+int intake_solver_test(struct store_tx *tx, const char *solver, const char *name,
+                       char id[ULID_SIZE], struct err *e)
+{
+    struct solver row;
+    if (solver_load(store_tx_db(tx), solver, &row, e) < 0)
+        return -1;
+    bool is_dns = strcmp(row.type, "http-01") != 0 && strcmp(row.type, "manual") != 0;
+    solver_finish(&row);
+    if (!is_dns)
+        return err_set(e, ERR_CONFLICT, "The solver \"%s\" places no records by itself.", solver);
+    struct json_object *args = json_object_new_object();
+    json_object_object_add(args, "name", json_object_new_string(name));
+    int rc = insert_solver_test(
+        tx, solver, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN), id, e);
     json_object_put(args);
     return rc;
 }
 
 int intake_test_again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE], struct err *e)
 {
-    return insert_test(tx, job->resource_name, job->args, id, e);
+    return !strcmp(job->kind, target_test_kind.name)
+               ? insert_target_test(tx, job->resource_name, job->args, id, e)
+               : insert_solver_test(tx, job->resource_name, job->args, id, e);
 }

@@ -100,36 +100,6 @@ static int load(struct step_context *c, struct err *e)
     return authority_load(c->db, c->account.authority, &c->authority, e);
 }
 
-int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e)
-{
-    struct duty *duties;
-    size_t count;
-    if (duty_list(store_tx_db(tx), order, &duties, &count, e) < 0)
-        return -1;
-    char lane[LANE_NAME_SIZE] = "local";
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0)
-            cleanup_lane(&duties[i], lane);
-        duty_finish(&duties[i]);
-    }
-    free(duties);
-    if (!count)
-        return 0;
-    char id[ULID_SIZE];
-    bool existing;
-    struct job_new job = {
-        .kind = "challenge.cleanup",
-        .step = "sweep",
-        .lane = lane,
-        .due_at = store_tx_now(tx),
-        .resource_type = "order",
-        .resource_name = order,
-        .deadline_at = store_tx_now(tx) + 7 * (int64_t)CLOCK_DAY_MS,
-        .exclusive = true,
-    };
-    return job_insert(tx, &job, id, &existing, e);
-}
-
 /* A version that will never be issued has no use for its key. */
 static int drop_version(struct store_tx *tx, const struct step_context *c, struct err *e)
 {
@@ -157,7 +127,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
                struct err *e)
 {
     bool has_order = c->order.id[0];
-    if (has_order && issue_plan_cleanup(tx, c->order.id, e) < 0)
+    if (has_order && cleanup_plan(tx, "order", c->order.id, e) < 0)
         return -1;
     struct certificate now;
     struct err missing;

@@ -44,9 +44,6 @@ bool issue_is_http01(const struct authorization *authorization);
 int issue_authorization_failed(struct step_context *c, size_t i,
                                const struct acme_authorization *answer, struct err *e);
 
-/* Inserts the job that takes the order's records back, if there are any. */
-int issue_plan_cleanup(struct store_tx *tx, const char *order, struct err *e);
-
 /* The certificate's active job has ended: another one that runs beside it is the active one now. */
 int issue_hand_over(struct store_tx *tx, const struct step_context *c, const char *last_error,
                     struct err *e);

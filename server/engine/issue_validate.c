@@ -1,5 +1,6 @@
 /* Telling the CA to look, and waiting for what it says. */
 #include "acme/base/memory.h"
+#include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
 #include "server/engine/retry.h"
@@ -99,7 +100,7 @@ static int save_second_order(struct store_tx *tx, struct step_context *c, struct
         .authority = c->authority.name,
         .status = (char[]){"new"},
     };
-    if (issue_plan_cleanup(tx, c->order.id, e) < 0)
+    if (cleanup_plan(tx, "order", c->order.id, e) < 0)
         return -1;
     return order_insert(tx, &order, e);
 }
@@ -136,7 +137,7 @@ static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, s
 /* The CA has seen all it wanted: what was put up for it comes down. */
 static int save_validated(struct store_tx *tx, struct step_context *c, struct err *e)
 {
-    return issue_plan_cleanup(tx, c->order.id, e);
+    return cleanup_plan(tx, "order", c->order.id, e);
 }
 
 int issue_validate(struct step_context *c, struct err *e)

@@ -134,6 +134,7 @@ extern const struct job_kind certificate_issue_kind;
 extern const struct job_kind certificate_revoke_kind;
 extern const struct job_kind certificate_deploy_kind;
 extern const struct job_kind challenge_cleanup_kind;
+extern const struct job_kind solver_test_kind;
 extern const struct job_kind target_test_kind;
 
 /* ---- lanes by name ---- */

@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const struct job_kind *const kinds[] = {
-    &account_create_kind,    &account_update_kind,     &account_refresh_kind,
-    &authority_refresh_kind, &certificate_issue_kind,  &certificate_revoke_kind,
-    &challenge_cleanup_kind, &certificate_deploy_kind, &target_test_kind,
+    &account_create_kind,     &account_update_kind,    &account_refresh_kind,
+    &authority_refresh_kind,  &certificate_issue_kind, &certificate_revoke_kind,
+    &certificate_deploy_kind, &challenge_cleanup_kind, &solver_test_kind,
+    &target_test_kind,
 };
 
 const struct job_kind *job_kind_by_name(const char *name)
