@@ -48,7 +48,7 @@ static void destroy(struct http_exchange *x)
 {
     free(x->raw_target);
     headers_finish(&x->headers);
-    target_finish(&x->target);
+    http_target_finish(&x->target);
     buf_finish_secret(&x->body);
     headers_finish(&x->answer_headers);
     buf_finish_secret(&x->answer);

@@ -49,7 +49,7 @@ struct http_exchange {
     const char *method_name;  /* a constant */
     bool is_get;              /* GET or HEAD: ETag and Accept count */
     struct headers headers;
-    struct target target;
+    struct http_target target;
     const struct http_route *route; /* NULL if none fits */
     char principal[64];
     struct gate_framing framing;

@@ -18,7 +18,7 @@ const char *http_param(const struct http_exchange *x, const char *name)
 
 const char *http_query(const struct http_exchange *x, const char *name)
 {
-    return target_parameter(&x->target, name);
+    return http_target_parameter(&x->target, name);
 }
 
 void http_query_each(const struct http_exchange *x,

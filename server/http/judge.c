@@ -34,7 +34,7 @@ static int pass_gate(struct http_exchange *x, const char *method, const char *ve
 {
     const char *raw = x->raw_target;
     if (gate_check(version, &x->headers, &x->framing, e) < 0 ||
-        target_parse(raw, &x->target, e) < 0)
+        http_target_parse(raw, &x->target, e) < 0)
         return -1;
     if (x->server->is_parser_old &&
         !gate_line_is_plain(method, x->target_place, strlen(raw), version))

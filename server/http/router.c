@@ -45,7 +45,7 @@ static bool fits(const struct piece *piece, const char *segment)
 }
 
 /* The rank has a bit for each literal, the first segment's being the highest. */
-static bool matches(const char *template, const struct target *target, unsigned *rank)
+static bool matches(const char *template, const struct http_target *target, unsigned *rank)
 {
     const char *at = template;
     *rank = 0;
@@ -76,7 +76,7 @@ static bool serves(enum http_listener_kind kind, const struct http_route *route)
 }
 
 bool router_find(const struct http_route *const *tables, enum http_listener_kind kind,
-                 const struct target *target, struct router_match *out)
+                 const struct http_target *target, struct router_match *out)
 {
     bool found = false;
     unsigned best = 0;
@@ -107,7 +107,8 @@ void router_allow(const struct router_match *match, struct buf *out)
     buf_add_string(out, "OPTIONS");
 }
 
-const char *router_parameter(const char *template, const struct target *target, const char *name)
+const char *router_parameter(const char *template, const struct http_target *target,
+                             const char *name)
 {
     const char *at = template;
     for (size_t i = 0; at && i < target->segment_count; i++) {

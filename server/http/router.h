@@ -35,12 +35,13 @@ struct router_match {
  * whose literal comes first wins: /a/b over /a/{name}. False if there is none.
  */
 bool router_find(const struct http_route *const *tables, enum http_listener_kind kind,
-                 const struct target *target, struct router_match *out);
+                 const struct http_target *target, struct router_match *out);
 
 /* "GET, HEAD, POST, OPTIONS" */
 void router_allow(const struct router_match *match, struct buf *out);
 
 /* The segment of target that template calls {name}; NULL if it has no such parameter. */
-const char *router_parameter(const char *template, const struct target *target, const char *name);
+const char *router_parameter(const char *template, const struct http_target *target,
+                             const char *name);
 
 #endif

@@ -9,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-void target_finish(struct target *t)
+void http_target_finish(struct http_target *t)
 {
     free(t->path);
     free(t->text);
     free(t->segments);
     free(t->parameters);
-    *t = (struct target){0};
+    *t = (struct http_target){0};
 }
 
-const char *target_parameter(const struct target *t, const char *name)
+const char *http_target_parameter(const struct http_target *t, const char *name)
 {
     for (size_t i = 0; i < t->parameter_count; i++)
         if (!strcmp(t->parameters[i].name, name))
@@ -76,7 +76,7 @@ static int decode(char *text, bool plus, struct err *e)
     return 0;
 }
 
-static int add_segment(struct target *t, char *segment, struct err *e)
+static int add_segment(struct http_target *t, char *segment, struct err *e)
 {
     if (decode(segment, false, e) < 0)
         return -1;
@@ -96,7 +96,7 @@ static size_t count_of(const char *text, char c)
     return count;
 }
 
-static int parse_path(struct target *t, char *path, struct err *e)
+static int parse_path(struct http_target *t, char *path, struct err *e)
 {
     t->segments = mem_new(count_of(path, '/'), sizeof *t->segments);
     char *segment = path + 1;
@@ -117,7 +117,7 @@ static int parse_path(struct target *t, char *path, struct err *e)
     return 0;
 }
 
-static int add_parameter(struct target *t, char *pair, struct err *e)
+static int add_parameter(struct http_target *t, char *pair, struct err *e)
 {
     char *equals = strchr(pair, '=');
     char *value = equals ? equals + 1 : pair + strlen(pair);
@@ -128,17 +128,18 @@ static int add_parameter(struct target *t, char *pair, struct err *e)
     if (!*pair)
         return err_set(e, ERR_MALFORMED, "a query parameter without a name");
     /* Whoever stands in front may look at the other one. */
-    if (target_parameter(t, pair))
+    if (http_target_parameter(t, pair))
         return err_set(e, ERR_MALFORMED, "the query parameter %s is given twice", pair);
-    if (t->parameter_count == TARGET_MAX_PARAMETERS)
-        return err_set(e, ERR_MALFORMED, "more than %d query parameters", TARGET_MAX_PARAMETERS);
-    t->parameters[t->parameter_count++] = (struct target_parameter){pair, value};
+    if (t->parameter_count == HTTP_TARGET_MAX_PARAMETERS)
+        return err_set(e, ERR_MALFORMED, "more than %d query parameters",
+                       HTTP_TARGET_MAX_PARAMETERS);
+    t->parameters[t->parameter_count++] = (struct http_target_parameter){pair, value};
     return 0;
 }
 
-static int parse_query(struct target *t, char *query, struct err *e)
+static int parse_query(struct http_target *t, char *query, struct err *e)
 {
-    t->parameters = mem_new(TARGET_MAX_PARAMETERS, sizeof *t->parameters);
+    t->parameters = mem_new(HTTP_TARGET_MAX_PARAMETERS, sizeof *t->parameters);
     while (query) {
         char *ampersand = strchr(query, '&');
         if (ampersand)
@@ -150,16 +151,16 @@ static int parse_query(struct target *t, char *query, struct err *e)
     return 0;
 }
 
-int target_parse(const char *raw, struct target *out, struct err *e)
+int http_target_parse(const char *raw, struct http_target *out, struct err *e)
 {
     if (check_raw(raw, e) < 0)
         return -1;
-    struct target t = {.text = mem_strdup(raw)};
+    struct http_target t = {.text = mem_strdup(raw)};
     char *query = strchr(t.text, '?');
     if (query)
         *query++ = '\0';
     if (parse_path(&t, t.text, e) < 0 || (query && parse_query(&t, query, e) < 0)) {
-        target_finish(&t);
+        http_target_finish(&t);
         return -1;
     }
     *out = t;

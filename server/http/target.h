@@ -9,20 +9,20 @@
 
 #include <stddef.h>
 
-enum { TARGET_MAX_PARAMETERS = 64 };
+enum { HTTP_TARGET_MAX_PARAMETERS = 64 };
 
-struct target_parameter {
+struct http_target_parameter {
     const char *name;
     const char *value;
 };
 
 /* Everything in it is owned; empty when all zeros. */
-struct target {
+struct http_target {
     char *path;            /* decoded; unambiguous, since no segment holds a slash */
     char *text;            /* where the segments and parameters are stored */
     const char **segments; /* decoded; "/" has one, which is empty */
     size_t segment_count;
-    struct target_parameter *parameters;
+    struct http_target_parameter *parameters;
     size_t parameter_count;
 };
 
@@ -31,11 +31,11 @@ struct target {
  * Each segment is percent-decoded once. ERR_MALFORMED for other forms, for `.` and `..`, for
  * encoded slashes, control characters and what is no UTF-8, and for a query parameter given twice.
  */
-int target_parse(const char *raw, struct target *out, struct err *e);
+int http_target_parse(const char *raw, struct http_target *out, struct err *e);
 
-void target_finish(struct target *t);
+void http_target_finish(struct http_target *t);
 
 /* NULL if it is absent. */
-const char *target_parameter(const struct target *t, const char *name);
+const char *http_target_parameter(const struct http_target *t, const char *name);
 
 #endif

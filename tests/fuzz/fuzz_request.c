@@ -20,7 +20,7 @@ static bool is_clean(const char *text)
 }
 
 /* Every byte percent-encoded but the slashes between segments. */
-static char *encode(const struct target *t)
+static char *encode(const struct http_target *t)
 {
     struct buf out = {0};
     for (size_t i = 0; i < t->segment_count; i++) {
@@ -31,9 +31,9 @@ static char *encode(const struct target *t)
     return buf_take(&out);
 }
 
-static void check_target(const struct target *t)
+static void check_target(const struct http_target *t)
 {
-    struct target again;
+    struct http_target again;
     struct err e;
     must(t->segment_count > 0 && *t->path == '/', "a path begins with a slash");
     for (size_t i = 0; i < t->segment_count; i++) {
@@ -41,14 +41,14 @@ static void check_target(const struct target *t)
         must(!strpbrk(segment, "/\\") && is_clean(segment), "a segment is plain text");
         must(strcmp(segment, ".") != 0 && strcmp(segment, "..") != 0, "no segment climbs");
     }
-    must(t->parameter_count <= TARGET_MAX_PARAMETERS, "parameters keep their cap");
+    must(t->parameter_count <= HTTP_TARGET_MAX_PARAMETERS, "parameters keep their cap");
     for (size_t i = 0; i < t->parameter_count; i++)
-        must(target_parameter(t, t->parameters[i].name) == t->parameters[i].value,
+        must(http_target_parameter(t, t->parameters[i].name) == t->parameters[i].value,
              "a parameter stands once");
     char *raw = encode(t);
-    must(target_parse(raw, &again, &e) == 0, "an encoded path can be read");
+    must(http_target_parse(raw, &again, &e) == 0, "an encoded path can be read");
     must_equal(again.path, t->path, "a path has one reading");
-    target_finish(&again);
+    http_target_finish(&again);
     free(raw);
 }
 
@@ -96,17 +96,17 @@ static void read_fields(struct fuzz_input *in, struct headers *h)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {(const char *)data, size};
-    struct target target = {0};
+    struct http_target target = {0};
     struct headers headers = {0};
     struct gate_framing framing;
     struct host_list hosts = {0};
     struct err e;
     char *raw = fuzz_line(&in), *version = fuzz_line(&in);
-    if (target_parse(raw, &target, &e) == 0)
+    if (http_target_parse(raw, &target, &e) == 0)
         check_target(&target);
     else
         must(e.code == ERR_MALFORMED && !target.path, "a bad target is malformed");
-    target_finish(&target);
+    http_target_finish(&target);
 
     /* A bare IPv6 address is fine in the config, and none in a Host. */
     if (host_list_add(&hosts, raw))

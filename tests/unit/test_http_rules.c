@@ -163,41 +163,41 @@ static void finds_the_most_literal_route(void **state)
         {"/a/x/versions/3/4", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct target target;
+        struct http_target target;
         struct router_match match;
         struct err e;
-        assert_int_equal(target_parse(cases[i].target, &target, &e), 0);
+        assert_int_equal(http_target_parse(cases[i].target, &target, &e), 0);
         bool found = router_find(tables, HTTP_LISTENER_API, &target, &match);
         assert_int_equal(found, cases[i].template != NULL);
         if (found)
             assert_string_equal(match.routes[HTTP_GET]->path, cases[i].template);
-        target_finish(&target);
+        http_target_finish(&target);
     }
 }
 
 static void finds_parameters(void **state)
 {
     (void)state;
-    struct target target;
+    struct http_target target;
     struct err e;
-    assert_int_equal(target_parse("/a/x%3Ay/versions/3?z", &target, &e), 0);
+    assert_int_equal(http_target_parse("/a/x%3Ay/versions/3?z", &target, &e), 0);
     assert_string_equal(router_parameter(routes[5].path, &target, "name"), "x:y");
     assert_string_equal(router_parameter(routes[5].path, &target, "n"), "3");
     assert_null(router_parameter(routes[5].path, &target, "names"));
-    assert_string_equal(target_parameter(&target, "z"), "");
-    assert_null(target_parameter(&target, "y"));
-    target_finish(&target);
+    assert_string_equal(http_target_parameter(&target, "z"), "");
+    assert_null(http_target_parameter(&target, "y"));
+    http_target_finish(&target);
 }
 
 static void leaves_a_target_untouched_on_failure(void **state)
 {
     (void)state;
-    struct target target = {.segment_count = 42};
+    struct http_target target = {.segment_count = 42};
     struct err e = {0};
-    assert_int_equal(target_parse("/a/%00", &target, &e), -1);
+    assert_int_equal(http_target_parse("/a/%00", &target, &e), -1);
     assert_int_equal(e.code, ERR_MALFORMED);
-    assert_int_equal(target_parse("/a?x=%zz", &target, &e), -1);
-    assert_int_equal(target_parse(NULL, &target, &e), -1);
+    assert_int_equal(http_target_parse("/a?x=%zz", &target, &e), -1);
+    assert_int_equal(http_target_parse(NULL, &target, &e), -1);
     assert_int_equal(target.segment_count, 42);
 }
 
