@@ -28,17 +28,20 @@ struct bind {
 };
 
 /*
- * The certificate's name: unique for version and domain, since a service that files what it is
- * given refuses a name twice; and for each try, since one may have been filed but not installed.
+ * The certificate's name: unique for version, service and domain, since what is given to CDN and
+ * DCDN is filed in one place, which refuses a name twice; and for each try, since one may have been
+ * filed but not installed.
  */
 static void bind_name(const struct bind *b, const char *domain, int64_t try,
                       char out[ALIYUN_NAME_SIZE])
 {
     enum { SUFFIX = 1 + 2 * DOMAIN_DIGEST_BYTES, TRY_SUFFIX = 2 };
     unsigned char digest[SHA256_DIGEST_LENGTH];
+    char place[ALIYUN_NAME_SIZE + 256];
+    int length = snprintf(place, sizeof place, "%s/%.253s", b->binding->service.name, domain);
+    SHA256((const unsigned char *)place, (size_t)length, digest);
     target_upload_name(b->certificate, out, b->binding->name_max + 1 - SUFFIX - TRY_SUFFIX);
     size_t size = strlen(out);
-    SHA256((const unsigned char *)domain, strlen(domain), digest);
     size += (size_t)snprintf(out + size, ALIYUN_NAME_SIZE - size, "-%02x%02x%02x%02x", digest[0],
                              digest[1], digest[2], digest[3]);
     if (try > 1)

@@ -39,7 +39,7 @@ static int refusal_explain(const char *group, const char *domain, const char *co
 static int gateway_read(const struct target_context *context, const struct aliyun *a,
                         const char *domain, struct aliyun_shown *out, struct err *e)
 {
-    const char *group;
+    const char *group = NULL;
     char code[ALIBABA_CODE_SIZE];
     struct json_object *answer = NULL;
     if (group_of(context, &group, e))
@@ -65,7 +65,7 @@ static int gateway_set(const struct target_context *context, const struct aliyun
                        const char *domain, const char *name, const struct aliyun_material *material,
                        char code[ALIBABA_CODE_SIZE], struct err *e)
 {
-    const char *group;
+    const char *group = NULL;
     struct json_object *answer = NULL;
     if (group_of(context, &group, e))
         return -1;
@@ -86,7 +86,7 @@ static int gateway_set(const struct target_context *context, const struct aliyun
 static int gateway_probe(const struct target_context *context, const struct aliyun *a,
                          struct err *e)
 {
-    const char *group;
+    const char *group = NULL;
     char code[ALIBABA_CODE_SIZE];
     struct json_object *answer = NULL;
     if (group_of(context, &group, e))
@@ -113,7 +113,7 @@ static const struct aliyun_binding gateway_binding = {
 static int gateway_step(const struct target_context *context, struct target_work *work,
                         struct err *e)
 {
-    const char *group;
+    const char *group = NULL;
     if (group_of(context, &group, e))
         return -1;
     return aliyun_bind_step(&gateway_binding, context, work, e);
