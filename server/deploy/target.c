@@ -9,13 +9,8 @@
 #include <string.h>
 
 static const struct target_type *const types[] = {
-    &target_aliyun_cas,
-    &target_aliyun_cdn,
-    &target_aliyun_dcdn,
-    &target_aliyun_apigateway,
-    &target_files,
-    &target_exec,
-    NULL,
+    &target_aliyun_cas, &target_aliyun_cdn, &target_aliyun_dcdn, &target_aliyun_apigateway,
+    &target_files,      &target_webhook,    &target_exec,        NULL,
 };
 
 const struct target_type *target_type_by_name(const char *name)

@@ -30,37 +30,51 @@ static bool url_has(CURLU *url, CURLUPart part)
     return has;
 }
 
-static int endpoint_judge(CURLU *url, struct err *e)
+/* what: "the endpoint", for the sentence. */
+static int judge_parts(CURLU *url, const char *what, bool query_allowed, struct err *e)
 {
     char *scheme = NULL, *host = NULL;
     int rc = 0;
     curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(url, CURLUPART_HOST, &host, 0);
     if (!scheme || !host || !*host)
-        rc = err_set(e, ERR_INVALID, "the endpoint has no host");
+        rc = err_set(e, ERR_INVALID, "%s has no host", what);
     else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        rc = err_set(e, ERR_INVALID, "the endpoint must be an https URL");
+        rc = err_set(e, ERR_INVALID, "%s must be an https URL", what);
     else if (strcmp(scheme, "http") == 0 && !host_is_loopback(host))
-        rc = err_set(e, ERR_INVALID, "an endpoint beyond this machine must be an https URL");
-    else if (url_has(url, CURLUPART_QUERY) || url_has(url, CURLUPART_FRAGMENT))
-        rc = err_set(e, ERR_INVALID, "the endpoint must have no query and no fragment");
+        rc = err_set(e, ERR_INVALID, "%s must be an https URL, since it leads beyond this machine",
+                     what);
+    else if (!query_allowed && url_has(url, CURLUPART_QUERY))
+        rc = err_set(e, ERR_INVALID, "%s must have no query", what);
+    else if (url_has(url, CURLUPART_FRAGMENT))
+        rc = err_set(e, ERR_INVALID, "%s must have no fragment", what);
     curl_free(scheme);
     curl_free(host);
     return rc;
 }
 
-int outside_endpoint_check(const char *url, struct err *e)
+static int check(const char *url, const char *what, bool query_allowed, struct err *e)
 {
     CURLU *parsed = curl_url();
     if (!parsed)
         abort(); /* out of memory */
     int rc;
     if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK)
-        rc = err_set(e, ERR_INVALID, "the endpoint is not a URL without user name and password");
+        rc = err_set(e, ERR_INVALID, "%s is not a URL without user name and password", what);
     else
-        rc = endpoint_judge(parsed, e);
+        rc = judge_parts(parsed, what, query_allowed, e);
     curl_url_cleanup(parsed);
     return rc;
+}
+
+int outside_endpoint_check(const char *url, struct err *e)
+{
+    return check(url, "the endpoint", false, e);
+}
+
+int outside_url_check(const char *url, struct err *e)
+{
+    return check(url, "the url", true, e);
 }
 
 bool outside_is_loopback(const char *url)

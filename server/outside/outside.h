@@ -18,6 +18,9 @@ int outside_transport_error(struct err *e);
  */
 int outside_endpoint_check(const char *url, struct err *e);
 
+/* The same for a URL that is called as it stands: it may have a query. */
+int outside_url_check(const char *url, struct err *e);
+
 /* Whether the URL's host is a loopback address or "localhost". */
 bool outside_is_loopback(const char *url);
 
