@@ -265,6 +265,22 @@ int cert_fingerprint(const char *pem, size_t size, char out[CERT_FINGERPRINT_SIZ
     return 0;
 }
 
+static bool is_key_id(const ASN1_OCTET_STRING *id, const unsigned char *wanted, long size)
+{
+    return id && size > 0 && ASN1_STRING_length(id) == size &&
+           !memcmp(ASN1_STRING_get0_data(id), wanted, (size_t)size);
+}
+
+static bool has_key_id(X509 *x, const char *hex)
+{
+    long size = 0;
+    unsigned char *wanted = OPENSSL_hexstr2buf(hex, &size);
+    bool same = wanted && (is_key_id(X509_get0_subject_key_id(x), wanted, size) ||
+                           is_key_id(X509_get0_authority_key_id(x), wanted, size));
+    OPENSSL_free(wanted);
+    return same;
+}
+
 bool cert_chain_has_issuer(const char *pem, size_t size, const char *name)
 {
     if (size > CERT_CHAIN_MAX_BYTES)
@@ -275,7 +291,7 @@ bool cert_chain_has_issuer(const char *pem, size_t size, const char *name)
     bool found = false;
     while (!found && next_certificate(in, &block, &ignored) == 1) {
         X509 *x = decode(&block);
-        found = x && has_issuer(x, name);
+        found = x && (has_issuer(x, name) || has_key_id(x, name));
         X509_free(x);
         pem_block_finish(&block);
     }

@@ -58,8 +58,10 @@ enum { CERT_FINGERPRINT_SIZE = 65 };
 int cert_fingerprint(const char *pem, size_t size, char out[CERT_FINGERPRINT_SIZE], struct err *e);
 
 /*
- * Whether any certificate of chain_pem has an issuer CN equal to name: the usual meaning of a
- * preferred chain.
+ * Whether the chain is the preferred one of that name: any of its certificates has an issuer CN
+ * equal to it, or a subject or authority key identifier (RFC 5280 sections 4.2.1.1 and 4.2.1.2) of
+ * which it is the hex, in either case, with colons or without. Names are chosen anew by a CA for
+ * each generation of its issuers, key identifiers tell two of one name apart.
  */
 bool cert_chain_has_issuer(const char *pem, size_t size, const char *name);
 

@@ -222,8 +222,9 @@ int acme_challenge_respond(struct acme_client *client, const char *url, int64_t 
                            struct err *e);
 
 /*
- * Downloads the certificate and, if preferred_chain is not NULL, the alternates until one has an
- * issuer of that CN (section 7.4.2); the default chain if none has. Appends PEM to chain.
+ * Downloads the certificate and, if preferred_chain is not NULL, the alternates, ten at most, until
+ * one has an issuer of that CN or that key identifier in hex (section 7.4.2;
+ * cert_chain_has_issuer); the default chain if none has. Appends PEM to chain.
  */
 int acme_certificate_download(struct acme_client *client, const char *url,
                               const char *preferred_chain, struct buf *chain, struct err *e);

@@ -206,6 +206,32 @@ static void finds_issuers_anywhere(void **state)
     buf_finish(&leaf);
 }
 
+/* The intermediate's key, the root's (named by the intermediate too), and RFC 9773's issuer's. */
+static void finds_key_identifiers_anywhere(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        bool in_chain;
+        bool in_leaf;
+    } rows[] = {
+        {"55F45683B9274B253BBE8033BCD4A964ABE4269F", true, false},
+        {"f3:d6:70:1f:66:da:17:d4:09:3b:97:b4:8a:47:2c:74:b3:99:8b:39", true, false},
+        {"69885b6b87464041e1b37b847ba0ae2cde01c8d4", false, true},
+        {"55F45683B9274B253BBE8033BCD4A964ABE4269", false, false},
+        {"55F45683B9274B253BBE8033BCD4A964ABE426", false, false},
+        {"0055F45683B9274B253BBE8033BCD4A964ABE4269F", false, false},
+    };
+    struct buf chain = fixture("certs/chain.pem"), leaf = fixture("certs/rfc9773.pem");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(cert_chain_has_issuer(chain.data, chain.size, rows[i].id),
+                         rows[i].in_chain);
+        assert_int_equal(cert_chain_has_issuer(leaf.data, leaf.size, rows[i].id), rows[i].in_leaf);
+    }
+    buf_finish(&chain);
+    buf_finish(&leaf);
+}
+
 static void gives_the_first_certificates_der(void **state)
 {
     (void)state;
@@ -236,6 +262,7 @@ int main(void)
         cmocka_unit_test(refuses_leaves_it_cannot_judge),
         cmocka_unit_test(checks_key_names_and_time),
         cmocka_unit_test(finds_issuers_anywhere),
+        cmocka_unit_test(finds_key_identifiers_anywhere),
         cmocka_unit_test(gives_the_first_certificates_der),
     };
     return cmocka_run_group_tests_name("cert", tests, NULL, NULL);
