@@ -133,11 +133,9 @@ static char *reload_mark(const struct target_context *context, const char *insta
     return mark;
 }
 
-static void note_installed(const struct target_context *context,
-                           const struct files_settings *settings, struct target_work *work,
+static void note_installed(const struct files_settings *settings, struct target_work *work,
                            const struct folder_result *result, const char *installed)
 {
-    (void)context;
     struct json_object *state = work->state;
     if (result->changed)
         json_object_object_del(state, "reloaded");
@@ -186,7 +184,7 @@ static int bring(const struct target_context *context, const struct files_settin
     char *installed = mem_printf("%s/%s", settings->shown, result.generation);
     int rc = 0;
     if (result.changed || !remembers(work->state, "installed", installed))
-        note_installed(context, settings, work, &result, installed);
+        note_installed(settings, work, &result, installed);
     else
         rc = tell_readers(context, settings, work, installed, e);
     free(installed);
@@ -209,7 +207,6 @@ static int files_step(const struct target_context *context, struct target_work *
 
 /* ---- a rehearsal ---- */
 
-/* Without a certificate the folder above its own is looked at. */
 static int rehearse(const struct files_settings *settings,
                     const struct target_certificate *certificate, struct buf *names, struct err *e)
 {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 static char scratch[64];
+static char copies[] = "/tmp/certwright-copies-XXXXXX"; /* where the command "copy" puts them */
 static struct issued issued;
 static struct commands *commands;
 
@@ -56,7 +57,6 @@ static int make_scratch(void **state)
     (void)state;
     snprintf(scratch, sizeof scratch, "/tmp/certwright-exec-XXXXXX");
     assert_non_null(mkdtemp(scratch));
-    setenv("SCRATCH", scratch, 1);
     return 0;
 }
 
@@ -80,19 +80,18 @@ static void hands_over_files_and_facts(void **state)
     assert_int_equal(work.outcome, TARGET_DONE);
     assert_string_equal(work.message, "ran the command copy");
     assert_int_equal(count_entries(), 0);
-    assert_text("/tmp/certwright-exec-copy", "cert", issued.leaf);
-    assert_text("/tmp/certwright-exec-copy", "chain", issued.certificate.chain);
+    assert_text(copies, "cert", issued.leaf);
+    assert_text(copies, "chain", issued.certificate.chain);
     char *full = mem_printf("%s%s", issued.leaf, issued.certificate.chain);
-    assert_text("/tmp/certwright-exec-copy", "full", full);
+    assert_text(copies, "full", full);
     struct buf key = {0};
     assert_int_equal(key_to_pem(issued.key, &key, &e), 0);
-    assert_text("/tmp/certwright-exec-copy", "key", key.data);
-    assert_text("/tmp/certwright-exec-copy", "modes", "700\n600\n600\n600\n600\n");
+    assert_text(copies, "key", key.data);
+    assert_text(copies, "modes", "700\n600\n600\n600\n600\n");
     char *facts = mem_printf("deploy www 4 www.example.com,example.com 0a1b %s "
                              "2027-02-19T08:59:59.000Z\n",
                              issued.certificate.fingerprint);
-    assert_text("/tmp/certwright-exec-copy", "facts", facts);
-    remove_folder("/tmp/certwright-exec-copy");
+    assert_text(copies, "facts", facts);
     free(full);
     free(facts);
     buf_finish_secret(&key);
@@ -202,15 +201,15 @@ static void refuses_unknown_commands(void **state)
     setting_finish(&s);
 }
 
-static const char *const copy_argv[] = {
-    "sh", "-c",
-    "to=/tmp/certwright-exec-copy; mkdir -p $to; cp $CERTWRIGHT_CERT_FILE $to/cert; "
+static const char copy_format[] =
+    "to=%s; cp $CERTWRIGHT_CERT_FILE $to/cert; "
     "cp $CERTWRIGHT_CHAIN_FILE $to/chain; cp $CERTWRIGHT_FULLCHAIN_FILE $to/full; "
-    "cp $CERTWRIGHT_KEY_FILE $to/key; cd ${CERTWRIGHT_KEY_FILE%/*}; "
-    "stat -c %a . cert.pem chain.pem fullchain.pem privkey.pem > $to/modes; "
+    "cp $CERTWRIGHT_KEY_FILE $to/key; cd ${CERTWRIGHT_KEY_FILE%%/*}; "
+    "stat -c %%a . cert.pem chain.pem fullchain.pem privkey.pem > $to/modes; "
     "echo $CERTWRIGHT_EVENT $CERTWRIGHT_CERTIFICATE $CERTWRIGHT_VERSION $CERTWRIGHT_IDENTIFIERS "
-    "$CERTWRIGHT_SERIAL $CERTWRIGHT_FINGERPRINT $CERTWRIGHT_NOT_AFTER > $to/facts",
-    NULL};
+    "$CERTWRIGHT_SERIAL $CERTWRIGHT_FINGERPRINT $CERTWRIGHT_NOT_AFTER > $to/facts";
+static char copy_script[sizeof copy_format + sizeof copies];
+static const char *const copy_argv[] = {"sh", "-c", copy_script, NULL};
 static const char *const keyless_argv[] = {
     "sh", "-c",
     "test -r $CERTWRIGHT_CERT_FILE || exit 2; cd ${CERTWRIGHT_CERT_FILE%/*}; "
@@ -236,6 +235,9 @@ int main(void)
         IN_SCRATCH(refuses_unknown_commands),
     };
     struct err e = {0};
+    if (!mkdtemp(copies))
+        return 1;
+    snprintf(copy_script, sizeof copy_script, copy_format, copies);
     if (commands_create(list, sizeof list / sizeof *list, &commands, &e)) {
         fprintf(stderr, "%s\n", e.detail);
         return 1;
@@ -244,5 +246,6 @@ int main(void)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     issued_finish(&issued);
     commands_destroy(commands);
+    remove_folder(copies);
     return failed;
 }

@@ -17,6 +17,7 @@
 static char root[64], www[96], pidfile_path[96];
 static struct issued first, second, third;
 static struct commands *commands;
+static char marks[] = "/tmp/certwright-marks-XXXXXX"; /* what the command "mark" wrote */
 static const char *roots[] = {"/nonexistent/root", root, NULL};
 static const struct target_pidfile pidfiles[] = {{"daemon", pidfile_path}};
 
@@ -707,23 +708,19 @@ static void runs_a_command_once_a_generation(void **state)
     struct target_work work;
     struct err e = {0};
     setting_init(&s, ", \"reload\": {\"command\": \"mark\"}");
-    setenv("ROOT", root, 1);
-    char *marks = mem_printf("%s.marks", root);
-    write_text("/tmp", "certwright-files-marks", "");
+    write_text(marks, "marks", "");
     /* a kill between the write and the commit: the state of before comes again */
     assert_int_equal(step(&s, &first, &work, &e), 0);
     assert_int_equal(work.outcome, TARGET_AGAIN);
     json_object_put(s.state);
     s.state = parse("{}");
-    assert_text("/tmp", "certwright-files-marks", "");
+    assert_text(marks, "marks", "");
     deploy_well(&s, &first);
-    assert_text("/tmp", "certwright-files-marks", "reload www 1\n");
+    assert_text(marks, "marks", "reload www 1\n");
     deploy_well(&s, &first);
-    assert_text("/tmp", "certwright-files-marks", "reload www 1\n");
+    assert_text(marks, "marks", "reload www 1\n");
     deploy_well(&s, &second);
-    assert_text("/tmp", "certwright-files-marks", "reload www 1\nreload www 2\n");
-    assert_int_equal(unlink("/tmp/certwright-files-marks"), 0);
-    free(marks);
+    assert_text(marks, "marks", "reload www 1\nreload www 2\n");
     /* told in another way: told anew */
     json_object_object_add(s.settings, "reload", parse("{\"command\": \"fail\"}"));
     deploy_fails(&s, &second, ERR_TARGET_RELOAD, "the command fail exited with 7: no nginx here");
@@ -852,11 +849,8 @@ static void readers_see_whole_pairs(void **state)
     setting_finish(&s);
 }
 
-static const char *const mark_argv[] = {
-    "sh", "-c",
-    "echo $CERTWRIGHT_EVENT $CERTWRIGHT_CERTIFICATE $CERTWRIGHT_VERSION >> "
-    "/tmp/certwright-files-marks",
-    NULL};
+static char mark_script[160];
+static const char *const mark_argv[] = {"sh", "-c", mark_script, NULL};
 static const char *const fail_argv[] = {"sh", "-c", "echo no nginx here; exit 7", NULL};
 static const struct command list[] = {{"mark", mark_argv}, {"fail", fail_argv}};
 
@@ -889,6 +883,11 @@ int main(void)
         IN_ROOT(readers_see_whole_pairs),
     };
     struct err e = {0};
+    if (!mkdtemp(marks))
+        return 1;
+    snprintf(mark_script, sizeof mark_script,
+             "echo $CERTWRIGHT_EVENT $CERTWRIGHT_CERTIFICATE $CERTWRIGHT_VERSION >> %s/marks",
+             marks);
     if (commands_create(list, sizeof list / sizeof *list, &commands, &e)) {
         fprintf(stderr, "%s\n", e.detail);
         return 1;
@@ -901,5 +900,6 @@ int main(void)
     issued_finish(&second);
     issued_finish(&third);
     commands_destroy(commands);
+    remove_folder(marks);
     return failed;
 }
