@@ -152,10 +152,10 @@ static struct json_object *show_resource(const struct job *job)
     static const struct {
         const char *type, *href;
     } kinds[] = {
-        {"authority", "/authorities/"},
-        {"account", "/accounts/"},
-        {"certificate", "/certificates/"},
-        {"order", "/orders/"},
+        {"authority", "/authorities/"},    {"account", "/accounts/"},
+        {"certificate", "/certificates/"}, {"order", "/orders/"},
+        {"target", "/targets/"},           {"solver", "/solvers/"},
+        {"target", "/targets/"},           {"job", "/jobs/"},
     };
     const char *href = "/";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -168,6 +168,19 @@ static struct json_object *show_resource(const struct job *job)
     snprintf(path, sizeof path, "%s%s", href, job->resource_name);
     show_add_text(resource, "href", path);
     return resource;
+}
+
+/* Where a job installs something, or rehearses that. */
+static struct json_object *show_target(const struct job *job)
+{
+    struct json_object *args =
+        strcmp(job->kind, "certificate.deploy") != 0 && strcmp(job->kind, "target.test") != 0
+            ? NULL
+            : show_stored(job->args);
+    struct json_object *target =
+        show_text(json_object_get_string(json_object_object_get(args, "target")));
+    json_object_put(args);
+    return target;
 }
 
 static void add_head(const struct job *job, struct json_object *out)
@@ -184,6 +197,7 @@ static void add_head(const struct job *job, struct json_object *out)
     show_add_time(out, "finished_at", job->finished_at);
     show_add_time(out, "next_attempt_at", has_time ? job->due_at : 0);
     json_object_object_add(out, "resource", show_resource(job));
+    json_object_object_add(out, "target", show_target(job));
 }
 
 /* Whoever polls a job that waits long need not do so often. */

@@ -1,17 +1,21 @@
 /* /solvers */
 #include "acme/base/memory.h"
+#include "acme/identifier.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
+#include "server/engine/intake.h"
 #include "server/outside/commands.h"
 #include "server/solver/solver.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAME_TEXT_MAX = 1024 };
 
 /* A setting, or what stands where it was not given. */
 static void show_setting(struct json_object *json, struct json_object *settings, const char *name,
@@ -106,33 +110,14 @@ static void get(struct http_exchange *x, void *context)
 
 /* ---- changing ---- */
 
-static int check_credential(struct db *db, const char *name, const char *wanted,
-                            struct fields *errors, struct err *e)
-{
-    struct credential credential;
-    if (credential_load(db, name, &credential, e) < 0) {
-        if (e->code != ERR_NOT_FOUND)
-            return -1;
-        fields_add(errors, "/credential", "there is no credential \"%s\"", name);
-        return 0;
-    }
-    if (wanted && strcmp(credential.type, wanted) != 0)
-        fields_add(errors, "/credential", "is of type %s; %s is needed", credential.type, wanted);
-    credential_finish(&credential);
-    return 0;
-}
-
 int solver_check(struct db *db, const struct commands *commands, struct json_object *body,
                  struct fields *errors, struct err *e)
 {
     const char *type = peek_text(body, "type");
-    const char *credential = peek_name(body, "credential");
     const char *command = peek_text(body, "command");
     if (command && type && !strcmp(type, "exec") && !commands_has(commands, command))
         fields_add(errors, "/command", "the config has no command of this name");
-    if (!credential || !type)
-        return 0;
-    return check_credential(db, credential, spec_solver_credential_type(type), errors, e);
+    return type ? credential_check(db, body, spec_solver_credential_type(type), errors, e) : 0;
 }
 
 static bool is_same(const struct solver *row, const struct spec_solver *spec)
@@ -254,10 +239,69 @@ static void delete(struct http_exchange *x, void *context)
     call_write(context, x, apply_delete, NULL, NULL);
 }
 
+/* ---- test ---- */
+
+/* The name that is to be proved, as A-labels: the given one, or the first zone. NULL: complained.
+ */
+static char *name_to_prove(const struct members *m, const struct solver *solver)
+{
+    const char *text = members_text(m, "name", MEMBERS_OPTIONAL, NAME_TEXT_MAX);
+    struct json_object *zones = show_stored(solver->zones);
+    struct identifier id;
+    struct err wrong;
+    char *name = NULL;
+    if (!members_has(m, "name") && json_object_array_length(zones) > 0)
+        text = json_object_get_string(json_object_array_get_idx(zones, 0));
+    else if (!members_has(m, "name"))
+        members_wrong(m, "name", "is required, since the solver has no zones");
+    if (text && identifier_parse(text, &id, &wrong) < 0)
+        members_wrong(m, "name", "%s", wrong.detail);
+    else if (text && id.type != IDENTIFIER_DNS)
+        members_wrong(m, "name", "must be a DNS name");
+    else if (text)
+        name = mem_strdup(identifier_base(&id));
+    json_object_put(zones);
+    return name;
+}
+
+static int apply_test(struct call *call, struct store_tx *tx, struct err *e)
+{
+    return intake_solver_test(tx, http_param(call->x, "name"), call->spec, call->out.job, e);
+}
+
+static void test(struct http_exchange *x, void *context)
+{
+    static const char *const names[] = {"name", NULL};
+    struct fields errors = {0};
+    struct solver solver;
+    struct err e;
+    struct json_object *body = call_body(x);
+    struct db *db = body ? call_reader(context, x) : NULL;
+    if (!db) {
+        body_destroy(body);
+        return;
+    }
+    if (solver_load(db, http_param(x, "name"), &solver, &e) < 0) {
+        body_destroy(body);
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    struct members m = members_of_body(body, &errors);
+    members_only(&m, names);
+    char *name = name_to_prove(&m, &solver);
+    solver_finish(&solver);
+    body_destroy(body);
+    if (call_refused(x, &errors))
+        free(name);
+    else
+        call_post(context, x, apply_test, name, free);
+}
+
 const struct http_route solvers_routes[] = {
     {HTTP_GET, "/solvers", list, 0},
     {HTTP_GET, "/solvers/{name}", get, 0},
     {HTTP_PUT, "/solvers/{name}", put, 0},
     {HTTP_DELETE, "/solvers/{name}", delete, 0},
+    {HTTP_POST, "/solvers/{name}/test", test, HTTP_ROUTE_NO_BODY},
     {0},
 };

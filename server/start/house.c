@@ -8,6 +8,8 @@
 #include "server/api/builtin.h"
 #include "server/api/converge.h"
 #include "server/api/fields.h"
+#include "server/deploy/scratch.h"
+#include "server/deploy/target.h"
 #include "server/engine/engine.h"
 #include "server/http/server.h"
 #include "server/outside/commands.h"
@@ -16,6 +18,7 @@
 #include "server/start/secrets.h"
 #include "store/job.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -37,6 +40,9 @@ struct house {
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
     int64_t sweep_at;
     struct commands *commands;
+    const char **file_roots; /* ends with NULL */
+    struct target_pidfile *pidfiles;
+    char *scratch;
     struct store *store;
     struct http01_table *http01;
     struct propagation *propagation;
@@ -158,6 +164,25 @@ static int start_store(struct house *house, struct err *e)
     return 0;
 }
 
+/* Where targets may write, and a folder of ours for what commands are to read of a deployment. */
+static int find_places(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    house->file_roots = mem_new(config->file_roots.count + 1, sizeof *house->file_roots);
+    for (size_t i = 0; i < config->file_roots.count; i++)
+        house->file_roots[i] = config->file_roots.items[i];
+    house->pidfiles = mem_new(config->pidfile_count, sizeof *house->pidfiles);
+    for (size_t i = 0; i < config->pidfile_count; i++)
+        house->pidfiles[i] =
+            (struct target_pidfile){config->pidfiles[i].name, config->pidfiles[i].path};
+    char *data = realpath(config->data, NULL);
+    if (!data)
+        return err_set(e, ERR_IO, "%s: %s", config->data, strerror(errno));
+    house->scratch = mem_printf("%s/scratch", data);
+    free(data);
+    return target_scratch_clear(house->scratch, e);
+}
+
 static int start_engine(struct house *house, struct err *e)
 {
     const struct config *config = house->config;
@@ -166,7 +191,7 @@ static int start_engine(struct house *house, struct err *e)
         .resolver_count = config->resolvers.count,
         .resolvers_only = config->resolvers_only,
     };
-    if (propagation_create(&propagation, &house->propagation, e) < 0)
+    if (find_places(house, e) < 0 || propagation_create(&propagation, &house->propagation, e) < 0)
         return -1;
     house->http01 = http01_create();
     struct engine_options options = {
@@ -177,6 +202,10 @@ static int start_engine(struct house *house, struct err *e)
         .user_agent = config->user_agent,
         .language = config->language,
         .workers = config->workers,
+        .file_roots = house->file_roots,
+        .pidfiles = house->pidfiles,
+        .pidfile_count = config->pidfile_count,
+        .scratch = house->scratch,
     };
     return engine_create(&options, &house->engine, e);
 }
@@ -187,6 +216,9 @@ static struct api_options api_options_of(const struct house *house)
         .store = house->store,
         .defaults = &house->defaults,
         .commands = house->commands,
+        .file_roots = house->file_roots,
+        .pidfiles = house->pidfiles,
+        .pidfile_count = house->config->pidfile_count,
         .http01 = house->http01,
         .engine = house->engine,
     };
@@ -371,6 +403,9 @@ void house_destroy(struct house *house)
     api_destroy(house->api);
     http01_destroy(house->http01);
     commands_destroy(house->commands);
+    free(house->file_roots);
+    free(house->pidfiles);
+    free(house->scratch);
     converge_destroy(house->plan);
     api_defaults_finish(&house->defaults);
     pthread_mutex_destroy(&house->server_mutex);
