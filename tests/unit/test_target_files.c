@@ -1,16 +1,20 @@
 /* The target "files": the layout, its guards, whole pairs for readers, and the reload. */
+#include "acme/http.h"
 #include "server/deploy/folder.h"
 #include "server/deploy/material.h"
 #include "tests/unit/target_fixture.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -727,6 +731,76 @@ static void runs_a_command_once_a_generation(void **state)
     setting_finish(&s);
 }
 
+/* Answers one request with a status; keeps what it was sent. */
+struct hook {
+    int listener;
+    int status;
+    char seen[2048];
+};
+
+static void *answer_once(void *argument)
+{
+    struct hook *hook = argument;
+    size_t size = 0;
+    ssize_t got;
+    char answer[80];
+    int fd = accept4(hook->listener, NULL, NULL, SOCK_CLOEXEC);
+    while (fd >= 0 && !strchr(hook->seen, '}') &&
+           (got = read(fd, hook->seen + size, sizeof hook->seen - 1 - size)) > 0)
+        size += (size_t)got;
+    snprintf(answer, sizeof answer,
+             "HTTP/1.1 %d x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", hook->status);
+    got = write(fd, answer, strlen(answer));
+    close(fd);
+    return got > 0 ? NULL : argument;
+}
+
+/* Deploys while a hook of that status listens on a free port. */
+static int deploy_with_hook(struct setting *s, struct hook *hook, struct err *e)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    pthread_t thread;
+    void *failed;
+    hook->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(hook->listener, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(listen(hook->listener, 1), 0);
+    assert_int_equal(getsockname(hook->listener, (struct sockaddr *)&at, &size), 0);
+    char *reload = mem_printf("{\"webhook\": \"http://127.0.0.1:%d/reload\"}", ntohs(at.sin_port));
+    json_object_object_add(s->settings, "reload", parse(reload));
+    free(reload);
+    assert_int_equal(pthread_create(&thread, NULL, answer_once, hook), 0);
+    int rc = deploy(s, &first, e);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    close(hook->listener);
+    return rc;
+}
+
+static void calls_a_webhook_on_this_machine(void **state)
+{
+    (void)state;
+    struct setting s;
+    struct err e = {0};
+    struct hook good = {.status = 204}, bad = {.status = 503};
+    struct acme_http_options options = {.user_agent = "test", .allow_http = true};
+    assert_int_equal(acme_trust_system(&options.trust, &e), 0);
+    setting_init(&s, "");
+    assert_int_equal(acme_http_create(&options, &s.context.http, &e), 0);
+    if (deploy_with_hook(&s, &good, &e) < 0)
+        fail_msg("%s", e.detail);
+    assert_memory_equal(good.seen, "POST /reload HTTP/1.1\r\n", 23);
+    assert_non_null(strstr(good.seen, "\r\n\r\n{\"certificate\":\"www\",\"version\":1}"));
+    assert_int_equal(deploy_with_hook(&s, &bad, &e), -1);
+    assert_int_equal(e.code, ERR_TARGET_RELOAD);
+    assert_string_equal(e.detail, "the reload's webhook answered 503");
+    /* the last hook has gone */
+    deploy_fails(&s, &first, ERR_TARGET_RELOAD, "");
+    acme_http_destroy(s.context.http);
+    acme_trust_release(options.trust);
+    setting_finish(&s);
+}
+
 /* ---- a rehearsal ---- */
 
 static void rehearses_without_a_trace(void **state)
@@ -879,6 +953,7 @@ int main(void)
         IN_ROOT(signals_the_process_of_the_pidfile),
         IN_ROOT(reads_a_pidfile_with_care),
         IN_ROOT(runs_a_command_once_a_generation),
+        IN_ROOT(calls_a_webhook_on_this_machine),
         IN_ROOT(rehearses_without_a_trace),
         IN_ROOT(readers_see_whole_pairs),
     };
@@ -892,6 +967,8 @@ int main(void)
         fprintf(stderr, "%s\n", e.detail);
         return 1;
     }
+    if (acme_http_library_init(&e))
+        return 1;
     issue(&first, 1);
     issue(&second, 2);
     issue(&third, 3);
