@@ -24,6 +24,10 @@ static void challenge_finish(struct acme_challenge *challenge)
     free(challenge->url);
     free(challenge->token);
     free(challenge->status);
+    for (size_t i = 0; i < challenge->issuer_name_count; i++)
+        free(challenge->issuer_names[i]);
+    free(challenge->issuer_names);
+    free(challenge->account_url);
     acme_problem_finish(&challenge->problem);
 }
 
@@ -78,6 +82,23 @@ static int read_token(const struct json_object *json, struct acme_challenge *cha
     return 0;
 }
 
+/* The members of dns-persist-01. Odd ones are as if absent: another type may be the one in use. */
+static void read_persist(const struct json_object *json, struct acme_challenge *challenge)
+{
+    challenge->account_url = mem_strdup(json_text_of(json, "accounturi"));
+    struct json_object *array = json_array_of(json, "issuer-domain-names");
+    size_t count = array ? json_object_array_length(array) : 0;
+    if (count == 0 || count > ACME_ISSUER_NAMES_MAX)
+        return;
+    challenge->issuer_names = mem_new(count, sizeof *challenge->issuer_names);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(array, i);
+        if (json_object_is_type(item, json_type_string))
+            challenge->issuer_names[challenge->issuer_name_count++] =
+                mem_strdup(json_object_get_string(item));
+    }
+}
+
 /* Returns 1 if it was read, 0 if it has no type or URL and so is of no use, -1 with e. */
 static int read_challenge(const struct acme_client *client, const struct json_object *json,
                           struct acme_challenge *out, struct err *e)
@@ -88,6 +109,7 @@ static int read_challenge(const struct acme_client *client, const struct json_ob
     struct acme_challenge challenge = {.type = mem_strdup(type)};
     const char *status = json_text_of(json, "status");
     challenge.status = mem_strdup(status ? status : "pending");
+    read_persist(json, &challenge);
     const struct json_object *error = json_object_of(json, "error");
     if (error)
         acme_problem_from_json(error, 0, &challenge.problem, &challenge.error);

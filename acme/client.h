@@ -186,11 +186,18 @@ enum acme_authorization_status {
     ACME_AUTHORIZATION_REVOKED,
 };
 
+enum { ACME_ISSUER_NAMES_MAX = 10 };
+
 struct acme_challenge {
     char *type; /* "http-01", "dns-01", … whatever the CA offers */
     char *url;
     char *token;  /* NULL where the type has none; else base64url, checked */
     char *status; /* "pending", "processing", "valid", "invalid" */
+    /* Of dns-persist-01: what its record may name (challenge_dns_persist01_value). Texts of the CA,
+       not checked; no names where it gave none or more than ACME_ISSUER_NAMES_MAX. */
+    char **issuer_names;
+    size_t issuer_name_count;
+    char *account_url; /* NULL where the challenge has no accounturi */
     struct acme_problem problem;
     struct err error; /* code ERR_NONE if it told none */
 };

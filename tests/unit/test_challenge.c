@@ -59,12 +59,85 @@ static void names_the_record(void **state)
     assert_int_equal(strlen(name), 16 + 253);
 }
 
+/* The vector of draft-ietf-acme-dns-account-label. */
+static void names_the_record_of_an_account(void **state)
+{
+    (void)state;
+    static const char url[] = "https://example.com/acme/acct/ExampleAccount";
+    char name[CHALLENGE_DNS_ACCOUNT01_NAME_SIZE], longest[254];
+    challenge_dns_account01_name(url, "example.org", name);
+    assert_string_equal(name, "_ujmmovf2vn55tgye._acme-challenge.example.org");
+    challenge_dns_account01_name(url, "*.example.org", name);
+    assert_string_equal(name, "_ujmmovf2vn55tgye._acme-challenge.example.org");
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    challenge_dns_account01_name(url, longest, name);
+    assert_int_equal(strlen(name), 18 + 16 + 253);
+}
+
+static char *persistent(const char *issuer, const char *url, bool wildcard, int64_t until)
+{
+    char *value = NULL;
+    struct err e;
+    assert_int_equal(challenge_dns_persist01_value(issuer, url, wildcard, until, &value, &e), 0);
+    return value;
+}
+
+static void makes_the_persistent_record(void **state)
+{
+    (void)state;
+    static const char url[] = "https://ca.example/acct/123";
+    char name[CHALLENGE_DNS_PERSIST01_NAME_SIZE], longest[254];
+    challenge_dns_persist01_name("*.example.org", name);
+    assert_string_equal(name, "_validation-persist.example.org");
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    challenge_dns_persist01_name(longest, name);
+    assert_int_equal(strlen(name), 20 + 253);
+
+    char *value = persistent("letsencrypt.org", url, false, 0);
+    assert_string_equal(value, "letsencrypt.org; accounturi=https://ca.example/acct/123");
+    free(value);
+    value = persistent("letsencrypt.org", url, true, 1795856400);
+    assert_string_equal(value, "letsencrypt.org; accounturi=https://ca.example/acct/123; "
+                               "policy=wildcard; persistUntil=1795856400");
+    free(value);
+}
+
+static void refuses_what_breaks_the_record(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", "https://ca/1"},
+        {"ca.example; policy=wildcard", "https://ca/1"},
+        {"ca example", "https://ca/1"},
+        {"ca\".example", "https://ca/1"},
+        {"ca.example", ""},
+        {"ca.example", "https://ca/1; policy=wildcard"},
+        {"ca.example", "https://ca/1 2"},
+        {"ca.example", "https://ca/1\n"},
+        {"ca.example", "https://ca/ü"},
+        {"ca.example", "https://ca/\"1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *value = NULL;
+        struct err e = {0};
+        assert_int_equal(
+            challenge_dns_persist01_value(rows[i][0], rows[i][1], false, 0, &value, &e), -1);
+        assert_int_equal(e.code, ERR_CA_PROTOCOL);
+        assert_null(value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(derives_dns01),
         cmocka_unit_test(refuses_tokens_that_are_not_base64url),
         cmocka_unit_test(names_the_record),
+        cmocka_unit_test(names_the_record_of_an_account),
+        cmocka_unit_test(makes_the_persistent_record),
+        cmocka_unit_test(refuses_what_breaks_the_record),
     };
     return cmocka_run_group_tests_name("challenge", tests, NULL, NULL);
 }

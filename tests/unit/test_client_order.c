@@ -210,7 +210,8 @@ static void reads_an_authorization(void **state)
          "{\"status\":\"pending\",\"expires\":\"2026-11-28T09:00:00Z\",\"wildcard\":true,"
          "\"identifier\":{\"type\":\"dns\",\"value\":\"example.com\"},\"challenges\":["
          "{\"type\":\"dns-01\",\"url\":\"~/chall/1\",\"token\":\"abc_-9\",\"status\":\"pending\"},"
-         "{\"type\":\"dns-persist-01\",\"url\":\"~/chall/2\",\"issuer-domain-names\":[\"x\"]},"
+         "{\"type\":\"dns-persist-01\",\"url\":\"~/chall/2\",\"issuer-domain-names\":"
+         "[\"ca.example\",7,\"x.example\"],\"accounturi\":\"~/acct/1\"},"
          "{\"type\":\"no-url-01\",\"token\":\"abc\"},{\"url\":\"~/no-type\"},7,null]}"},
         {"POST /authz/1", 200, "Replay-Nonce: n2\n",
          "{\"status\":\"invalid\",\"identifier\":{\"type\":\"ip\",\"value\":\"192.0.2.1\"},"
@@ -242,6 +243,12 @@ static void reads_an_authorization(void **state)
     assert_url(&fake, a.challenges[0].url, "~/chall/1");
     assert_string_equal(a.challenges[1].type, "dns-persist-01");
     assert_null(a.challenges[1].token);
+    assert_int_equal(a.challenges[0].issuer_name_count, 0);
+    assert_null(a.challenges[0].account_url);
+    assert_int_equal(a.challenges[1].issuer_name_count, 2);
+    assert_string_equal(a.challenges[1].issuer_names[0], "ca.example");
+    assert_string_equal(a.challenges[1].issuer_names[1], "x.example");
+    assert_string_equal(a.challenges[1].account_url, fake.kid);
     assert_string_equal(a.challenges[1].status, "pending");
     assert_null(acme_authorization_failure(&a));
     acme_authorization_finish(&a);
