@@ -21,6 +21,7 @@ const struct http_route *const api_routes[] = {
     certificate_actions_routes,
     credentials_routes,
     solvers_routes,
+    targets_routes,
     orders_routes,
     jobs_routes,
     service_routes,
@@ -40,7 +41,7 @@ static void read_default_key(const struct members *m, struct api_defaults *out)
 
 int api_defaults_read(struct json_object *json, struct fields *errors, struct api_defaults *out)
 {
-    static const char *const names[] = {"account", "key", NULL};
+    static const char *const names[] = {"account", "key", "targets", NULL};
     struct api_defaults defaults = {.key_type = KEY_EC_P256};
     size_t before = errors->count;
     if (json) {
@@ -48,6 +49,7 @@ int api_defaults_read(struct json_object *json, struct fields *errors, struct ap
         members_only(&m, names);
         defaults.account = mem_strdup(members_checked(&m, "account", MEMBERS_OPTIONAL, check_name));
         read_default_key(&m, &defaults);
+        target_items_read(&m, &defaults.targets);
     }
     if (errors->count > before) {
         api_defaults_finish(&defaults);
@@ -60,6 +62,7 @@ int api_defaults_read(struct json_object *json, struct fields *errors, struct ap
 void api_defaults_finish(struct api_defaults *defaults)
 {
     free(defaults->account);
+    target_items_finish(&defaults->targets);
     *defaults = (struct api_defaults){0};
 }
 

@@ -7,6 +7,7 @@
 
 #include "acme/base/error.h"
 #include "acme/key.h"
+#include "server/api/target_items.h"
 #include "server/http/exchange.h"
 
 #include <stdbool.h>
@@ -19,11 +20,13 @@ struct fields;
 struct http01_table;
 struct json_object;
 struct store;
+struct target_pidfile;
 
 /* The config's `defaults`: what fills the gaps of a certificate's body. */
 struct api_defaults {
     char *account; /* NULL: none */
     enum key_type key_type;
+    struct target_items targets;
 };
 
 /*
@@ -38,6 +41,9 @@ struct api_options {
     struct store *store;
     const struct api_defaults *defaults;
     const struct commands *commands;
+    const char *const *file_roots; /* absolute; ends with NULL */
+    const struct target_pidfile *pidfiles;
+    size_t pidfile_count;
     struct http01_table *http01;
     const struct engine *engine; /* for metrics */
 };

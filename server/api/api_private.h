@@ -27,6 +27,7 @@ extern const struct http_route certificate_pkcs12_routes[];
 extern const struct http_route certificate_actions_routes[];
 extern const struct http_route credentials_routes[];
 extern const struct http_route solvers_routes[];
+extern const struct http_route targets_routes[];
 extern const struct http_route orders_routes[];
 extern const struct http_route jobs_routes[];
 extern const struct http_route service_routes[];

@@ -2,6 +2,7 @@
 
 #include "acme/base/clock.h"
 #include "server/api/backoff.h"
+#include "server/api/certificate_targets.h"
 #include "server/api/peek.h"
 #include "server/api/references.h"
 #include "server/api/show.h"
@@ -54,8 +55,12 @@ static void show_version(const struct certificate *certificate, struct json_obje
     show_add_time(json, "not_after", certificate->not_after);
 }
 
-struct json_object *certificate_show(const struct certificate *certificate)
+int certificate_show(struct db *db, const struct certificate *certificate, struct json_object **out,
+                     struct err *e)
 {
+    struct json_object *targets;
+    if (certificate_targets_show(db, certificate->id, &targets, e) < 0)
+        return -1;
     struct json_object *json = json_object_new_object();
     show_add_text(json, "name", certificate->name);
     json_object_object_add(json, "identifiers", show_stored(certificate->identifiers));
@@ -70,10 +75,12 @@ struct json_object *certificate_show(const struct certificate *certificate)
     show_version(certificate, json);
     json_object_object_add(json, "last_error", show_failure(certificate->last_error));
     show_add_text(json, "active_job", certificate->active_job);
+    json_object_object_add(json, "targets", targets);
     show_add_text(json, "managed_by", origin_name(certificate->origin));
     show_add_time(json, "created_at", certificate->created_at);
     show_add_time(json, "updated_at", certificate->updated_at);
-    return json;
+    *out = json;
+    return 0;
 }
 
 /* ---- checking ---- */
@@ -122,11 +129,20 @@ int certificate_check(struct db *db, const struct api_defaults *defaults, struct
         account || authority || (!peek_has(body, "account") && !peek_has(body, "authority"));
     if (known && references_account(db, account, authority, defaults, errors, &name, e) < 0)
         return -1;
+    int rc = certificate_targets_check(db, defaults, body, name, errors, e);
     free(name);
-    return check_solvers(db, body, errors, e);
+    return rc < 0 ? -1 : check_solvers(db, body, errors, e);
 }
 
 /* ---- a new certificate, or a changed one ---- */
+
+static int set_targets(struct store_tx *tx, const char *name,
+                       const struct certificate_request *request, struct err *e)
+{
+    const struct spec_certificate *spec = request->spec;
+    return certificate_targets_set(
+        tx, name, spec->targets_given ? &spec->targets : &request->defaults->targets, e);
+}
 
 /* The spec as a row, with the texts that are made for it. */
 struct draft {
@@ -210,7 +226,8 @@ static int insert(struct store_tx *tx, const struct certificate_request *request
     const struct spec_certificate *spec = request->spec;
     bool has_csr = spec->csr.size > 0;
     if (certificate_insert(tx, &draft->row, spec->key.key, has_csr ? spec->csr.data : NULL,
-                           spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0)
+                           spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0 ||
+        set_targets(tx, request->name, request, e) < 0)
         return -1;
     return issue(tx, request->name, request->retry_for_ms, out, e);
 }
@@ -267,7 +284,8 @@ static int change(struct store_tx *tx, const struct certificate *row,
     draft->row.id = row->id;
     if (cancel_former(tx, row, e) < 0 ||
         certificate_update_spec(tx, &draft->row, spec->key.key, has_csr ? spec->csr.data : NULL,
-                                spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0)
+                                spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0 ||
+        set_targets(tx, request->name, request, e) < 0)
         return -1;
     return issue(tx, request->name, request->retry_for_ms, out, e);
 }
@@ -281,6 +299,8 @@ static int keep(struct store_tx *tx, const struct certificate *row,
         return -1;
     if (strcmp(row->labels, request->spec->labels) != 0 &&
         certificate_update_labels(tx, row->id, request->spec->labels, row->spec, e) < 0)
+        return -1;
+    if (set_targets(tx, row->name, request, e) < 0)
         return -1;
     bool issues;
     if (issues_now(store_tx_db(tx), row, &issues, e) < 0)

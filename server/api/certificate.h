@@ -7,11 +7,13 @@
 #include "server/api/spec_certificate.h"
 #include "store/certificate.h"
 
-struct json_object *certificate_show(const struct certificate *certificate);
+/* With its targets, which the database is asked for; the caller ends *out. */
+int certificate_show(struct db *db, const struct certificate *certificate, struct json_object **out,
+                     struct err *e);
 
 /*
- * Complains of what the body names and the database lacks: account, authority, solver. The body may
- * be wrong otherwise, so that all is told at once.
+ * Complains of what the body names and the database lacks: account, authority, solver, targets. The
+ * body may be wrong otherwise, so that all is told at once.
  */
 int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
                       struct fields *errors, struct err *e);

@@ -1,8 +1,10 @@
-/* /certificates/{name}/renew and /revoke */
+/* /certificates/{name}/renew, /revoke and /deploy */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
+#include "server/api/certificate_targets.h"
+#include "server/api/check.h"
 #include "server/api/revocation.h"
 #include "server/engine/intake.h"
 #include "store/certificate.h"
@@ -162,8 +164,38 @@ static void revoke(struct http_exchange *x, void *context)
         call_post(context, x, apply_revoke, spec, free);
 }
 
+/* ---- deploy ---- */
+
+static int apply_deploy(struct call *call, struct store_tx *tx, struct err *e)
+{
+    struct certificate row;
+    if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    int rc = certificate_targets_deploy(tx, &row, call->spec, call->out.job, &call->errors, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+static void deploy(struct http_exchange *x, void *context)
+{
+    static const char *const names[] = {"target", NULL};
+    struct fields errors = {0};
+    struct json_object *body = call_body(x);
+    if (!body)
+        return;
+    struct members m = members_of_body(body, &errors);
+    members_only(&m, names);
+    char *target = mem_strdup(members_checked(&m, "target", MEMBERS_OPTIONAL, check_name));
+    body_destroy(body);
+    if (call_refused(x, &errors))
+        free(target);
+    else
+        call_post(context, x, apply_deploy, target, free);
+}
+
 const struct http_route certificate_actions_routes[] = {
     {HTTP_POST, "/certificates/{name}/renew", renew, HTTP_ROUTE_NO_BODY},
     {HTTP_POST, "/certificates/{name}/revoke", revoke, HTTP_ROUTE_NO_BODY},
+    {HTTP_POST, "/certificates/{name}/deploy", deploy, HTTP_ROUTE_NO_BODY},
     {0},
 };

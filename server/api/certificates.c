@@ -3,6 +3,7 @@
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/certificate.h"
+#include "server/api/certificate_targets.h"
 #include "server/api/page.h"
 #include "server/engine/intake.h"
 
@@ -19,9 +20,7 @@ static int load_page(const struct page *page, void *rows, size_t *count, struct 
 static int show_row(const struct page *page, const void *row, struct json_object **out,
                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = certificate_show(row);
-    return 0;
+    return certificate_show(page->db, row, out, e);
 }
 
 static char *key_of(const void *row)
@@ -58,7 +57,11 @@ static void get(struct http_exchange *x, void *context)
         http_respond_error(x, &e, NULL, NULL);
         return;
     }
-    http_respond_json(x, 200, certificate_show(&certificate));
+    struct json_object *shown;
+    if (certificate_show(db, &certificate, &shown, &e) < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    else
+        http_respond_json(x, 200, shown);
     certificate_finish(&certificate);
 }
 
@@ -138,8 +141,9 @@ static int load_for_change(const struct call *call, struct db *db, struct certif
     struct certificate row = {0};
     if (certificate_load(db, name, &row, e) < 0)
         return -1;
+    struct json_object *shown;
     if (call_check_origin(row.origin, "certificate", name, e) < 0 ||
-        call_if_match(call, certificate_show(&row), e) < 0) {
+        certificate_show(db, &row, &shown, e) < 0 || call_if_match(call, shown, e) < 0) {
         certificate_finish(&row);
         return -1;
     }
@@ -152,9 +156,12 @@ static int answer_certificate(struct call *call, struct db *db, struct err *e)
     struct certificate row;
     if (certificate_load(db, http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    call_answer(call, 200, certificate_show(&row));
+    struct json_object *shown;
+    int rc = certificate_show(db, &row, &shown, e);
     certificate_finish(&row);
-    return 0;
+    if (rc == 0)
+        call_answer(call, 200, shown);
+    return rc;
 }
 
 static int check_put(const struct call *call, struct db *db, struct err *e)
@@ -187,34 +194,58 @@ static void put(struct http_exchange *x, void *context)
 
 /* ---- PATCH ---- */
 
+static int patch_row(struct call *call, struct store_tx *tx, const struct certificate *row,
+                     struct err *e)
+{
+    const struct spec_certificate_patch *patch = call->spec;
+    if (patch->labels && certificate_update_labels(tx, row->id, patch->labels, row->spec, e) < 0)
+        return -1;
+    if (!patch->targets_given)
+        return 0;
+    if (certificate_targets_fit(store_tx_db(tx), row, &patch->targets, &call->errors, e) < 0 ||
+        fields_verdict(&call->errors, e) < 0)
+        return -1;
+    return certificate_targets_set(tx, row->name, &patch->targets, e);
+}
+
 static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)
 {
     struct certificate row;
     if (load_for_change(call, store_tx_db(tx), &row, e) < 0)
         return -1;
-    int rc = certificate_update_labels(tx, row.id, call->spec, row.spec, e);
+    int rc = patch_row(call, tx, &row, e);
     certificate_finish(&row);
     return rc < 0 ? -1 : answer_certificate(call, store_tx_db(tx), e);
+}
+
+static void destroy_patch(void *spec)
+{
+    spec_certificate_patch_finish(spec);
+    free(spec);
 }
 
 static void patch(struct http_exchange *x, void *context)
 {
     struct fields errors = {0};
-    char *labels = NULL;
     struct json_object *body = call_body(x);
     if (!body)
         return;
-    spec_certificate_patch_read(body, &errors, &labels);
+    struct spec_certificate_patch *spec = mem_new(1, sizeof *spec);
+    spec_certificate_patch_read(body, &errors, spec);
     body_destroy(body);
-    if (!call_refused(x, &errors))
-        call_write(context, x, apply_patch, labels, free);
+    if (call_refused(x, &errors))
+        destroy_patch(spec);
+    else
+        call_write(context, x, apply_patch, spec, destroy_patch);
 }
 
 /* ---- DELETE ---- */
 
 /* Beyond finalize a job cannot be called back; it ends by itself once its certificate is gone. */
-static int cancel_job(struct store_tx *tx, const struct certificate *row, struct err *e)
+static int cancel_jobs(struct store_tx *tx, const struct certificate *row, struct err *e)
 {
+    if (certificate_targets_cancel(tx, row->id, e) < 0)
+        return -1;
     if (!row->active_job || intake_cancel(tx, row->active_job, e) == 0)
         return 0;
     return e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND ? 0 : -1;
@@ -222,7 +253,7 @@ static int cancel_job(struct store_tx *tx, const struct certificate *row, struct
 
 static int delete_now(struct store_tx *tx, const struct certificate *row, struct err *e)
 {
-    return cancel_job(tx, row, e) < 0 ? -1 : certificate_delete(tx, row->id, e);
+    return cancel_jobs(tx, row, e) < 0 ? -1 : certificate_delete(tx, row->id, e);
 }
 
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
@@ -246,7 +277,7 @@ static int apply_revoke_and_delete(struct call *call, struct store_tx *tx, struc
     int rc;
     if (!row.version || row.revoked)
         rc = delete_now(tx, &row, e);
-    else if ((rc = cancel_job(tx, &row, e)) == 0)
+    else if ((rc = cancel_jobs(tx, &row, e)) == 0)
         rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, true, call->out.job, &existing, e);
     /* A revocation that was asked for before would leave the certificate. */
     if (rc == 0 && call->out.job[0] && existing && (rc = intake_cancel(tx, call->out.job, e)) == 0)

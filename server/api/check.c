@@ -1,6 +1,7 @@
 #include "server/api/check.h"
 
 #include "acme/base/ulid.h"
+#include "server/outside/outside.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -83,6 +84,30 @@ const char *check_url(const char *text)
     if (strchr(text, '#'))
         return "must not have a fragment";
     return NULL;
+}
+
+const char *check_region(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if (!(*c >= 'a' && *c <= 'z') && !isdigit((unsigned char)*c) && *c != '-')
+            return "must consist of a-z, 0-9 and '-'";
+    return strlen(text) > CHECK_REGION_MAX ? "must have at most 64 characters" : NULL;
+}
+
+const char *check_safe_url(const char *text)
+{
+    const char *fault = check_url(text);
+    if (fault || !strncmp(text, "https://", 8) || outside_is_loopback(text))
+        return fault;
+    return "must begin with https://, unless it leads to this machine itself";
+}
+
+const char *check_loopback_url(const char *text)
+{
+    const char *fault = check_url(text);
+    if (fault || (!strncmp(text, "http://", 7) && outside_is_loopback(text)))
+        return fault;
+    return "must be an http:// URL of this machine's own: 127.0.0.1, [::1] or localhost";
 }
 
 static bool is_domain(const char *text)

@@ -8,6 +8,7 @@
 enum {
     CHECK_NAME_MAX = 200,
     CHECK_URL_MAX = 2000,
+    CHECK_REGION_MAX = 64,
     CHECK_EMAIL_MAX = 254, /* RFC 5321 section 4.5.3.1.3, without the brackets */
 };
 
@@ -16,6 +17,15 @@ const char *check_name(const char *text);
 
 /* An absolute http or https URL in ASCII, without user, password or fragment. */
 const char *check_url(const char *text);
+
+/* The same, where secrets go: https, or http to this machine itself. */
+const char *check_safe_url(const char *text);
+
+/* The same: http to this machine itself. */
+const char *check_loopback_url(const char *text);
+
+/* A cloud's region, such as "cn-hangzhou". */
+const char *check_region(const char *text);
 
 /* One address in ASCII, LOCAL@DOMAIN, without quoting. */
 const char *check_email(const char *text);

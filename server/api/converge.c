@@ -42,7 +42,7 @@ struct kind {
     int (*apply)(struct run *run, struct store_tx *tx, const struct entry *entry, struct err *e);
 };
 
-enum { KINDS = 5 };
+enum { KINDS = 6 };
 
 struct converge_plan {
     struct entry *entries[KINDS];
@@ -138,6 +138,35 @@ static int apply_solver(struct run *run, struct store_tx *tx, const struct entry
     return solver_apply(tx, entry->name, entry->spec, ORIGIN_CONFIG, &created, e);
 }
 
+/* ---- targets ---- */
+
+static void *read_target(struct json_object *body, struct fields *errors)
+{
+    struct spec_target *spec = mem_new(1, sizeof *spec);
+    spec_target_read(body, errors, spec);
+    return spec;
+}
+
+static void destroy_target(void *spec)
+{
+    spec_target_finish(spec);
+    free(spec);
+}
+
+static int check_target(struct run *run, struct db *db, const struct entry *entry,
+                        struct fields *errors, struct err *e)
+{
+    return target_check(db, run->options, entry->body, errors, e);
+}
+
+static int apply_target(struct run *run, struct store_tx *tx, const struct entry *entry,
+                        struct err *e)
+{
+    bool created;
+    (void)run;
+    return target_apply(tx, entry->name, entry->spec, ORIGIN_CONFIG, &created, e);
+}
+
 /* ---- accounts ---- */
 
 static void *read_account(struct json_object *body, struct fields *errors)
@@ -218,6 +247,7 @@ static const struct kind kinds[KINDS] = {
     {"authorities", read_authority, destroy_authority, check_nothing, apply_authority},
     {"credentials", read_credential, destroy_credential, check_nothing, apply_credential},
     {"solvers", read_solver, destroy_solver, check_solver, apply_solver},
+    {"targets", read_target, destroy_target, check_target, apply_target},
     {"accounts", read_account, destroy_account, check_account, apply_account},
     {"certificates", read_certificate, destroy_certificate, check_certificate, apply_certificate},
 };

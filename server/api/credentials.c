@@ -3,6 +3,7 @@
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
+#include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
 
@@ -99,6 +100,25 @@ static void get(struct http_exchange *x, void *context)
 
 /* ---- changing ---- */
 
+int credential_check(struct db *db, struct json_object *body, const char *type,
+                     struct fields *errors, struct err *e)
+{
+    struct credential credential;
+    const char *name = peek_name(body, "credential");
+    if (!name)
+        return 0;
+    if (credential_load(db, name, &credential, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        fields_add(errors, "/credential", "there is no credential \"%s\"", name);
+        return 0;
+    }
+    if (type && strcmp(credential.type, type) != 0)
+        fields_add(errors, "/credential", "is of type %s; %s is needed", credential.type, type);
+    credential_finish(&credential);
+    return 0;
+}
+
 /* What is sealed cannot be compared without opening it, so it is opened. */
 static int is_same(struct store_tx *tx, const struct credential *row,
                    const struct spec_credential *spec, bool *same, struct err *e)
@@ -140,7 +160,9 @@ int credential_apply(struct store_tx *tx, const char *name, const struct spec_cr
         .secrets_set = spec->secrets_set,
         .origin = origin,
     };
-    return credential_put(tx, &wanted, spec->sealed, created, e);
+    if (credential_put(tx, &wanted, spec->sealed, created, e) < 0)
+        return -1;
+    return *created ? 0 : credential_deploy_all(tx, name, e);
 }
 
 /* Whether the call may change the credential of its path. */

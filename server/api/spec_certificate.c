@@ -149,6 +149,7 @@ static void read_all(const struct members *m, bool with_name, struct spec_certif
                            "preferred_chain",
                            "challenge",
                            "labels",
+                           "targets",
                            "retry_for_seconds",
                            with_name ? "name" : NULL,
                            NULL};
@@ -159,6 +160,8 @@ static void read_all(const struct members *m, bool with_name, struct spec_certif
     read_challenge(m, out);
     read_issuer(m, out);
     out->labels = labels_read(m, MEMBERS_OPTIONAL);
+    out->targets_given = members_has(m, "targets");
+    target_items_read(m, &out->targets);
     out->retry_for_ms = spec_retry_for_ms(m);
     out->id_count = identifiers_sort(out->ids, out->id_count);
 }
@@ -192,22 +195,36 @@ void spec_certificate_finish(struct spec_certificate *spec)
     free(spec->challenge_solver);
     free(spec->preferred_chain);
     free(spec->labels);
+    target_items_finish(&spec->targets);
     *spec = (struct spec_certificate){0};
 }
 
-int spec_certificate_patch_read(struct json_object *body, struct fields *errors, char **labels)
+int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
+                                struct spec_certificate_patch *out)
 {
-    static const char *const names[] = {"labels", NULL};
+    static const char *const names[] = {"labels", "targets", NULL};
     size_t before = errors->count;
     struct members m = members_of_body(body, errors);
+    struct spec_certificate_patch patch = {.targets_given = members_has(&m, "targets")};
     members_only(&m, names);
-    char *read = labels_read(&m, MEMBERS_REQUIRED);
+    if (members_has(&m, "labels"))
+        patch.labels = labels_read(&m, MEMBERS_REQUIRED);
+    else if (!patch.targets_given && m.object)
+        members_wrong(&m, "labels", "is required (or targets)");
+    target_items_read(&m, &patch.targets);
     if (errors->count > before) {
-        free(read);
+        spec_certificate_patch_finish(&patch);
         return -1;
     }
-    *labels = read;
+    *out = patch;
     return 0;
+}
+
+void spec_certificate_patch_finish(struct spec_certificate_patch *patch)
+{
+    free(patch->labels);
+    target_items_finish(&patch->targets);
+    *patch = (struct spec_certificate_patch){0};
 }
 
 static struct json_object *identifiers_json(const struct spec_certificate *spec)

@@ -5,6 +5,7 @@
 #include "acme/base/buffer.h"
 #include "acme/identifier.h"
 #include "server/api/spec_common.h"
+#include "server/api/target_items.h"
 
 struct spec_certificate {
     char *name; /* of a POST: the given one, or made of the first identifier; else NULL */
@@ -22,7 +23,9 @@ struct spec_certificate {
     char *challenge_solver;                     /* NULL unless given */
     char *preferred_chain;                      /* NULL */
     char *labels;                               /* JSON object of strings, canonical */
-    int64_t retry_for_ms;                       /* -1 unless given */
+    bool targets_given;                         /* else the defaults' are meant */
+    struct target_items targets;
+    int64_t retry_for_ms; /* -1 unless given */
 };
 
 /* with_name: whether `name` may be there (a POST). */
@@ -30,8 +33,16 @@ int spec_certificate_read(struct json_object *body, bool with_name, struct field
                           struct spec_certificate *out);
 void spec_certificate_finish(struct spec_certificate *spec);
 
-/* The body of a PATCH: labels alone, canonical; the caller frees *labels. */
-int spec_certificate_patch_read(struct json_object *body, struct fields *errors, char **labels);
+/* The body of a PATCH: at least one of them. */
+struct spec_certificate_patch {
+    char *labels; /* canonical; NULL unless given */
+    bool targets_given;
+    struct target_items targets;
+};
+
+int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
+                                struct spec_certificate_patch *out);
+void spec_certificate_patch_finish(struct spec_certificate_patch *patch);
 
 /* The identifiers as a JSON array of strings; the caller frees. */
 char *spec_certificate_identifiers(const struct spec_certificate *spec);
@@ -40,8 +51,8 @@ char *spec_certificate_identifiers(const struct spec_certificate *spec);
 char *spec_certificate_challenge(const struct spec_certificate *spec);
 
 /*
- * What PUT compares to tell whether a new version is wanted: all but name, labels and
- * retry_for_seconds, canonical. The caller frees.
+ * What PUT compares to tell whether a new version is wanted: all but name, labels, targets
+ * and retry_for_seconds, canonical. The caller frees.
  */
 char *spec_certificate_normalized(const struct spec_certificate *spec);
 

@@ -21,7 +21,7 @@ struct type_rules {
     const char *secret_names[3];
 };
 
-static const char *const types[] = {"alibaba-cloud", "basic", NULL};
+static const char *const types[] = {"alibaba-cloud", "basic", "password", "webhook-secret", NULL};
 
 static const struct type_rules rules[] = {
     {
@@ -34,6 +34,14 @@ static const struct type_rules rules[] = {
         .settings = {{"username", MEMBERS_REQUIRED, 256}},
         .secrets = {{"password", MEMBERS_REQUIRED, 1024}},
         .secret_names = {"password"},
+    },
+    {
+        .secrets = {{"password", MEMBERS_REQUIRED, 1024}},
+        .secret_names = {"password"},
+    },
+    {
+        .secrets = {{"secret", MEMBERS_REQUIRED, 1024}},
+        .secret_names = {"secret"},
     },
 };
 

@@ -5,7 +5,7 @@
 #include "server/api/spec_common.h"
 
 struct spec_credential {
-    char *type;        /* "alibaba-cloud", "basic" */
+    char *type;        /* "alibaba-cloud", "basic", "password", "webhook-secret" */
     char *settings;    /* JSON object of the members that are no secrets, canonical */
     char *secrets_set; /* JSON array: the names of those that are */
     char *sealed;      /* JSON object of both, as providers read it; cleansed when it is freed */

@@ -5,7 +5,6 @@
 #include "server/api/canonical.h"
 #include "server/api/check.h"
 
-#include <ctype.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,14 +97,6 @@ static char *read_zones(const struct members *m)
     free(zones);
     free(texts.items);
     return text;
-}
-
-static const char *check_region(const char *text)
-{
-    for (const char *c = text; *c; c++)
-        if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '-')
-            return "must consist of a-z, 0-9 and '-'";
-    return strlen(text) > 64 ? "must have at most 64 characters" : NULL;
 }
 
 static void add_text(struct json_object *settings, const char *name, const char *text)

@@ -8,6 +8,7 @@
 #include "server/api/spec_certificate.h"
 #include "server/api/spec_credential.h"
 #include "server/api/spec_solver.h"
+#include "server/api/spec_target.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/rfc8259.h"
 
@@ -111,12 +112,24 @@ static void read_solver(struct json_object *body)
     spec_solver_finish(&spec);
 }
 
+static void read_target(struct json_object *body)
+{
+    struct fields errors = {0};
+    struct spec_target spec = {0};
+    if (!accepted(spec_target_read(body, &errors, &spec), &errors))
+        return;
+    check_canonical(spec.settings);
+    must(!spec.credential || !check_name(spec.credential), "a credential is named");
+    spec_target_finish(&spec);
+}
+
 static void read_patches(struct json_object *body)
 {
     struct fields errors = {0};
     char *text = NULL;
-    if (accepted(spec_certificate_patch_read(body, &errors, &text), &errors))
-        free(text);
+    struct spec_certificate_patch patch = {0};
+    if (accepted(spec_certificate_patch_read(body, &errors, &patch), &errors))
+        spec_certificate_patch_finish(&patch);
     if (accepted(spec_account_patch_read(body, &errors, &text), &errors))
         free(text);
 }
@@ -156,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_authority(body);
     read_credential(body);
     read_solver(body);
+    read_target(body);
     read_patches(body);
     char *after = canonical_json(body);
     must_equal(after, before, "readers leave the body alone");
