@@ -7,6 +7,7 @@
 #include "server/api/spec_certificate.h"
 #include "server/api/spec_credential.h"
 #include "server/api/spec_solver.h"
+#include "server/api/spec_target.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/unit.h"
 
@@ -231,20 +232,54 @@ static void test_a_put_has_no_name(void **state)
     body_destroy(given);
 }
 
-static void test_a_patch_is_labels_alone(void **state)
+static void test_a_patch_is_labels_and_targets(void **state)
 {
     (void)state;
     struct fields errors = {0};
-    char *labels = NULL;
+    struct spec_certificate_patch patch;
     struct json_object *given = body("{\"labels\":{\"a\":\"b\"}}");
-    assert_int_equal(spec_certificate_patch_read(given, &errors, &labels), 0);
-    assert_string_equal(labels, "{\"a\":\"b\"}");
-    free(labels);
+    assert_int_equal(spec_certificate_patch_read(given, &errors, &patch), 0);
+    assert_string_equal(patch.labels, "{\"a\":\"b\"}");
+    assert_false(patch.targets_given);
+    spec_certificate_patch_finish(&patch);
+    body_destroy(given);
+    given = body("{\"targets\":[]}");
+    assert_int_equal(spec_certificate_patch_read(given, &errors, &patch), 0);
+    assert_null(patch.labels);
+    assert_true(patch.targets_given);
+    assert_int_equal(patch.targets.count, 0);
+    spec_certificate_patch_finish(&patch);
     body_destroy(given);
     given = body("{\"identifiers\":[\"a.example\"]}");
-    assert_int_equal(spec_certificate_patch_read(given, &errors, &labels), -1);
+    assert_int_equal(spec_certificate_patch_read(given, &errors, &patch), -1);
     complains(&errors, "a PATCH", "/identifiers /labels");
     body_destroy(given);
+}
+
+static void test_items_of_targets(void **state)
+{
+    (void)state;
+    struct spec_certificate spec;
+    read_certificate("{\"identifiers\":[\"a.example\"],\"targets\":[\"cdn\",{\"target\":\"cdn\","
+                     "\"domains\":[\"B.example\",\"a.example\",\"b.example\"]},"
+                     "{\"target\":\"f\",\"path\":\"a/b\"}]}",
+                     &spec);
+    assert_true(spec.targets_given);
+    assert_int_equal(spec.targets.count, 3);
+    assert_string_equal(spec.targets.items[0].target, "cdn");
+    assert_string_equal(spec.targets.items[0].parameters, "{}");
+    assert_string_equal(spec.targets.items[1].parameters,
+                        "{\"domains\":[\"a.example\",\"b.example\"]}");
+    assert_string_equal(spec.targets.items[2].parameters, "{\"path\":\"a/b\"}");
+    spec_certificate_finish(&spec);
+    refused_certificate("{\"identifiers\":[\"a.example\"],\"targets\":[1,\"No\",{},"
+                        "{\"target\":\"x\",\"path\":\"../a\",\"colour\":1,\"domains\":[],"
+                        "\"group_id\":\"a b\"},"
+                        "{\"target\":\"x\",\"domains\":[\"*.b.example\"]},"
+                        "{\"target\":\"x\",\"domains\":[\"*.B.example\"]}]}",
+                        "/targets/0 /targets/1/target /targets/2/target /targets/3/colour "
+                        "/targets/3/domains /targets/3/group_id /targets/3/path /targets/5");
+    refused_certificate("{\"identifiers\":[\"a.example\"],\"targets\":\"x\"}", "/targets");
 }
 
 static void refused_account(const char *json, const char *pointers)
@@ -367,6 +402,16 @@ static void test_credentials(void **state)
     assert_int_equal(spec_credential_read(given, &errors, &spec), -1);
     complains(&errors, "basic", "/access_key_id /password /username");
     body_destroy(given);
+    given = body("{\"type\":\"password\",\"password\":\"p\"}");
+    assert_int_equal(spec_credential_read(given, &errors, &spec), 0);
+    assert_string_equal(spec.settings, "{}");
+    assert_string_equal(spec.sealed, "{\"password\":\"p\"}");
+    spec_credential_finish(&spec);
+    body_destroy(given);
+    given = body("{\"type\":\"webhook-secret\",\"password\":\"p\"}");
+    assert_int_equal(spec_credential_read(given, &errors, &spec), -1);
+    complains(&errors, "webhook-secret", "/password /secret");
+    body_destroy(given);
     given = body("{\"type\":\"other\"}");
     assert_int_equal(spec_credential_read(given, &errors, &spec), -1);
     complains(&errors, "other", "/type");
@@ -428,6 +473,87 @@ static void test_mistakes_of_solvers(void **state)
                    "/region /ttl_seconds /credential");
 }
 
+static void refused_target(const char *json, const char *pointers)
+{
+    struct fields errors = {0};
+    struct spec_target spec;
+    struct json_object *given = body(json);
+    assert_int_equal(spec_target_read(given, &errors, &spec), -1);
+    complains(&errors, json, pointers);
+    body_destroy(given);
+}
+
+static void reads_target(const char *json, const char *credential, const char *settings)
+{
+    struct fields errors = {0};
+    struct spec_target spec;
+    struct json_object *given = body(json);
+    if (spec_target_read(given, &errors, &spec) < 0)
+        complains(&errors, json, "");
+    if (credential)
+        assert_string_equal(spec.credential, credential);
+    else
+        assert_null(spec.credential);
+    assert_string_equal(spec.settings, settings);
+    spec_target_finish(&spec);
+    body_destroy(given);
+}
+
+static void test_targets(void **state)
+{
+    (void)state;
+    reads_target("{\"type\":\"aliyun-cas\",\"credential\":\"ali\"}", "ali", "{}");
+    reads_target("{\"type\":\"aliyun-cdn\",\"credential\":\"ali\",\"allow_test\":true,"
+                 "\"endpoint\":\"http://127.0.0.1:1\",\"domains\":[\"*.B.example\",\"a.example\"]}",
+                 "ali",
+                 "{\"allow_test\":true,\"domains\":[\"*.b.example\",\"a.example\"],"
+                 "\"endpoint\":\"http://127.0.0.1:1\"}");
+    reads_target("{\"type\":\"aliyun-apigateway\",\"credential\":\"ali\","
+                 "\"region\":\"cn-hangzhou\",\"group_id\":\"g\"}",
+                 "ali", "{\"group_id\":\"g\",\"region\":\"cn-hangzhou\"}");
+    reads_target(
+        "{\"type\":\"files\",\"directory\":\"/certs/a\",\"path\":\".\",\"files\":["
+        "\"certificate.p12\",\"cert.pem\",\"cert.pem\"],\"mode\":\"0640\",\"owner\":\"www\","
+        "\"pkcs12\":{\"encryption\":\"legacy\"},\"credential\":\"p\","
+        "\"reload\":{\"pidfile\":\"nginx\",\"signal\":\"HUP\"}}",
+        "p",
+        "{\"directory\":\"/certs/a\",\"files\":[\"cert.pem\",\"certificate.p12\"],"
+        "\"mode\":\"0640\",\"owner\":\"www\",\"path\":\".\","
+        "\"pkcs12\":{\"encryption\":\"legacy\"},"
+        "\"reload\":{\"pidfile\":\"nginx\",\"signal\":\"HUP\"}}");
+    reads_target("{\"type\":\"webhook\",\"url\":\"http://[::1]:8/x\"}", NULL,
+                 "{\"url\":\"http://[::1]:8/x\"}");
+    reads_target("{\"type\":\"exec\",\"command\":\"c\"}", NULL, "{\"command\":\"c\"}");
+    assert_true(spec_target_is_cloud("aliyun-cas"));
+    assert_false(spec_target_is_cloud("files"));
+}
+
+static void test_mistakes_of_targets(void **state)
+{
+    (void)state;
+    refused_target("{}", "/type");
+    refused_target("{\"type\":\"ftp\"}", "/type");
+    refused_target("{\"type\":\"aliyun-cas\",\"domains\":[],\"url\":\"\"}",
+                   "/domains /url /credential");
+    refused_target(
+        "{\"type\":\"aliyun-cdn\",\"credential\":\"a\",\"endpoint\":\"http://a.example\","
+        "\"region\":\"CN\",\"allow_test\":1,\"domains\":[\"192.0.2.1\"],\"group_id\":\"g\"}",
+        "/group_id /domains/0 /endpoint /region /allow_test");
+    refused_target("{\"type\":\"aliyun-apigateway\",\"credential\":\"a\"}", "/region");
+    refused_target("{\"type\":\"files\",\"directory\":\"/a/../b\",\"path\":\"/x\",\"mode\":\"666\","
+                   "\"files\":[\"key.pem\"],\"pkcs12\":{\"x\":1},\"reload\":{}}",
+                   "/path /directory /files/0 /mode /pkcs12/x /pkcs12 /reload");
+    refused_target("{\"type\":\"files\",\"directory\":\"certs\",\"files\":[\"certificate.p12\"],"
+                   "\"mode\":\"rw\",\"reload\":{\"signal\":\"KILL\",\"command\":\"x\"}}",
+                   "/directory /credential /mode /reload /reload/signal /reload/pidfile");
+    refused_target("{\"type\":\"files\",\"directory\":\"/certs/\",\"files\":[],"
+                   "\"reload\":{\"webhook\":\"http://127.example.com\"}}",
+                   "/directory /files /reload/webhook");
+    refused_target("{\"type\":\"webhook\",\"url\":\"http://a.example\",\"command\":\"x\"}",
+                   "/command /url");
+    refused_target("{\"type\":\"exec\",\"credential\":\"x\"}", "/credential /command");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,7 +565,8 @@ int main(void)
         cmocka_unit_test(test_all_mistakes_of_a_certificate_at_once),
         cmocka_unit_test(test_a_challenge_has_to_fit_the_names),
         cmocka_unit_test(test_a_put_has_no_name),
-        cmocka_unit_test(test_a_patch_is_labels_alone),
+        cmocka_unit_test(test_a_patch_is_labels_and_targets),
+        cmocka_unit_test(test_items_of_targets),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_mistakes_of_accounts),
         cmocka_unit_test(test_contacts_alone),
@@ -447,6 +574,8 @@ int main(void)
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_solvers),
         cmocka_unit_test(test_mistakes_of_solvers),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_mistakes_of_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
