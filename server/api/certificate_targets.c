@@ -166,8 +166,8 @@ int certificate_targets_check(struct db *db, const struct api_defaults *defaults
     return rc;
 }
 
-int certificate_targets_fit(struct db *db, const struct certificate *certificate,
-                            const struct target_items *items, struct fields *errors, struct err *e)
+static int check_items(struct db *db, const struct certificate *certificate,
+                       const struct target_items *items, struct fields *errors, struct err *e)
 {
     struct json_object *names = show_stored(certificate->identifiers);
     struct identifier *ids;
@@ -177,6 +177,26 @@ int certificate_targets_fit(struct db *db, const struct certificate *certificate
     int rc = target_items_check(db, items, &use, errors, e);
     free(ids);
     json_object_put(names);
+    return rc;
+}
+
+int certificate_targets_check_patch(struct db *db, const char *name, struct json_object *body,
+                                    struct fields *errors, struct err *e)
+{
+    struct certificate certificate;
+    struct fields told_already = {0};
+    struct members m = members_of_body(body, &told_already);
+    struct target_items items;
+    int rc = certificate_load(db, name, &certificate, e);
+    target_items_read(&m, &items);
+    if (rc == 0) {
+        rc = check_items(db, &certificate, &items, errors, e);
+        certificate_finish(&certificate);
+    } else if (e->code == ERR_NOT_FOUND) {
+        rc = 0;
+    }
+    target_items_finish(&items);
+    fields_finish(&told_already);
     return rc;
 }
 

@@ -18,9 +18,9 @@ int certificate_targets_show(struct db *db, int64_t certificate_id, struct json_
 int certificate_targets_check(struct db *db, const struct api_defaults *defaults,
                               struct json_object *body, const char *account, struct fields *errors,
                               struct err *e);
-/* The same for a certificate that exists. */
-int certificate_targets_fit(struct db *db, const struct certificate *certificate,
-                            const struct target_items *items, struct fields *errors, struct err *e);
+/* The same for a PATCH of a certificate; nothing if there is no such one. */
+int certificate_targets_check_patch(struct db *db, const char *name, struct json_object *body,
+                                    struct fields *errors, struct err *e);
 
 /* Makes these the certificate's targets, and installs the version in use on those that are new. */
 int certificate_targets_set(struct store_tx *tx, const char *certificate,

@@ -202,9 +202,6 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
         return -1;
     if (!patch->targets_given)
         return 0;
-    if (certificate_targets_fit(store_tx_db(tx), row, &patch->targets, &call->errors, e) < 0 ||
-        fields_verdict(&call->errors, e) < 0)
-        return -1;
     return certificate_targets_set(tx, row->name, &patch->targets, e);
 }
 
@@ -224,18 +221,37 @@ static void destroy_patch(void *spec)
     free(spec);
 }
 
-static void patch(struct http_exchange *x, void *context)
+/* The body of a PATCH, with every complaint; NULL: x is answered. */
+static struct spec_certificate_patch *read_patch(struct api *api, struct http_exchange *x)
 {
     struct fields errors = {0};
+    struct err e;
     struct json_object *body = call_body(x);
     if (!body)
-        return;
+        return NULL;
+    struct db *db = call_reader(api, x);
+    if (!db) {
+        body_destroy(body);
+        return NULL;
+    }
     struct spec_certificate_patch *spec = mem_new(1, sizeof *spec);
     spec_certificate_patch_read(body, &errors, spec);
+    int rc = certificate_targets_check_patch(db, http_param(x, "name"), body, &errors, &e);
     body_destroy(body);
-    if (call_refused(x, &errors))
+    if (rc < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    if (rc < 0 || call_refused(x, &errors)) {
+        fields_finish(&errors);
         destroy_patch(spec);
-    else
+        return NULL;
+    }
+    return spec;
+}
+
+static void patch(struct http_exchange *x, void *context)
+{
+    struct spec_certificate_patch *spec = read_patch(context, x);
+    if (spec)
         call_write(context, x, apply_patch, spec, destroy_patch);
 }
 

@@ -1,0 +1,296 @@
+"""Targets as resources, and on certificates: what is taken, shown, refused."""
+
+import pytest
+
+# A CA that is not there: jobs for it wait, which is all that these tests need of one.
+GONE = {"directory_url": "https://127.0.0.1:1/dir", "test": True}
+KEY = {"type": "alibaba-cloud", "access_key_id": "id", "access_key_secret": "secret-of-it"}
+CLOUD = {"credential": "ali"}
+GATEWAY = {"type": "aliyun-apigateway", **CLOUD, "region": "cn-hangzhou"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def service(certwright, root):
+    service = certwright(
+        resources={"authorities": {"gone": GONE, "real": {**GONE, "test": False}}},
+        commands={"hook": ["/bin/true"]}, pidfiles={"nginx": "/run/nginx.pid"},
+        file_roots=[f"{root}/"])
+    api = service.api
+    api.ok("PUT", "/accounts/main", {"authority": "gone"}, status=(202,))
+    api.ok("PUT", "/accounts/real", {"authority": "real"}, status=(202,))
+    api.ok("PUT", "/credentials/ali", KEY)
+    api.ok("PUT", "/credentials/pass", {"type": "password", "password": "secret-of-p12"})
+    api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "secret-of-hook"})
+    return service
+
+
+@pytest.fixture
+def api(service):
+    return service.api
+
+
+def pointers(answer):
+    assert answer.status == 422, answer
+    return {e["pointer"] for e in answer.json()["errors"]}
+
+
+def test_a_target_is_made_changed_and_removed(api, root):
+    body = {"type": "files", "directory": f"{root}/web", "reload": {"command": "hook"}}
+    made = api.put("/targets/web", body)
+    assert made.status == 201 and made.headers["Location"] == "/targets/web"
+    shown = made.json()
+    assert shown["directory"] == f"{root}/web" and shown["reload"] == {"command": "hook"}
+    assert shown["files"] is None and shown["url"] is None and shown["allow_test"] is None
+    assert shown["managed_by"] == "api"
+    again = api.put("/targets/web", body)
+    assert again.status == 200 and again.json() == shown
+    changed = api.ok("PUT", "/targets/web", {**body, "mode": "640"}, status=(200,))
+    assert changed["mode"] == "640"
+    assert [t["name"] for t in api.ok("GET", "/targets")["items"]] == ["web"]
+    assert api.delete("/targets/web", headers={"If-Match": '"x"'}).status == 412
+    assert api.delete("/targets/web").status == 204
+    assert api.get("/targets/web").status == 404
+    assert api.delete("/targets/web").status == 404
+
+
+@pytest.mark.parametrize("body", [
+    {"type": "aliyun-cas", **CLOUD},
+    {"type": "aliyun-cdn", **CLOUD, "domains": ["*.example.com", "example.com"]},
+    {"type": "aliyun-dcdn", **CLOUD, "endpoint": "http://127.0.0.1:9", "allow_test": True},
+    {**GATEWAY, "group_id": "9f8e7d"},
+    {"type": "files", "path": ".", "files": ["cert.pem", "certificate.p12"], "mode": "0640",
+     "owner": "root", "group": "0", "credential": "pass",
+     "pkcs12": {"encryption": "legacy", "name": "it"},
+     "reload": {"signal": "USR1", "pidfile": "nginx"}},
+    {"type": "files", "reload": {"webhook": "http://localhost:8/reload"}},
+    {"type": "webhook", "url": "https://hooks.example/x", "credential": "hook"},
+    {"type": "exec", "command": "hook"},
+])
+def test_each_type_shows_what_it_was_given(api, root, body):
+    if body["type"] == "files":
+        body = {**body, "directory": str(root)}
+    shown = api.ok("PUT", "/targets/x", body, status=(201,))
+    assert {name: shown[name] for name in body} == body
+    assert all(value is None for name, value in shown.items()
+               if name not in body and name not in ("name", "allow_test", "managed_by",
+                                                    "created_at", "updated_at"))
+
+
+@pytest.mark.parametrize("body, wrong", [
+    ({"type": "ftp"}, {"/type"}),
+    ({"type": "aliyun-cas", "domains": ["a.example"]}, {"/credential", "/domains"}),
+    ({"type": "aliyun-cas", "credential": "none"}, {"/credential"}),
+    ({"type": "aliyun-cas", "credential": "pass"}, {"/credential"}),
+    ({"type": "aliyun-cdn", **CLOUD, "domains": ["a b"], "endpoint": "http://a.example",
+      "region": "X"}, {"/domains/0", "/endpoint", "/region"}),
+    ({"type": "aliyun-apigateway", **CLOUD}, {"/region"}),
+    ({"type": "files"}, {"/directory"}),
+    ({"type": "files", "directory": "/etc", "path": "../x", "mode": "777", "files": ["x.pem"],
+      "reload": {"command": "other"}},
+     {"/directory", "/path", "/mode", "/files/0", "/reload/command"}),
+    ({"type": "files", "directory": "ROOT", "files": ["certificate.p12"]}, {"/credential"}),
+    ({"type": "files", "directory": "ROOT-beside"}, {"/directory"}),
+    ({"type": "files", "directory": "ROOT/../etc"}, {"/directory"}),
+    ({"type": "files", "directory": "ROOT", "reload": {"signal": "KILL", "pidfile": "other"}},
+     {"/reload/signal", "/reload/pidfile"}),
+    ({"type": "files", "directory": "ROOT", "reload": {"webhook": "http://192.0.2.1/"}},
+     {"/reload/webhook"}),
+    ({"type": "webhook", "url": "http://a.example", "credential": "ali"}, {"/url", "/credential"}),
+    ({"type": "exec", "command": "other"}, {"/command"}),
+    ({"type": "exec", "command": "hook", "directory": "/"}, {"/directory"}),
+])
+def test_bad_targets_are_told_at_once(api, root, body, wrong):
+    body = {name: value.replace("ROOT", str(root)) if isinstance(value, str) else value
+            for name, value in body.items()}
+    answer = api.put("/targets/x", body)
+    assert pointers(answer) == wrong
+    if body.get("directory") == "/etc":
+        assert str(root) in answer.text
+    assert api.get("/targets/x").status == 404
+
+
+def test_secrets_of_targets_never_come_out(api):
+    for path, member in (("/credentials/pass", "password"), ("/credentials/hook", "secret")):
+        answer = api.get(path)
+        assert answer.json()[member] == {"set": True} and "secret-of" not in answer.text
+    assert pointers(api.put("/credentials/x", {"type": "password", "secret": "x"})) == {
+        "/secret", "/password"}
+
+
+def test_what_is_used_stays(api):
+    api.ok("PUT", "/targets/cas", {"type": "aliyun-cas", **CLOUD, "allow_test": True})
+    assert api.delete("/credentials/ali").json()["code"] == "resource.in_use"
+    api.post_certificate("x.example.com", targets=["cas"])
+    assert api.delete("/targets/cas").json()["code"] == "resource.in_use"
+    other = api.put("/targets/cas", {"type": "exec", "command": "hook"})
+    assert other.status == 409 and other.json()["code"] == "resource.in_use"
+    assert api.delete("/certificates/x.example.com").status == 204
+    assert api.delete("/targets/cas").status == 204
+    assert api.delete("/credentials/ali").status == 204
+
+
+# on certificates
+
+def pending(target, **parameters):
+    return {"target": target, **parameters, "state": "pending", "version": None, "error": None,
+            "job": None, "deployed_at": None}
+
+
+@pytest.fixture
+def targets(api, root):
+    api.ok("PUT", "/targets/web", {"type": "files", "directory": str(root)})
+    api.ok("PUT", "/targets/cdn", {"type": "aliyun-cdn", **CLOUD, "allow_test": True})
+    api.ok("PUT", "/targets/gateway", {**GATEWAY, "allow_test": True})
+    api.ok("PUT", "/targets/strict", {"type": "aliyun-cas", **CLOUD})
+    api.ok("PUT", "/targets/hook", {"type": "exec", "command": "hook"})
+
+
+def test_targets_of_a_certificate(api, targets):
+    items = ["web", {"target": "gateway", "group_id": "g", "domains": ["a.example.com"]},
+             {"target": "cdn", "domains": ["a.example.com"]}, "cdn",
+             {"target": "web", "path": "other/place"}]
+    job = api.post_certificate("a.example.com", targets=items)
+    assert job["target"] is None
+    shown = [pending("web"), pending("gateway", group_id="g", domains=["a.example.com"]),
+             pending("cdn", domains=["a.example.com"]), pending("cdn"),
+             pending("web", path="other/place")]
+    assert api.certificate("a.example.com")["targets"] == shown
+    [listed] = api.ok("GET", "/certificates")["items"]
+    assert listed["targets"] == shown
+
+
+@pytest.mark.parametrize("items, wrong", [
+    (["none", 1, {"path": "x"}, {"target": "web", "path": "/x", "more": 1}],
+     {"/targets/0", "/targets/1", "/targets/2/target", "/targets/3/path", "/targets/3/more"}),
+    (["web", {"target": "web"}], {"/targets/1"}),
+    ([{"target": "web", "domains": ["a.example.com"]}], {"/targets/0/domains"}),
+    ([{"target": "hook", "path": "x"}], {"/targets/0/path"}),
+    (["gateway"], {"/targets/0/group_id"}),
+    ([{"target": "cdn", "domains": ["b.example.com", "a.example.com"]}], {"/targets/0/domains"}),
+    (["strict"], {"/targets/0"}),
+    ("web", {"/targets"}),
+    (["hook"] * 51, {"/targets"}),
+])
+def test_bad_items_are_told_with_their_place(api, targets, items, wrong):
+    body = {"identifiers": ["a.example.com"], "account": "main", "targets": items}
+    assert pointers(api.post("/certificates", body)) == wrong
+    assert pointers(api.put("/certificates/a", body)) == wrong
+    api.ok("PUT", "/certificates/a", {**body, "targets": []}, status=(202,))
+    assert pointers(api.patch("/certificates/a", {"targets": items})) == wrong
+
+
+def test_a_wildcard_covers_and_a_real_ca_may(api, targets):
+    api.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["example.com"]})
+    body = {"identifiers": ["*.example.com"], "account": "real", "name": "w",
+            "targets": ["strict", {"target": "cdn", "domains": ["a.example.com"]}]}
+    api.ok("POST", "/certificates", body, status=(202,))
+    body["targets"] = [{"target": "cdn", "domains": ["a.b.example.com", "example.com"]}]
+    assert pointers(api.post("/certificates", {**body, "name": "v"})) == {"/targets/0/domains"}
+
+
+def test_changed_targets_order_nothing(api, targets):
+    body = {"identifiers": ["a.example.com"], "account": "main", "targets": ["web"]}
+    job = api.ok("PUT", "/certificates/a", body, status=(202,))
+    body["targets"] = ["hook", "web"]
+    assert api.ok("PUT", "/certificates/a", body, status=(202,))["id"] == job["id"]
+    assert [t["target"] for t in api.certificate("a")["targets"]] == ["hook", "web"]
+    patched = api.ok("PATCH", "/certificates/a", {"targets": ["cdn"], "labels": {"a": "b"}})
+    assert patched["targets"] == [pending("cdn")] and patched["labels"] == {"a": "b"}
+    assert api.ok("PATCH", "/certificates/a", {"labels": {}})["targets"] == [pending("cdn")]
+    assert pointers(api.patch("/certificates/a", {})) == {"/labels"}
+    assert api.ok("PATCH", "/certificates/a", {"targets": []})["targets"] == []
+    assert len(api.ok("GET", "/jobs?certificate=a")["items"]) == 1
+
+
+def test_deploy_needs_something_to_install_and_a_place(api, targets):
+    job = api.post_certificate("a.example.com")
+    for body in ({}, {"target": "web"}):
+        answer = api.post("/certificates/a.example.com/deploy", body)
+        assert answer.status == 409 and "no targets" in answer.json()["detail"]
+    api.ok("PATCH", "/certificates/a.example.com", {"targets": ["web"]})
+    answer = api.post("/certificates/a.example.com/deploy")
+    assert answer.status == 409 and "issued" in answer.json()["detail"]
+    assert api.post("/certificates/none/deploy").status == 404
+    assert pointers(api.post("/certificates/a.example.com/deploy", {"x": 1})) == {"/x"}
+    assert job["target"] is None
+
+
+def test_a_test_is_a_job_of_the_target(api, targets):
+    job = api.ok("POST", "/targets/hook/test", status=(202,))
+    assert job["kind"] == "target.test" and job["target"] == "hook"
+    assert job["resource"] == {"type": "target", "name": "hook", "href": "/targets/hook"}
+    api.ended(job)
+    assert pointers(api.post("/targets/gateway/test", {"certificate": "none", "path": "x"})) == {
+        "/certificate", "/path", "/group_id"}
+    assert pointers(api.post("/targets/web/test", {"path": "..", "more": 1})) == {"/path", "/more"}
+    assert api.post("/targets/none/test").status == 404
+
+
+def test_installed_once_issued(certwright, pebble, names, root):
+    """PUT of the same body is 200, another target needs no order, and each has a job of its own."""
+    [name] = names()
+    api = certwright(pebble, file_roots=[str(root)], commands={"hook": ["/bin/true"]}).api
+    api.put_account()
+    api.ok("PUT", "/targets/a", {"type": "exec", "command": "hook"})
+    api.ok("PUT", "/targets/b", {"type": "exec", "command": "hook"})
+    body = {"identifiers": [name], "account": "main", "targets": ["a"]}
+    api.succeeded(api.ok("PUT", "/certificates/site", body, status=(202,)))
+    [job] = api.ok("GET", "/jobs?kind=certificate.deploy")["items"]
+    assert api.succeeded(job)["target"] == "a"
+    same = api.ok("PUT", "/certificates/site", body, status=(200,))
+    [item] = same["targets"]
+    assert item["state"] == "deployed" and item["version"] == 1 and item["deployed_at"]
+    assert len(api.ok("GET", "/jobs?kind=certificate.deploy")["items"]) == 1
+    api.ok("PUT", "/certificates/site", {**body, "targets": ["a", "b"]}, status=(200,))
+    job = api.ok("GET", "/jobs?kind=certificate.deploy")["items"][0]
+    assert api.succeeded(job)["target"] == "b"
+    several = api.post("/certificates/site/deploy")
+    assert pointers(several) == {"/target"} and "a, b" in several.text
+    assert pointers(api.post("/certificates/site/deploy", {"target": "c"})) == {"/target"}
+    again = api.ok("POST", "/certificates/site/deploy", {"target": "b"}, status=(202,))
+    assert api.succeeded(again)["kind"] == "certificate.deploy"
+    assert api.certificate("site")["version"] == 1
+
+
+# the config
+
+def test_targets_from_the_config(certwright, root):
+    web = {"type": "files", "directory": str(root), "reload": {"signal": "HUP", "pidfile": "n"}}
+    service = certwright(
+        file_roots=[str(root)], pidfiles={"n": "/run/n.pid"},
+        defaults={"account": "main", "targets": [{"target": "web", "path": "."}]},
+        resources={"authorities": {"gone": GONE}, "accounts": {"main": {"authority": "gone"}},
+                   "targets": {"web": web},
+                   "certificates": {"own": {"identifiers": ["a.example.com"], "targets": ["web"]},
+                                    "default": {"identifiers": ["b.example.com"]}}})
+    api = service.api
+    assert api.ok("GET", "/targets/web")["managed_by"] == "config"
+    assert api.delete("/targets/web").json()["code"] == "config.managed"
+    assert api.certificate("own")["targets"] == [pending("web")]
+    assert api.certificate("default")["targets"] == [pending("web", path=".")]
+    api.ok("POST", "/certificates", {"identifiers": ["c.example.com"], "targets": []})
+    assert api.certificate("c.example.com")["targets"] == []
+    service.restart()
+    assert api.certificate("own")["targets"] == [pending("web")]
+
+
+@pytest.mark.parametrize("config, told", [
+    ({"resources": {"targets": {"t": {"type": "files", "directory": "/etc"}}}},
+     "/resources/targets/t/directory"),
+    ({"resources": {"targets": {"t": {"type": "files", "colour": 1}}}},
+     "/resources/targets/t/colour"),
+    ({"defaults": {"targets": [{"target": "t", "path": "/"}]}}, "/defaults/targets/0/path"),
+    ({"pidfiles": {"n": "run/n.pid"}}, "/pidfiles/n"),
+])
+def test_a_broken_config_is_told_with_the_place(certwright, root, config, told):
+    service = certwright(start=False, file_roots=[str(root)], **config)
+    service.start(ready=False)
+    assert service.process.wait(10) not in (0, 99)
+    assert told in service.process.log()
