@@ -56,6 +56,10 @@ def load(text):
     return x509.load_pem_x509_certificate(text.encode())
 
 
+def fingerprint(text):
+    return load(text).fingerprint(hashes.SHA256()).hex()
+
+
 def blocks(text):
     """The PEM blocks of a text, each with its final newline."""
     end = "-----END CERTIFICATE-----\n"
