@@ -10,12 +10,12 @@
 
 static const struct target_type *const types[] = {
     &target_aliyun_cas, &target_aliyun_cdn, &target_aliyun_dcdn, &target_aliyun_apigateway,
-    &target_files,      &target_webhook,    &target_exec,        NULL,
+    &target_files,      &target_webhook,    &target_exec,
 };
 
 const struct target_type *target_type_by_name(const char *name)
 {
-    for (size_t i = 0; i < sizeof types / sizeof *types && types[i]; i++)
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(types[i]->name, name))
             return types[i];
     return NULL;

@@ -80,12 +80,16 @@ static inline struct json_object *parse(const char *text)
     return object;
 }
 
-/* Removes a folder of a test; the path is the test's own. */
+/* Runs a line of the test's own, and frees it. */
+static inline void run_line(char *line)
+{
+    assert_int_equal(system(line), 0); /* NOLINT(cert-env33-c) */
+    free(line);
+}
+
 static inline void remove_folder(const char *path)
 {
-    char *line = mem_printf("rm -rf '%s'", path);
-    assert_int_equal(system(line), 0);
-    free(line);
+    run_line(mem_printf("rm -rf '%s'", path));
 }
 
 /* The file's text, or NULL. */

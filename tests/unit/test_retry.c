@@ -16,10 +16,10 @@ static void what_cannot_succeed_is_not_tried_again(void **state)
 {
     (void)state;
     const enum err_code permanent[] = {
-        ERR_CA_MALFORMED,   ERR_CA_REJECTED_IDENTIFIER,  ERR_CA_UNAUTHORIZED,
-        ERR_CA_BAD_CSR,     ERR_CA_USER_ACTION_REQUIRED, ERR_CERT_KEY_MISMATCH,
+        ERR_CA_MALFORMED,     ERR_CA_REJECTED_IDENTIFIER,  ERR_CA_UNAUTHORIZED,
+        ERR_CA_BAD_CSR,       ERR_CA_USER_ACTION_REQUIRED, ERR_CERT_KEY_MISMATCH,
         ERR_PROVIDER_REFUSED, ERR_SOLVER_MISSING,          ERR_CA_ACCOUNT_MISSING,
-        ERR_CA_CAA,         ERR_CA_EAB_REQUIRED,         ERR_CA_INVALID_PROFILE,
+        ERR_CA_CAA,           ERR_CA_EAB_REQUIRED,         ERR_CA_INVALID_PROFILE,
     };
     for (size_t i = 0; i < sizeof permanent / sizeof *permanent; i++) {
         struct err e = failure(permanent[i], 403, 0);
