@@ -3,6 +3,7 @@
 #include "acme/base/memory.h"
 #include "server/api/body.h"
 #include "server/api/canonical.h"
+#include "server/deploy/webhook_sign.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -65,6 +66,18 @@ static struct json_object *read_members(const struct members *m, const struct me
     return object;
 }
 
+/* What the signing of webhooks would refuse is refused here. */
+static void check_webhook_secret(const struct members *m, struct json_object *secrets)
+{
+    struct json_object *secret = json_object_object_get(secrets, "secret");
+    struct err ignored;
+    if (secret && webhook_secret_check(json_object_get_string(secret), &ignored) < 0)
+        members_wrong(m, "secret",
+                      "must be \"whsec_\" and the base64 of %d bytes or more, or any "
+                      "other text that is as long",
+                      WEBHOOK_SECRET_MIN);
+}
+
 static void check_members(const struct members *m, const struct type_rules *type)
 {
     const char *names[8] = {"type"};
@@ -113,6 +126,7 @@ int spec_credential_read(struct json_object *body, struct fields *errors,
     struct json_object *username = json_object_object_get(settings, "username");
     if (username && strchr(json_object_get_string(username), ':'))
         members_wrong(&m, "username", "must not hold a colon (RFC 7617)");
+    check_webhook_secret(&m, secrets);
     bool good = errors->count == before;
     if (good) {
         out->type = mem_strdup(types[type]);

@@ -5,6 +5,7 @@
 #include "server/api/canonical.h"
 #include "server/api/check.h"
 #include "server/deploy/folder.h"
+#include "server/outside/outside.h"
 
 #include <ctype.h>
 #include <json-c/json.h>
@@ -189,6 +190,16 @@ static void read_cloud(const struct members *m, struct json_object *settings)
                                json_object_new_boolean(members_bool(m, "allow_test", false)));
 }
 
+/* What the type's step would refuse is refused here. */
+static void read_url(const struct members *m, struct json_object *settings)
+{
+    struct err e;
+    const char *url = members_checked(m, "url", MEMBERS_REQUIRED, check_safe_url);
+    if (url && outside_url_check(url, &e) < 0)
+        members_wrong(m, "url", "cannot be used: %s", e.detail);
+    add_text(settings, "url", url);
+}
+
 static struct json_object *read_settings(const struct members *m, const struct type_rules *type,
                                          const char *credential)
 {
@@ -203,7 +214,7 @@ static struct json_object *read_settings(const struct members *m, const struct t
     if (type->has & HAS_FILES)
         spec_target_read_files(m, credential, settings);
     if (type->has & HAS_URL)
-        add_text(settings, "url", members_checked(m, "url", MEMBERS_REQUIRED, check_safe_url));
+        read_url(m, settings);
     if (type->has & HAS_COMMAND)
         add_text(settings, "command", members_text(m, "command", MEMBERS_REQUIRED, COMMAND_MAX));
     return settings;

@@ -27,7 +27,7 @@ def service(certwright, root):
     api.ok("PUT", "/accounts/real", {"authority": "real"}, status=(202,))
     api.ok("PUT", "/credentials/ali", KEY)
     api.ok("PUT", "/credentials/pass", {"type": "password", "password": "secret-of-p12"})
-    api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "secret-of-hook"})
+    api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "secret-of-hook-in-24-bytes"})
     return service
 
 
@@ -103,6 +103,8 @@ def test_each_type_shows_what_it_was_given(api, root, body):
     ({"type": "files", "directory": "ROOT", "reload": {"webhook": "http://192.0.2.1/"}},
      {"/reload/webhook"}),
     ({"type": "webhook", "url": "http://a.example", "credential": "ali"}, {"/url", "/credential"}),
+    ({"type": "webhook", "url": "https://a.example:99999/"}, {"/url"}),
+    ({"type": "webhook", "url": "https://a.example/#part"}, {"/url"}),
     ({"type": "exec", "command": "other"}, {"/command"}),
     ({"type": "exec", "command": "hook", "directory": "/"}, {"/directory"}),
 ])
@@ -122,6 +124,19 @@ def test_secrets_of_targets_never_come_out(api):
         assert answer.json()[member] == {"set": True} and "secret-of" not in answer.text
     assert pointers(api.put("/credentials/x", {"type": "password", "secret": "x"})) == {
         "/secret", "/password"}
+
+
+@pytest.mark.parametrize("secret", ["of-twenty-three-bytes..", "whsec_no+base64+at*all+but+long",
+                                    "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="])
+def test_a_secret_that_cannot_sign_is_told_at_once(api, secret):
+    answer = api.put("/credentials/x", {"type": "webhook-secret", "secret": secret})
+    assert pointers(answer) == {"/secret"} and secret not in answer.text
+    assert api.get("/credentials/x").status == 404
+
+
+def test_a_secret_that_can_sign_is_taken(api):
+    for secret in ("of-twenty-four-bytes....", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"):
+        api.ok("PUT", "/credentials/x", {"type": "webhook-secret", "secret": secret})
 
 
 def test_what_is_used_stays(api):
