@@ -252,7 +252,7 @@ static void turns_a_hundred_pages_at_most(void **state)
     (void)state;
     enum { COUNT = ACME_ORDER_LIST_PAGES_MAX };
     static struct fake_step steps[COUNT + 2];
-    static char expected[COUNT][24], headers[COUNT][80];
+    static char expected[COUNT][32], headers[COUNT][80];
     steps[0] = nonce;
     for (int i = 0; i < COUNT; i++) {
         snprintf(expected[i], sizeof expected[i], "POST /orders/%d", i + 1);
