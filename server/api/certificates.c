@@ -5,6 +5,7 @@
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/page.h"
+#include "server/api/target_folders.h"
 #include "server/engine/intake.h"
 
 #include <stdlib.h>
@@ -120,7 +121,8 @@ static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
     const struct spec_certificate *spec = call->spec;
     struct certificate_request request = request_of(call, spec->name);
     struct applied applied = {0};
-    if (certificate_insert_spec(tx, &request, &applied, e) < 0)
+    if (certificate_insert_spec(tx, &request, &applied, e) < 0 ||
+        target_folders_check(store_tx_db(tx), spec->name, &call->errors, e) < 0)
         return -1;
     memcpy(call->out.job, applied.job, ULID_SIZE);
     return 0;
@@ -177,7 +179,9 @@ static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     struct certificate_request request = request_of(call, http_param(call->x, "name"));
     struct applied applied = {0};
-    if (check_put(call, store_tx_db(tx), e) < 0 || certificate_apply(tx, &request, &applied, e) < 0)
+    if (check_put(call, store_tx_db(tx), e) < 0 ||
+        certificate_apply(tx, &request, &applied, e) < 0 ||
+        target_folders_check(store_tx_db(tx), request.name, &call->errors, e) < 0)
         return -1;
     if (!applied.job[0])
         return answer_certificate(call, store_tx_db(tx), e);
@@ -202,7 +206,9 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
         return -1;
     if (!patch->targets_given)
         return 0;
-    return certificate_targets_set(tx, row->name, &patch->targets, e);
+    if (certificate_targets_set(tx, row->name, &patch->targets, e) < 0)
+        return -1;
+    return target_folders_check(store_tx_db(tx), row->name, &call->errors, e);
 }
 
 static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)

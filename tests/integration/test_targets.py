@@ -201,6 +201,26 @@ def test_bad_items_are_told_with_their_place(api, targets, items, wrong):
     assert pointers(api.patch("/certificates/a", {"targets": items})) == wrong
 
 
+def test_two_certificates_never_share_a_folder(api, targets, root):
+    """However the folder is spelt: by the item, by another target, by the certificate's name."""
+    body = {"identifiers": ["a.example.com"], "account": "main"}
+    api.ok("PUT", "/targets/below", {"type": "files", "directory": f"{root}/a", "path": "b"})
+    here, there = {"target": "web", "path": "one"}, {"target": "web", "path": "a/b"}
+    api.ok("PUT", "/certificates/one", {**body, "targets": ["web", "hook"]}, status=(202,))
+    api.ok("PUT", "/certificates/two", {**body, "targets": ["web", there]}, status=(202,))
+    answer = api.post("/certificates", {**body, "name": "x", "targets": ["hook", here, there]})
+    assert pointers(answer) == {"/targets/1", "/targets/2"} and f"{root}/one" in answer.text
+    assert api.get("/certificates/x").status == 404
+    assert pointers(api.put("/certificates/x", {**body, "targets": ["below"]})) == {"/targets/0"}
+    api.ok("PUT", "/certificates/x", {**body, "targets": ["web"]}, status=(202,))
+    assert pointers(api.patch("/certificates/x", {"targets": ["web", here]})) == {"/targets/1"}
+    assert [t["target"] for t in api.certificate("x")["targets"]] == ["web"]
+    # The certificate's own folder is no stranger's, and one that is given up is free.
+    api.ok("PATCH", "/certificates/one", {"targets": [here]})
+    api.ok("PATCH", "/certificates/one", {"targets": []})
+    api.ok("PATCH", "/certificates/x", {"targets": [here]})
+
+
 def test_a_wildcard_covers_and_a_real_ca_may(api, targets):
     api.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["example.com"]})
     body = {"identifiers": ["*.example.com"], "account": "real", "name": "w",

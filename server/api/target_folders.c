@@ -1,0 +1,191 @@
+#include "server/api/target_folders.h"
+
+#include "acme/base/memory.h"
+#include "server/api/fields.h"
+#include "server/api/peek.h"
+#include "server/api/show.h"
+#include "store/certificate.h"
+#include "store/deployment.h"
+#include "store/target.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { POINTER_SIZE = 40, PAGE = 100 };
+
+/* A certificate's deployments on targets of type files; folders[i] is NULL for those on others. */
+struct own {
+    int64_t certificate_id;
+    struct deployment *list;
+    char **folders;
+    size_t count;
+    bool by_name; /* the last part of each folder is the certificate's name */
+};
+
+static void finish_list(struct deployment *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        deployment_finish(&list[i]);
+    free(list);
+}
+
+static void own_finish(struct own *own)
+{
+    for (size_t i = 0; own->folders && i < own->count; i++)
+        free(own->folders[i]);
+    free(own->folders);
+    finish_list(own->list, own->count);
+}
+
+/* The folder as one path, which the caller frees: an item's path goes before the target's. */
+static char *folder_of(const struct target *target, const char *parameters, const char *certificate)
+{
+    struct json_object *settings = show_stored(target->settings);
+    struct json_object *item = show_stored(parameters);
+    const char *directory = peek_text(settings, "directory");
+    const char *path = peek_text(item, "path");
+    if (!path)
+        path = peek_text(settings, "path");
+    if (!path)
+        path = certificate;
+    bool slash = directory && !strcmp(directory, "/");
+    char *folder = !strcmp(path, ".") ? mem_strdup(directory)
+                                      : mem_printf("%s/%s", slash ? "" : directory, path);
+    json_object_put(settings);
+    json_object_put(item);
+    return folder;
+}
+
+static bool ends_with_name(const char *folder, const char *name)
+{
+    const char *last = strrchr(folder, '/');
+    return last && !strcmp(last + 1, name);
+}
+
+static int own_init(struct db *db, const char *name, struct own *out, struct err *e)
+{
+    struct certificate certificate;
+    if (certificate_load(db, name, &certificate, e) < 0)
+        return -1;
+    out->certificate_id = certificate.id;
+    certificate_finish(&certificate);
+    if (deployment_list(db, out->certificate_id, &out->list, &out->count, e) < 0)
+        return -1;
+    out->folders = mem_new(out->count + 1, sizeof *out->folders);
+    out->by_name = true;
+    for (size_t i = 0; i < out->count; i++) {
+        struct target target;
+        if (target_load(db, out->list[i].target, &target, e) < 0)
+            return -1;
+        if (!strcmp(target.type, "files")) {
+            out->folders[i] = folder_of(&target, out->list[i].parameters, name);
+            out->by_name = out->by_name && ends_with_name(out->folders[i], name);
+        }
+        target_finish(&target);
+    }
+    return 0;
+}
+
+static bool has_folders(const struct own *own)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (own->folders[i])
+            return true;
+    return false;
+}
+
+static int compare(struct db *db, const struct own *own, const struct target *target,
+                   const struct deployment *other, struct fields *errors, struct err *e)
+{
+    struct certificate certificate;
+    if (certificate_load_by_id(db, other->certificate_id, &certificate, e) < 0)
+        return -1;
+    char *folder = folder_of(target, other->parameters, certificate.name);
+    for (size_t i = 0; i < own->count; i++) {
+        char pointer[POINTER_SIZE];
+        if (!own->folders[i] || strcmp(own->folders[i], folder) != 0)
+            continue;
+        snprintf(pointer, sizeof pointer, "/targets/%zu", i);
+        fields_add(errors, pointer,
+                   "leads to the folder %s, which is the certificate \"%s\"'s on the target \"%s\"",
+                   folder, certificate.name, target->name);
+    }
+    free(folder);
+    certificate_finish(&certificate);
+    return 0;
+}
+
+/* Whether the target's folders are called after the certificates, unless an item says otherwise. */
+static bool names_folders(const struct target *target)
+{
+    struct json_object *settings = show_stored(target->settings);
+    bool has_path = peek_has(settings, "path");
+    json_object_put(settings);
+    return !has_path;
+}
+
+static int check_target(struct db *db, const struct own *own, const struct target *target,
+                        struct fields *errors, struct err *e)
+{
+    struct deployment *list;
+    size_t count;
+    int rc = 0;
+    if (strcmp(target->type, "files") != 0)
+        return 0;
+    if (deployment_list_of_target(db, target->name, &list, &count, e) < 0)
+        return -1;
+    /* Names are unique: of the many that follow them alone, none needs to be looked up. */
+    bool apart = own->by_name && names_folders(target);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (list[i].certificate_id != own->certificate_id &&
+            !(apart && !strcmp(list[i].parameters, "{}")))
+            rc = compare(db, own, target, &list[i], errors, e);
+    finish_list(list, count);
+    return rc;
+}
+
+/* One page of all targets; *last gets the name of its last one, NULL once there are no more. */
+static int check_page(struct db *db, const struct own *own, const char *after, char **last,
+                      struct fields *errors, struct err *e)
+{
+    struct target *rows;
+    size_t count;
+    int rc = 0;
+    if (target_list(db, after, PAGE, &rows, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = check_target(db, own, &rows[i], errors, e);
+    *last = count == PAGE ? mem_strdup(rows[count - 1].name) : NULL;
+    for (size_t i = 0; i < count; i++)
+        target_finish(&rows[i]);
+    free(rows);
+    return rc;
+}
+
+static int check_all(struct db *db, const struct own *own, struct fields *errors, struct err *e)
+{
+    char *after = NULL;
+    int rc;
+    do {
+        char *last = NULL;
+        rc = check_page(db, own, after, &last, errors, e);
+        free(after);
+        after = last;
+    } while (rc == 0 && after);
+    free(after);
+    return rc;
+}
+
+int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
+                         struct err *e)
+{
+    struct own own = {0};
+    int rc = own_init(db, certificate, &own, e);
+    if (rc == 0 && has_folders(&own))
+        rc = check_all(db, &own, errors, e);
+    own_finish(&own);
+    return rc < 0 ? -1 : fields_verdict(errors, e);
+}

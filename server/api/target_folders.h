@@ -1,0 +1,17 @@
+/* Two certificates never share a folder: each would replace the other's files. */
+#ifndef CERTWRIGHT_SERVER_API_TARGET_FOLDERS_H
+#define CERTWRIGHT_SERVER_API_TARGET_FOLDERS_H
+
+#include "acme/base/error.h"
+
+struct db;
+struct fields;
+
+/*
+ * Complains, at /targets/N, of the certificate's stored items of type files whose folder an item of
+ * another certificate has; then ERR_INVALID. ERR_NOT_FOUND if there is no such certificate.
+ */
+int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
+                         struct err *e);
+
+#endif
