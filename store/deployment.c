@@ -15,6 +15,13 @@ void deployment_finish(struct deployment *deployment)
     *deployment = (struct deployment){0};
 }
 
+void deployment_list_finish(struct deployment *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        deployment_finish(&list[i]);
+    free(list);
+}
+
 #define SELECT                                                                                     \
     "SELECT id, certificate_id, position, target, parameters, version, deployed_at, memory,"       \
     " failures, error, active_job, created_at, updated_at FROM deployment"
@@ -141,9 +148,7 @@ int deployment_set(struct store_tx *tx, int64_t certificate_id, const struct dep
     if (deployment_list(store_tx_db(tx), certificate_id, &rows, &row_count, e) < 0)
         return -1;
     int rc = set(tx, certificate_id, rows, row_count, items, count, &different, e);
-    for (size_t i = 0; i < row_count; i++)
-        deployment_finish(&rows[i]);
-    free(rows);
+    deployment_list_finish(rows, row_count);
     if (rc == 0)
         *changed = different;
     return rc;

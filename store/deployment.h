@@ -25,6 +25,8 @@ struct deployment {
 };
 
 void deployment_finish(struct deployment *deployment);
+/* Each of a list, and the list. */
+void deployment_list_finish(struct deployment *list, size_t count);
 
 /* ERR_NOT_FOUND. */
 int deployment_load(struct db *db, int64_t id, struct deployment *out, struct err *e);

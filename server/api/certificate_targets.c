@@ -15,13 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void finish_list(struct deployment *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        deployment_finish(&list[i]);
-    free(list);
-}
-
 /* ---- showing ---- */
 
 static const char *state_of(const struct deployment *row)
@@ -79,7 +72,7 @@ int certificate_targets_show(struct db *db, int64_t certificate_id, struct json_
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = show_one(db, &list[i], array, e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     if (rc == 0)
         *out = array;
     else
@@ -217,7 +210,7 @@ static int deploy_new(struct store_tx *tx, const struct certificate *certificate
     for (size_t i = 0; i < count && rc == 0; i++)
         if (!list[i].version && !list[i].failures && !list[i].active_job)
             rc = intake_certificate_deploy(tx, certificate, &list[i], job, &existing, e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }
 
@@ -251,7 +244,7 @@ int certificate_targets_cancel(struct store_tx *tx, int64_t certificate_id, stru
             continue;
         rc = e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND ? 0 : -1;
     }
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }
 
@@ -312,6 +305,6 @@ int certificate_targets_deploy(struct store_tx *tx, const struct certificate *ce
         rc = fields_verdict(errors, e);
     if (rc == 0)
         rc = intake_certificate_deploy(tx, certificate, one, job, &existing, e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }

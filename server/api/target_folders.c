@@ -25,19 +25,12 @@ struct own {
     bool by_name; /* the last part of each folder is the certificate's name */
 };
 
-static void finish_list(struct deployment *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        deployment_finish(&list[i]);
-    free(list);
-}
-
 static void own_finish(struct own *own)
 {
     for (size_t i = 0; own->folders && i < own->count; i++)
         free(own->folders[i]);
     free(own->folders);
-    finish_list(own->list, own->count);
+    deployment_list_finish(own->list, own->count);
 }
 
 /* The folder as one path, which the caller frees: an item's path goes before the target's. */
@@ -143,7 +136,7 @@ static int check_target(struct db *db, const struct own *own, const struct targe
         if (list[i].certificate_id != own->certificate_id &&
             !(apart && !strcmp(list[i].parameters, "{}")))
             rc = compare(db, own, target, &list[i], errors, e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }
 

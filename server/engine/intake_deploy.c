@@ -61,13 +61,6 @@ static int deploy_each(struct store_tx *tx, const struct certificate *certificat
     return 0;
 }
 
-static void finish_list(struct deployment *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        deployment_finish(&list[i]);
-    free(list);
-}
-
 int intake_certificate_deploy_all(struct store_tx *tx, const struct certificate *certificate,
                                   struct err *e)
 {
@@ -78,7 +71,7 @@ int intake_certificate_deploy_all(struct store_tx *tx, const struct certificate 
     if (deployment_list(store_tx_db(tx), certificate->id, &list, &count, e) < 0)
         return -1;
     int rc = deploy_each(tx, certificate, list, count, e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }
 
@@ -103,7 +96,7 @@ int intake_target_deploy_all(struct store_tx *tx, const char *target, struct err
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = deploy_if_issued(tx, &list[i], e);
-    finish_list(list, count);
+    deployment_list_finish(list, count);
     return rc;
 }
 
