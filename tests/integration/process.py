@@ -10,15 +10,21 @@ import time
 from pathlib import Path
 
 
-def ports():
-    """Ports in random order, below those that Linux gives to outgoing connections: one of these
-    could take a port between our look at it and the server's start."""
-    return random.SystemRandom().sample(range(12000, 32000), 1000)
+def _ports():
+    """
+    Ports in random order, each of them once: one that was given away may be free for a moment, yet
+    is somebody's. They lie below those that Linux gives to outgoing connections, any of which could
+    take a port between our look at it and the server's start.
+    """
+    yield from random.SystemRandom().sample(range(12000, 32000), 20000)
+
+
+_left = _ports()
 
 
 def free_port():
     """A TCP port on loopback that nobody listens on."""
-    for port in ports():
+    for port in _left:
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port
@@ -29,7 +35,7 @@ def free_port():
 
 def free_dns_port():
     """A port that is free for both UDP and TCP."""
-    for port in ports():
+    for port in _left:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
             try:
                 datagrams.bind(("127.0.0.1", port))
