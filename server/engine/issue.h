@@ -4,10 +4,14 @@
 
 #include "server/engine/step.h"
 
-/* issue_order.c: key and CSR, then the order and its authorizations */
+/* issue_prepare.c: key and CSR */
 int issue_prepare(struct step_context *c, struct err *e);
 void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
+
+/* issue_order.c: the order */
 int issue_order(struct step_context *c, struct err *e);
+
+/* issue_authorize.c: what is to be proven, and by whom */
 int issue_authorize(struct step_context *c, struct err *e);
 
 /* issue_present.c: the challenges' responses are put in place, and looked for */

@@ -1,0 +1,139 @@
+/* The first step of an issue: key and CSR, durable before anything is ordered. */
+#include "acme/base/memory.h"
+#include "acme/csr.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/issue.h"
+#include "server/engine/retry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct prepared {
+    struct key *key; /* NULL: the CSR is the caller's */
+    char spki_sha256[KEY_SPKI_SHA256_SIZE];
+    enum key_type key_type;
+    struct buf csr;
+};
+
+static void prepared_free(void *saved)
+{
+    struct prepared *p = saved;
+    if (!p)
+        return;
+    key_destroy(p->key);
+    buf_finish(&p->csr);
+    free(p);
+}
+
+static bool reuses_key(const struct certificate *certificate)
+{
+    return certificate->key_reuse && certificate->version &&
+           certificate->version_key_type == certificate->key_type;
+}
+
+void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    const struct certificate *wanted = &c->certificate;
+    bool makes = !wanted->has_given_csr && !wanted->has_given_key && !reuses_key(wanted);
+    snprintf(out, LANE_NAME_SIZE, "%s", makes ? lane_name_for_key(wanted->key_type) : "local");
+}
+
+static int choose_key(struct step_context *c, struct key **out, struct err *e)
+{
+    const struct certificate *wanted = &c->certificate;
+    if (wanted->has_given_key)
+        return certificate_open_given_key(c->db, wanted->id, out, e);
+    if (reuses_key(wanted))
+        return version_open_key(c->db, wanted->id, wanted->version, out, e);
+    return key_generate(wanted->key_type, out, e);
+}
+
+static int take_given_csr(struct step_context *c, struct prepared *p, struct err *e)
+{
+    struct buf pem = {0}, again = {0};
+    struct csr_info info;
+    int rc = certificate_given_csr(c->db, c->certificate.id, &p->csr, e);
+    if (rc == 0)
+        rc = csr_to_pem(p->csr.data, p->csr.size, &pem, e);
+    if (rc == 0)
+        rc = csr_from_pem(pem.data, pem.size, &again, &info, e);
+    if (rc == 0) {
+        memcpy(p->spki_sha256, info.spki_sha256, sizeof p->spki_sha256);
+        p->key_type = info.key_type;
+        csr_info_finish(&info);
+    }
+    buf_finish(&pem);
+    buf_finish(&again);
+    return rc;
+}
+
+static int make_csr(struct step_context *c, struct prepared *p, struct err *e)
+{
+    struct identifier *ids;
+    size_t count;
+    if (choose_key(c, &p->key, e) < 0)
+        return -1;
+    p->key_type = key_type_of(p->key);
+    if (key_spki_sha256(p->key, p->spki_sha256, e) < 0 ||
+        issue_read_identifiers(c->certificate.identifiers, &ids, &count, e) < 0)
+        return -1;
+    int rc = csr_make(p->key, ids, count, c->certificate.email, &p->csr, e);
+    free(ids);
+    return rc;
+}
+
+static int save_prepared(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    const struct prepared *p = c->saved;
+    struct order order = {
+        .job = c->job.id,
+        .certificate_id = c->certificate.id,
+        .certificate = c->certificate.name,
+        .account = c->account.name,
+        .authority = c->authority.name,
+        .status = (char[]){"new"},
+    };
+    if (version_prepare(tx, c->certificate.id, p->key, p->spki_sha256, p->key_type, p->csr.data,
+                        p->csr.size, &order.version, e) < 0)
+        return -1;
+    return order_insert(tx, &order, e);
+}
+
+/* The account may be on its way: it was made in the same breath as the certificate. */
+static int account_is_ready(struct step_context *c, bool *ready, struct err *e)
+{
+    const struct account *account = &c->account;
+    *ready = account->url && !strcmp(account->status, "valid");
+    if (*ready)
+        return 0;
+    if (account->url)
+        return err_set(e, ERR_CA_UNAUTHORIZED,
+                       "The account \"%s\" is %s: it orders no certificates any more.",
+                       account->name, account->status);
+    if (!account->active_job)
+        return err_set(e, ERR_CA_ACCOUNT_MISSING,
+                       "The account \"%s\" is not registered at its CA; its last_error says why.",
+                       account->name);
+    return 0;
+}
+
+int issue_prepare(struct step_context *c, struct err *e)
+{
+    bool ready;
+    if (account_is_ready(c, &ready, e) < 0)
+        return -1;
+    if (!ready)
+        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
+                         step_polls(c) ? NULL : "waits for the account \"%s\"", c->account.name);
+    struct prepared *p = mem_new(1, sizeof *p);
+    c->saved = p;
+    c->saved_free = prepared_free;
+    int rc = c->certificate.has_given_csr ? take_given_csr(c, p, e) : make_csr(c, p, e);
+    if (rc < 0)
+        return -1;
+    c->save = save_prepared;
+    return step_next(c, "order",
+                     c->certificate.has_given_csr ? "the caller's CSR is taken"
+                                                  : "key and CSR are made");
+}
