@@ -14,13 +14,12 @@
 #include <stdint.h>
 
 struct api;
-struct commands;
+struct config;
 struct engine;
 struct fields;
 struct http01_table;
 struct json_object;
 struct store;
-struct target_pidfile;
 
 /* The config's `defaults`: what fills the gaps of a certificate's body. */
 struct api_defaults {
@@ -39,11 +38,8 @@ void api_defaults_finish(struct api_defaults *defaults);
 /* All borrowed for the API's life. */
 struct api_options {
     struct store *store;
-    const struct api_defaults *defaults;
-    const struct commands *commands;
-    const char *const *file_roots; /* absolute; ends with NULL */
-    const struct target_pidfile *pidfiles;
-    size_t pidfile_count;
+    const struct config *config;
+    const struct api_defaults *defaults; /* read from it */
     struct http01_table *http01;
     const struct engine *engine; /* for metrics */
 };

@@ -4,11 +4,13 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/api/account.h"
+#include "server/api/allowed.h"
 #include "server/api/authority.h"
 #include "server/api/builtin.h"
 #include "server/api/certificate.h"
 #include "server/api/check.h"
 #include "server/api/resource.h"
+#include "server/config/config.h"
 #include "server/engine/intake.h"
 #include "store/owner.h"
 
@@ -36,6 +38,8 @@ struct kind {
     const char *member;
     void *(*read)(struct json_object *body, struct fields *errors);
     void (*destroy)(void *spec);
+    /* What the rest of the config says of the body; NULL: nothing. */
+    void (*allow)(const struct config *config, struct json_object *body, struct fields *errors);
     /* What the database says of the body. */
     int (*check)(struct run *run, struct db *db, const struct entry *entry, struct fields *errors,
                  struct err *e);
@@ -127,7 +131,8 @@ static void destroy_solver(void *spec)
 static int check_solver(struct run *run, struct db *db, const struct entry *entry,
                         struct fields *errors, struct err *e)
 {
-    return solver_check(db, run->options->commands, entry->body, errors, e);
+    (void)run;
+    return solver_check(db, entry->body, errors, e);
 }
 
 static int apply_solver(struct run *run, struct store_tx *tx, const struct entry *entry,
@@ -156,7 +161,8 @@ static void destroy_target(void *spec)
 static int check_target(struct run *run, struct db *db, const struct entry *entry,
                         struct fields *errors, struct err *e)
 {
-    return target_check(db, run->options, entry->body, errors, e);
+    (void)run;
+    return target_check(db, entry->body, errors, e);
 }
 
 static int apply_target(struct run *run, struct store_tx *tx, const struct entry *entry,
@@ -244,12 +250,13 @@ static int apply_certificate(struct run *run, struct store_tx *tx, const struct 
 }
 
 static const struct kind kinds[KINDS] = {
-    {"authorities", read_authority, destroy_authority, check_nothing, apply_authority},
-    {"credentials", read_credential, destroy_credential, check_nothing, apply_credential},
-    {"solvers", read_solver, destroy_solver, check_solver, apply_solver},
-    {"targets", read_target, destroy_target, check_target, apply_target},
-    {"accounts", read_account, destroy_account, check_account, apply_account},
-    {"certificates", read_certificate, destroy_certificate, check_certificate, apply_certificate},
+    {"authorities", read_authority, destroy_authority, NULL, check_nothing, apply_authority},
+    {"credentials", read_credential, destroy_credential, NULL, check_nothing, apply_credential},
+    {"solvers", read_solver, destroy_solver, allowed_check_solver, check_solver, apply_solver},
+    {"targets", read_target, destroy_target, allowed_check_target, check_target, apply_target},
+    {"accounts", read_account, destroy_account, NULL, check_account, apply_account},
+    {"certificates", read_certificate, destroy_certificate, NULL, check_certificate,
+     apply_certificate},
 };
 
 /* ---- reading ---- */
@@ -265,7 +272,8 @@ static void move_complaints(struct fields *own, const char *place, struct fields
     fields_finish(own);
 }
 
-static void read_entry(const struct kind *kind, struct entry *entry, struct fields *errors)
+static void read_entry(const struct config *config, const struct kind *kind, struct entry *entry,
+                       struct fields *errors)
 {
     struct fields own = {0};
     char *place = mem_printf("/resources/%s/%.200s", kind->member, entry->name);
@@ -273,11 +281,14 @@ static void read_entry(const struct kind *kind, struct entry *entry, struct fiel
     if (fault)
         fields_add(&own, "", "cannot have this name: it %s", fault);
     entry->spec = kind->read(entry->body, &own);
+    if (kind->allow)
+        kind->allow(config, entry->body, &own);
     move_complaints(&own, place, errors);
     free(place);
 }
 
-static void read_kind(struct converge_plan *plan, size_t k, const struct members *m)
+static void read_kind(const struct config *config, struct converge_plan *plan, size_t k,
+                      const struct members *m)
 {
     struct members entries;
     if (!members_object(m, kinds[k].member, MEMBERS_OPTIONAL, &entries))
@@ -288,22 +299,22 @@ static void read_kind(struct converge_plan *plan, size_t k, const struct members
     {
         struct entry *entry = &plan->entries[k][plan->counts[k]++];
         *entry = (struct entry){.name = name, .body = body};
-        read_entry(&kinds[k], entry, m->errors);
+        read_entry(config, &kinds[k], entry, m->errors);
     }
 }
 
-int converge_read(struct json_object *resources, struct fields *errors, struct converge_plan **out)
+int converge_read(const struct config *config, struct fields *errors, struct converge_plan **out)
 {
     struct converge_plan *plan = mem_new(1, sizeof *plan);
     size_t before = errors->count;
-    if (resources) {
+    if (config->resources) {
         const char *names[KINDS + 1] = {0};
-        struct members m = members_at(resources, "/resources", errors);
+        struct members m = members_at(config->resources, "/resources", errors);
         for (size_t k = 0; k < KINDS; k++)
             names[k] = kinds[k].member;
         members_only(&m, names);
         for (size_t k = 0; k < KINDS; k++)
-            read_kind(plan, k, &m);
+            read_kind(config, plan, k, &m);
     }
     if (errors->count > before) {
         converge_destroy(plan);

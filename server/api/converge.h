@@ -10,10 +10,10 @@
 struct converge_plan;
 
 /*
- * Reads `resources` (secrets and environment resolved; NULL: there are none), which has to outlive
- * the plan. Complaints have pointers from the config's root. 0 or -1.
+ * Reads the config's resources (secrets and environment resolved), which have to outlive the plan.
+ * Complaints have pointers from the config's root. 0 or -1.
  */
-int converge_read(struct json_object *resources, struct fields *errors, struct converge_plan **out);
+int converge_read(const struct config *config, struct fields *errors, struct converge_plan **out);
 void converge_destroy(struct converge_plan *plan);
 
 /*

@@ -11,8 +11,6 @@
 #include "store/solver.h"
 #include "store/target.h"
 
-struct commands;
-
 struct json_object *credential_show(const struct credential *credential);
 struct json_object *solver_show(const struct solver *solver);
 struct json_object *target_show(const struct target *target);
@@ -29,14 +27,9 @@ int solver_apply(struct store_tx *tx, const char *name, const struct spec_solver
 int target_apply(struct store_tx *tx, const char *name, const struct spec_target *spec,
                  enum origin origin, bool *created, struct err *e);
 
-/* Complains of a credential or command that does not exist, or is of the wrong type. */
-int solver_check(struct db *db, const struct commands *commands, struct json_object *body,
-                 struct fields *errors, struct err *e);
-
-/* The same, and of a directory that is below none of the config's roots, and of a pidfile that the
-   config does not name. */
-int target_check(struct db *db, const struct api_options *options, struct json_object *body,
-                 struct fields *errors, struct err *e);
+/* Complain of a credential that does not exist, or is of the wrong type. */
+int solver_check(struct db *db, struct json_object *body, struct fields *errors, struct err *e);
+int target_check(struct db *db, struct json_object *body, struct fields *errors, struct err *e);
 
 /* The member `credential`, if it is there and good in itself: it exists, and is of that type. */
 int credential_check(struct db *db, struct json_object *body, const char *type,

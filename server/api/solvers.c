@@ -1,6 +1,7 @@
 /* /solvers */
 #include "acme/base/memory.h"
 #include "acme/identifier.h"
+#include "server/api/allowed.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
@@ -8,7 +9,6 @@
 #include "server/api/resource.h"
 #include "server/api/show.h"
 #include "server/engine/intake.h"
-#include "server/outside/commands.h"
 #include "server/solver/solver.h"
 
 #include <json-c/json.h>
@@ -110,13 +110,9 @@ static void get(struct http_exchange *x, void *context)
 
 /* ---- changing ---- */
 
-int solver_check(struct db *db, const struct commands *commands, struct json_object *body,
-                 struct fields *errors, struct err *e)
+int solver_check(struct db *db, struct json_object *body, struct fields *errors, struct err *e)
 {
     const char *type = peek_text(body, "type");
-    const char *command = peek_text(body, "command");
-    if (command && type && !strcmp(type, "exec") && !commands_has(commands, command))
-        fields_add(errors, "/command", "the config has no command of this name");
     return type ? credential_check(db, body, spec_solver_credential_type(type), errors, e) : 0;
 }
 
@@ -208,7 +204,8 @@ static struct spec_solver *read_body(struct api *api, struct http_exchange *x)
     struct spec_solver *spec = mem_new(1, sizeof *spec);
     call_check_name(http_param(x, "name"), &errors);
     spec_solver_read(body, &errors, spec);
-    int rc = solver_check(db, api->options.commands, body, &errors, &e);
+    allowed_check_solver(api->options.config, body, &errors);
+    int rc = solver_check(db, body, &errors, &e);
     body_destroy(body);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);

@@ -1,5 +1,6 @@
 /* /targets */
 #include "acme/base/memory.h"
+#include "server/api/allowed.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/canonical.h"
@@ -9,9 +10,7 @@
 #include "server/api/resource.h"
 #include "server/api/show.h"
 #include "server/api/target_items.h"
-#include "server/deploy/target.h"
 #include "server/engine/intake.h"
-#include "server/outside/commands.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -93,74 +92,14 @@ static void get(struct http_exchange *x, void *context)
     target_finish(&target);
 }
 
-/* ---- what the config allows ---- */
+/* ---- changing ---- */
 
-/* Whether path is root or below it; a root may be written with a slash at its end. */
-static bool is_below(const char *root, const char *path)
-{
-    size_t length = strlen(root);
-    while (length > 0 && root[length - 1] == '/')
-        length--;
-    return !strncmp(root, path, length) && (path[length] == '/' || !path[length]);
-}
-
-static void check_directory(const char *const *roots, const char *directory, struct fields *errors)
-{
-    struct buf names = {0};
-    for (size_t i = 0; roots && roots[i]; i++) {
-        if (is_below(roots[i], directory)) {
-            buf_finish(&names);
-            return;
-        }
-        buf_printf(&names, "%s%s", i ? ", " : "", roots[i]);
-    }
-    if (names.size > 0)
-        fields_add(errors, "/directory", "must be at or below one of the config's file_roots: %s",
-                   buf_string(&names));
-    else
-        fields_add(errors, "/directory", "cannot be written: the config has no file_roots");
-    buf_finish(&names);
-}
-
-static bool has_pidfile(const struct api_options *options, const char *name)
-{
-    for (size_t i = 0; i < options->pidfile_count; i++)
-        if (!strcmp(options->pidfiles[i].name, name))
-            return true;
-    return false;
-}
-
-static void check_files(const struct api_options *options, struct json_object *body,
-                        struct fields *errors)
-{
-    const char *directory = peek_text(body, "directory");
-    struct json_object *reload = peek_object(body, "reload");
-    const char *command = reload ? peek_text(reload, "command") : NULL;
-    const char *pidfile = reload ? peek_text(reload, "pidfile") : NULL;
-    if (directory && directory[0] == '/')
-        check_directory(options->file_roots, directory, errors);
-    if (command && !commands_has(options->commands, command))
-        fields_add(errors, "/reload/command", "the config has no command of this name");
-    if (pidfile && !has_pidfile(options, pidfile))
-        fields_add(errors, "/reload/pidfile", "the config has no pidfile of this name");
-}
-
-int target_check(struct db *db, const struct api_options *options, struct json_object *body,
-                 struct fields *errors, struct err *e)
+int target_check(struct db *db, struct json_object *body, struct fields *errors, struct err *e)
 {
     const char *type = peek_text(body, "type");
-    const char *command = peek_text(body, "command");
-    if (!type)
-        return 0;
-    if (!strcmp(type, "files"))
-        check_files(options, body, errors);
-    if (command && !strcmp(type, "exec") && !commands_has(options->commands, command))
-        fields_add(errors, "/command", "the config has no command of this name");
-    const char *credential = spec_target_credential_type(type);
+    const char *credential = type ? spec_target_credential_type(type) : NULL;
     return credential ? credential_check(db, body, credential, errors, e) : 0;
 }
-
-/* ---- changing ---- */
 
 static bool is_same(const struct target *row, const struct spec_target *spec)
 {
@@ -308,7 +247,8 @@ static struct spec_target *read_body(struct api *api, struct http_exchange *x)
     struct spec_target *spec = mem_new(1, sizeof *spec);
     call_check_name(http_param(x, "name"), &errors);
     spec_target_read(body, &errors, spec);
-    int rc = target_check(db, &api->options, body, &errors, &e);
+    allowed_check_target(api->options.config, body, &errors);
+    int rc = target_check(db, body, &errors, &e);
     body_destroy(body);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);

@@ -54,33 +54,6 @@ struct house {
 
 /* ---- what the config says of resources ---- */
 
-static bool has_command(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->command_count; i++)
-        if (!strcmp(config->commands[i].name, name))
-            return true;
-    return false;
-}
-
-/* What a solver runs is in the same file, so that its absence is told without a database. */
-static void check_commands(const struct config *config, struct fields *errors)
-{
-    struct json_object *solvers = NULL;
-    if (!json_object_object_get_ex(config->resources, "solvers", &solvers))
-        return;
-    json_object_object_foreach(solvers, name, solver)
-    {
-        struct json_object *command = NULL;
-        if (!json_object_object_get_ex(solver, "command", &command) ||
-            !json_object_is_type(command, json_type_string) ||
-            has_command(config, json_object_get_string(command)))
-            continue;
-        char *pointer = mem_printf("/resources/solvers/%.200s/command", name);
-        fields_add(errors, pointer, "the config has no command of this name");
-        free(pointer);
-    }
-}
-
 static int read_plan(const struct config *config, struct api_defaults *defaults,
                      struct converge_plan **plan, struct buf *complaints, struct err *e)
 {
@@ -88,8 +61,7 @@ static int read_plan(const struct config *config, struct api_defaults *defaults,
     struct err first;
     *plan = NULL;
     api_defaults_read(config->defaults, &errors, defaults);
-    converge_read(config->resources, &errors, plan);
-    check_commands(config, &errors);
+    converge_read(config, &errors, plan);
     int rc = fields_verdict(&errors, &first);
     for (size_t i = 0; i < errors.count; i++)
         buf_printf(complaints, "%s: %s: %s\n", config->file ? config->file : "the config",
@@ -214,11 +186,8 @@ static struct api_options api_options_of(const struct house *house)
 {
     return (struct api_options){
         .store = house->store,
+        .config = house->config,
         .defaults = &house->defaults,
-        .commands = house->commands,
-        .file_roots = house->file_roots,
-        .pidfiles = house->pidfiles,
-        .pidfile_count = house->config->pidfile_count,
         .http01 = house->http01,
         .engine = house->engine,
     };

@@ -63,6 +63,19 @@ def test_check_config(tmp_path):
     assert done.returncode == 3 and done.stderr.count("\n") == 1
     assert "/resources/solvers/absent/command" in done.stderr
 
+    targets = {"here": {"type": "files", "directory": "/certs/web", "reload": {"command": "hook"}},
+               "run": {"type": "exec", "command": "another"},
+               "web": {"type": "files", "directory": "/etc", "reload": {"command": "another"}},
+               "sent": {"type": "files", "directory": "/certs",
+                        "reload": {"signal": "HUP", "pidfile": "another"}}}
+    bad.write_text(json.dumps({"commands": {"hook": ["/bin/true"]}, "file_roots": ["/certs"],
+                               "pidfiles": {"web": "/run/web.pid"},
+                               "resources": {"targets": targets}}))
+    done = run("check-config", bad)
+    told = ["run/command", "web/directory", "web/reload/command", "sent/reload/pidfile"]
+    assert done.returncode == 3 and done.stderr.count("\n") == len(told)
+    assert all(f"/resources/targets/{place}: " in done.stderr for place in told)
+
     assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
 
 

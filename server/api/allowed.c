@@ -1,0 +1,91 @@
+#include "server/api/allowed.h"
+
+#include "acme/base/buffer.h"
+#include "server/api/fields.h"
+#include "server/api/peek.h"
+#include "server/config/config.h"
+
+#include <string.h>
+
+static void check_command(const struct config *config, const char *command, const char *pointer,
+                          struct fields *errors)
+{
+    for (size_t i = 0; i < config->command_count; i++)
+        if (!strcmp(config->commands[i].name, command))
+            return;
+    fields_add(errors, pointer, "the config has no command of this name");
+}
+
+static void check_pidfile(const struct config *config, const char *pidfile, struct fields *errors)
+{
+    for (size_t i = 0; i < config->pidfile_count; i++)
+        if (!strcmp(config->pidfiles[i].name, pidfile))
+            return;
+    fields_add(errors, "/reload/pidfile", "the config has no pidfile of this name");
+}
+
+/* Whether path is root or below it; a root may be written with a slash at its end. */
+static bool is_below(const char *root, const char *path)
+{
+    size_t length = strlen(root);
+    while (length > 0 && root[length - 1] == '/')
+        length--;
+    return !strncmp(root, path, length) && (path[length] == '/' || !path[length]);
+}
+
+static void check_directory(const struct config_texts *roots, const char *directory,
+                            struct fields *errors)
+{
+    struct buf names = {0};
+    for (size_t i = 0; i < roots->count; i++) {
+        if (is_below(roots->items[i], directory)) {
+            buf_finish(&names);
+            return;
+        }
+        buf_printf(&names, "%s%s", i ? ", " : "", roots->items[i]);
+    }
+    if (names.size > 0)
+        fields_add(errors, "/directory", "must be at or below one of the config's file_roots: %s",
+                   buf_string(&names));
+    else
+        fields_add(errors, "/directory", "cannot be written: the config has no file_roots");
+    buf_finish(&names);
+}
+
+static void check_files(const struct config *config, struct json_object *body,
+                        struct fields *errors)
+{
+    const char *directory = peek_text(body, "directory");
+    struct json_object *reload = peek_object(body, "reload");
+    const char *command = reload ? peek_text(reload, "command") : NULL;
+    const char *pidfile = reload ? peek_text(reload, "pidfile") : NULL;
+    if (directory && directory[0] == '/')
+        check_directory(&config->file_roots, directory, errors);
+    if (command)
+        check_command(config, command, "/reload/command", errors);
+    if (pidfile)
+        check_pidfile(config, pidfile, errors);
+}
+
+static void check_exec(const struct config *config, struct json_object *body, struct fields *errors)
+{
+    const char *type = peek_text(body, "type");
+    const char *command = peek_text(body, "command");
+    if (type && command && !strcmp(type, "exec"))
+        check_command(config, command, "/command", errors);
+}
+
+void allowed_check_solver(const struct config *config, struct json_object *body,
+                          struct fields *errors)
+{
+    check_exec(config, body, errors);
+}
+
+void allowed_check_target(const struct config *config, struct json_object *body,
+                          struct fields *errors)
+{
+    const char *type = peek_text(body, "type");
+    check_exec(config, body, errors);
+    if (type && !strcmp(type, "files"))
+        check_files(config, body, errors);
+}
