@@ -152,16 +152,40 @@ void aliyun_set_text(struct json_object *object, const char *name, const char *v
     json_object_object_add(object, name, json_object_new_string(value));
 }
 
-bool aliyun_state_is_current(const struct target_work *work)
+enum { MARK_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
+
+/* A digest, since an access key's id is not for the state. */
+static void mark_make(const struct target_context *context, const struct aliyun *a,
+                      char out[MARK_SIZE])
 {
-    const char *fingerprint = json_text_of(work->state, "fingerprint");
-    const char *phase = json_text_of(work->state, "phase");
-    return fingerprint && phase && strcmp(phase, "done") != 0 &&
-           !strcmp(fingerprint, work->certificate->fingerprint);
+    const char *group = json_text_of(context->settings, "group_id");
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    struct buf text = {0};
+    buf_printf(&text, "%s\n%s\n%s\n%s", context->job ? context->job : "", a->endpoint,
+               a->credential.access_key_id, group ? group : "");
+    SHA256((const unsigned char *)text.data, text.size, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    buf_finish(&text);
 }
 
-void aliyun_state_begin(struct target_work *work, const char *phase)
+bool aliyun_state_is_current(const struct target_context *context, const struct aliyun *a,
+                             const struct target_work *work)
 {
+    char mark[MARK_SIZE];
+    const char *made_for = json_text_of(work->state, "mark");
+    mark_make(context, a, mark);
+    const char *fingerprint = json_text_of(work->state, "fingerprint");
+    const char *phase = json_text_of(work->state, "phase");
+    return fingerprint && made_for && phase && strcmp(phase, "done") != 0 &&
+           !strcmp(fingerprint, work->certificate->fingerprint) && !strcmp(made_for, mark);
+}
+
+void aliyun_state_begin(const struct target_context *context, const struct aliyun *a,
+                        struct target_work *work, const char *phase)
+{
+    char mark[MARK_SIZE];
+    mark_make(context, a, mark);
     struct json_object *uploads = json_object_get(json_array_of(work->state, "uploads"));
     struct json_object_iterator it = json_object_iter_begin(work->state);
     struct json_object_iterator end = json_object_iter_end(work->state);
@@ -170,6 +194,7 @@ void aliyun_state_begin(struct target_work *work, const char *phase)
         it = json_object_iter_begin(work->state);
     }
     aliyun_set_text(work->state, "fingerprint", work->certificate->fingerprint);
+    aliyun_set_text(work->state, "mark", mark);
     aliyun_set_text(work->state, "phase", phase);
     if (uploads)
         json_object_object_add(work->state, "uploads", uploads);

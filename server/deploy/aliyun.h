@@ -1,8 +1,9 @@
 /*
  * What the Alibaba Cloud targets share: settings, endpoints, one call, reading back.
  *
- * The state of all of them is {"fingerprint", "phase", …}: what belongs to one version of the
- * certificate, told by the SHA-256 of its leaf; and "uploads", which outlives versions.
+ * The state of all of them is {"fingerprint", "mark", "phase", …}: what belongs to one version of
+ * the certificate, told by the SHA-256 of its leaf, and to one job at one place; and "uploads",
+ * which outlives versions.
  */
 #ifndef CERTWRIGHT_SERVER_DEPLOY_ALIYUN_H
 #define CERTWRIGHT_SERVER_DEPLOY_ALIYUN_H
@@ -59,11 +60,14 @@ int aliyun_material_read(const struct target_certificate *certificate, struct al
 void aliyun_material_finish(struct aliyun_material *material);
 
 /*
- * Whether the state is about this version and not at its end. If not it is begun anew: nothing but
- * "uploads" is kept, and phase is where it starts.
+ * Whether the state is about this version and not at its end, and of this job, endpoint, access key
+ * and API group: what another job or another account was told may not be so any more. If not it is
+ * begun anew: nothing but "uploads" is kept, and phase is where it starts.
  */
-bool aliyun_state_is_current(const struct target_work *work);
-void aliyun_state_begin(struct target_work *work, const char *phase);
+bool aliyun_state_is_current(const struct target_context *context, const struct aliyun *a,
+                             const struct target_work *work);
+void aliyun_state_begin(const struct target_context *context, const struct aliyun *a,
+                        struct target_work *work, const char *phase);
 
 void aliyun_set_text(struct json_object *object, const char *name, const char *value);
 

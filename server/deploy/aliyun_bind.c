@@ -1,5 +1,5 @@
 /*
- * State: {"fingerprint", "phase": "bind", "domains": {DOMAIN: {"step", "try"}}}.
+ * State: {"fingerprint", "mark", "phase": "bind", "domains": {DOMAIN: {"step", "try"}}}.
  *
  *   (none) ──read──► set ──set──► check ──read──► done      all are read before any is set
  *     │ ours          │ ▲            └──► later: the change takes a while, then a mismatch
@@ -209,8 +209,8 @@ int aliyun_bind_step(const struct aliyun_binding *binding, const struct target_c
     int rc = 0;
     if (!domains[0])
         rc = err_set(e, ERR_INVALID, "the certificate names no domain to install it for");
-    else if (!aliyun_state_is_current(work))
-        aliyun_state_begin(work, "bind");
+    else if (!aliyun_state_is_current(context, &b.a, work))
+        aliyun_state_begin(context, &b.a, work, "bind");
     else
         rc = domains_step(&b, work, domains, e);
     free(domains);

@@ -82,15 +82,17 @@ static bool uploads_have(struct target_work *work, const char *id)
     return false;
 }
 
-static void begin(struct target_work *work)
+static void begin(const struct target_context *context, const struct aliyun *a,
+                  struct target_work *work)
 {
-    const char *name = json_text_of(work->state, "name");
-    const char *fingerprint = json_text_of(work->state, "fingerprint");
-    if (json_bool_of(work->state, "asked") && name && fingerprint)
-        uploads_add(work, NULL, name, fingerprint);
     char ours[NAME_SIZE];
     target_upload_name(work->certificate, ours, sizeof ours);
-    aliyun_state_begin(work, "look");
+    const char *name = json_text_of(work->state, "name");
+    const char *fingerprint = json_text_of(work->state, "fingerprint");
+    /* the same name is looked for in any case */
+    if (json_bool_of(work->state, "asked") && name && fingerprint && strcmp(name, ours) != 0)
+        uploads_add(work, NULL, name, fingerprint);
+    aliyun_state_begin(context, a, work, "look");
     aliyun_set_text(work->state, "name", ours);
 }
 
@@ -366,11 +368,11 @@ static int cas_step(const struct target_context *context, struct target_work *wo
     struct aliyun a;
     if (aliyun_open(context, &cas_service, &a, e))
         return -1;
-    if (aliyun_state_is_current(work))
+    if (aliyun_state_is_current(context, &a, work))
         for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
             if (!strcmp(json_text_of(work->state, "phase"), phases[i].phase))
                 return phases[i].run(&a, work, e);
-    begin(work);
+    begin(context, &a, work);
     return 0;
 }
 

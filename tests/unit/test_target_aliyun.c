@@ -514,6 +514,61 @@ static void deletes_uploads_that_were_given_up(void **state)
     assert_int_equal(count_of(w, "certificates"), 1);
 }
 
+/* Steps until the service was asked for the change, and no further. */
+static void until_changed(struct world *w, const char *type, const char *action)
+{
+    enum target_outcome outcome;
+    int64_t polls = 0;
+    struct err e;
+    tell(w, "[\"forget_requests\"]");
+    for (int i = 0; i < CALLS_MAX && !count_of_action(w, action); i++)
+        assert_int_equal(call(w, type, &w->first, false, &polls, false, &outcome, &e), 0);
+    assert_int_equal(count_of_action(w, action), 1);
+}
+
+static void set_text(struct json_object *object, const char *name, const char *text)
+{
+    json_object_object_add(object, name, json_object_new_string(text));
+}
+
+/* What is half done for one group, or one account, is not done for another. */
+static void begins_anew_at_another_place(void **state)
+{
+    struct world *w = *state;
+    tell(w, "[\"add_group\", \"group2\", \"www.example.com\", \"*.example.com\"]");
+    until_changed(w, "aliyun-apigateway", "SetDomainCertificate");
+    set_text(w->settings, "group_id", "group2");
+    assert_int_equal(deploy(w, "aliyun-apigateway", &w->first, LOST_NEVER, &(struct err){0}), 0);
+    struct json_object *told = ask(w, "[\"told\"]");
+    assert_true(all_show(json_object_of(json_object_of(told, "groups"), "group2"),
+                         w->first.certificate.fingerprint));
+    json_object_put(told);
+
+    restart(w);
+    until_changed(w, "aliyun-cas", "UploadUserCertificate");
+    tell(w, "[\"set\", \"certificates\", {}]");
+    tell(w, "[\"set\", \"key_id\", \"LTAI-other\"]");
+    set_text(w->credential, "access_key_id", "LTAI-other");
+    deployed(w, "aliyun-cas", &w->first, LOST_NEVER);
+}
+
+/* Its successor looks before it believes. */
+static void a_new_job_looks_anew(void **state)
+{
+    struct world *w = *state;
+    w->context.job = "01JD0000000000000000000001";
+    until_changed(w, "aliyun-cas", "UploadUserCertificate");
+    tell(w, "[\"set\", \"certificates\", {}]");
+    w->context.job = "01JD0000000000000000000002";
+    deployed(w, "aliyun-cas", &w->first, LOST_NEVER);
+
+    restart(w);
+    tell(w, "[\"fault\", \"SetDomainCertificate\", \"forget\"]");
+    until_changed(w, "aliyun-apigateway", "SetDomainCertificate");
+    w->context.job = "01JD0000000000000000000003";
+    deployed(w, "aliyun-apigateway", &w->first, LOST_NEVER);
+}
+
 static void rehearses(void **state)
 {
     struct world *w = *state;
@@ -561,6 +616,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(deletes_former_uploads_that_nothing_uses, world_make,
                                         world_end),
         cmocka_unit_test_setup_teardown(deletes_uploads_that_were_given_up, world_make, world_end),
+        cmocka_unit_test_setup_teardown(begins_anew_at_another_place, world_make, world_end),
+        cmocka_unit_test_setup_teardown(a_new_job_looks_anew, world_make, world_end),
         cmocka_unit_test_setup_teardown(rehearses, world_make, world_end),
     };
     struct err e;
