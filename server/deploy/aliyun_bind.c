@@ -2,9 +2,9 @@
  * State: {"fingerprint", "mark", "phase": "bind", "domains": {DOMAIN: {"step", "try"}}}.
  *
  *   (none) ──read──► set ──set──► check ──read──► done      all are read before any is set
- *     │ ours          │ ▲            └──► later: the change takes a while, then a mismatch
+ *     │ ours          │ ▲            └──► later: the change takes a while, then late
  *     ▼               ▼ │ the name is taken: by a call whose answer was lost
- *   done             look
+ *   done             look        late ──read──► done, or a mismatch, whose retry goes to set
  */
 #include "server/deploy/aliyun_bind.h"
 
@@ -137,6 +137,25 @@ static int domain_install(const struct bind *b, struct target_work *work, const 
     return 0;
 }
 
+/*
+ * It took too long. The mismatch is told, and by the next try another may have taken the place for
+ * good: then it is given again, under another name, before the last word.
+ */
+static int domain_late(const struct bind *b, struct target_work *work, const char *domain,
+                       const struct aliyun_shown *shown, struct err *e)
+{
+    int64_t try = domain_try(work, domain);
+    const char *is = *shown->name ? shown->name : "none";
+    if (!work->resumed || try >= TRIES_MAX)
+        return err_set(e, ERR_TARGET_MISMATCH,
+                       "%s accepted the certificate for %s, but still shows %s%s", b->a.endpoint,
+                       domain, is, shown->on ? "" : " (off)");
+    snprintf(work->message, sizeof work->message, "%.100s shows %.100s: it is given ours again",
+             domain, is);
+    domain_set(work, domain, "set", try + 1);
+    return 0;
+}
+
 static int domain_check(const struct bind *b, struct target_work *work, const char *domain,
                         struct err *e)
 {
@@ -148,10 +167,12 @@ static int domain_check(const struct bind *b, struct target_work *work, const ch
         domain_set(work, domain, "done", domain_try(work, domain));
         return 0;
     }
-    if (work->polls >= POLLS_MAX)
-        return err_set(e, ERR_TARGET_MISMATCH,
-                       "%s accepted the certificate for %s, but still shows %s%s", b->a.endpoint,
-                       domain, *shown.name ? shown.name : "none", shown.on ? "" : " (off)");
+    if (!strcmp(domain_step(work, domain), "late"))
+        return domain_late(b, work, domain, &shown, e);
+    if (work->polls >= POLLS_MAX) {
+        domain_set(work, domain, "late", domain_try(work, domain));
+        return 0;
+    }
     work->outcome = TARGET_LATER;
     work->delay_ms = (int64_t)2 * CLOCK_SECOND_MS << (work->polls > 0 ? work->polls : 0);
     if (work->delay_ms > CLOCK_MINUTE_MS)
@@ -194,7 +215,7 @@ static int domains_step(const struct bind *b, struct target_work *work, const ch
     const char *step = domain_step(work, domain);
     if (!strcmp(step, "set"))
         return domain_install(b, work, domain, e);
-    if (!strcmp(step, "check"))
+    if (!strcmp(step, "check") || !strcmp(step, "late"))
         return domain_check(b, work, domain, e);
     return domain_look(b, work, domain, e);
 }

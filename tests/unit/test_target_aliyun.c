@@ -428,6 +428,34 @@ static void notices_a_change_that_is_forgotten(void **state)
         refused(w, all_types[i], ERR_TARGET_MISMATCH, "still shows none");
 }
 
+/* The engine tries again after a mismatch: reading alone would never mend it. */
+static void gives_again_what_was_forgotten(void **state)
+{
+    struct world *w = *state;
+    static const char *const actions[] = {"SetCdnDomainSSLCertificate",
+                                          "SetDcdnDomainSSLCertificate", "SetDomainCertificate"};
+    for (size_t i = 1; i < sizeof all_types / sizeof *all_types; i++) {
+        enum target_outcome outcome = TARGET_AGAIN;
+        int64_t polls = 0;
+        int mismatches = 0;
+        struct err e;
+        bool resumed = false;
+        char *fault = mem_printf("[\"fault\", \"%s\", \"forget\"]", actions[i - 1]);
+        restart(w);
+        tell(w, fault);
+        free(fault);
+        for (int n = 0; outcome != TARGET_DONE && n < CALLS_MAX; n++) {
+            int rc = call(w, all_types[i], &w->first, resumed, &polls, false, &outcome, &e);
+            resumed = rc < 0;
+            mismatches += rc < 0 && e.code == ERR_TARGET_MISMATCH;
+        }
+        assert_int_equal(outcome, TARGET_DONE);
+        assert_int_equal(mismatches, 1);
+        assert_true(is_installed(w, all_types[i], &w->first));
+        assert_int_equal(count_of_action(w, actions[i - 1]), 3);
+    }
+}
+
 static void takes_another_name_if_one_is_taken(void **state)
 {
     struct world *w = *state;
@@ -610,6 +638,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(finds_what_a_lost_answer_did, world_make, world_end),
         cmocka_unit_test_setup_teardown(waits_for_a_change_to_show, world_make, world_end),
         cmocka_unit_test_setup_teardown(notices_a_change_that_is_forgotten, world_make, world_end),
+        cmocka_unit_test_setup_teardown(gives_again_what_was_forgotten, world_make, world_end),
         cmocka_unit_test_setup_teardown(takes_another_name_if_one_is_taken, world_make, world_end),
         cmocka_unit_test_setup_teardown(says_what_is_missing, world_make, world_end),
         cmocka_unit_test_setup_teardown(refuses_a_bad_credential, world_make, world_end),
