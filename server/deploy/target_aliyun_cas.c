@@ -317,22 +317,59 @@ static int tidy_look(const struct aliyun *a, struct target_work *work, int index
     return 0;
 }
 
-static int tidy_delete(const struct aliyun *a, struct target_work *work, int index, struct err *e)
+enum former { FORMER_OURS, FORMER_GONE, FORMER_ANOTHER };
+
+/*
+ * What the id stands for by now: the endpoint or the account may be others than when it was given.
+ */
+static int former_read(const struct aliyun *a, const struct json_object *entry, enum former *out,
+                       struct err *e)
 {
-    struct json_object *entry = json_object_array_get_idx(uploads_of(work), (size_t)index);
-    char code[ALIBABA_CODE_SIZE], id[ALIYUN_ID_SIZE];
+    char code[ALIBABA_CODE_SIZE];
     struct json_object *answer = NULL;
-    struct err refused = {0};
-    snprintf(id, sizeof id, "%s", json_text_of(entry, "cert_id"));
+    const char *ours = json_text_of(entry, "fingerprint");
+    if (detail_call(a, json_text_of(entry, "cert_id"), &answer, code, e)) {
+        if (!aliyun_code_is_missing(code))
+            return -1;
+        *out = FORMER_GONE;
+        return 0;
+    }
+    const char *sha2 = json_text_of(answer, "Sha2");
+    *out = sha2 && ours && !strcasecmp(sha2, ours) ? FORMER_OURS : FORMER_ANOTHER;
+    json_object_put(answer);
+    return 0;
+}
+
+static int delete_call(const struct aliyun *a, const char *id, struct err *e)
+{
     const struct alibaba_parameter parameters[] = {
         {"CertId", id, false},
         {NULL, NULL, false},
     };
-    int rc = aliyun_call(a, "DeleteUserCertificate", parameters, &answer, code, &refused);
+    char code[ALIBABA_CODE_SIZE];
+    struct json_object *answer = NULL;
+    if (aliyun_call(a, "DeleteUserCertificate", parameters, &answer, code, e))
+        return aliyun_code_is_missing(code) ? 0 : -1;
     json_object_put(answer);
-    if (rc == 0 || aliyun_code_is_missing(code)) {
+    return 0;
+}
+
+static int tidy_delete(const struct aliyun *a, struct target_work *work, int index, struct err *e)
+{
+    struct json_object *entry = json_object_array_get_idx(uploads_of(work), (size_t)index);
+    char id[ALIYUN_ID_SIZE];
+    enum former former = FORMER_GONE;
+    struct err refused = {0};
+    snprintf(id, sizeof id, "%s", json_text_of(entry, "cert_id"));
+    int rc = former_read(a, entry, &former, &refused);
+    if (rc == 0 && former == FORMER_OURS)
+        rc = delete_call(a, id, &refused);
+    if (rc == 0) {
         json_object_array_del_idx(uploads_of(work), (size_t)index, 1);
-        snprintf(work->message, sizeof work->message, "the former upload %s is deleted", id);
+        snprintf(work->message, sizeof work->message, "the former upload %s %s", id,
+                 former == FORMER_OURS   ? "is deleted"
+                 : former == FORMER_GONE ? "is gone already"
+                                         : "is another certificate here, and stays");
         return 0;
     }
     if (refused.code != ERR_PROVIDER_REFUSED) {
