@@ -12,13 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Hook:
     """
     Takes requests while `answers` holds a status for each, then answers 204. `seen` lists
-    (webhook-id, body as text, whether the signature is right).
+    (webhook-id, body as text, whether the signature is right), `requests` (headers, body as bytes).
     """
 
     def __init__(self):
         self.key = b"a key of the tests, of 32 bytes."
         self.answers = []
         self.seen = []
+        self.requests = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -56,6 +57,7 @@ class Hook:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 good = "webhook-signature" in self.headers and hook._is_signed(self.headers, body)
                 with hook._lock:
+                    hook.requests.append((dict(self.headers), body))
                     hook.seen.append((self.headers["webhook-id"], body.decode(), good))
                     status = hook.answers.pop(0) if hook.answers else 204
                 self.send_response(status)

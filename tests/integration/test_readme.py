@@ -5,7 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 import pem
+from hook import Hook
 from service import BINARY
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -56,3 +59,28 @@ def test_the_configurations_are_good(tmp_path):
         done = subprocess.run([BINARY, "check-config", path], capture_output=True, text=True,
                               env={**os.environ, "ALIBABA_ID": "LTAI"}, timeout=20)
         assert done.returncode == 0, (config, done.stderr)
+
+
+@pytest.fixture
+def hook():
+    server = Hook()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("secret", [None, "any-text-of-24-characters-or-more"])
+def test_webhooks_are_verified_with_the_function_shown(certwright, hook, secret):
+    [function] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    shown = {}
+    exec(function, shown)
+    secret = secret or hook.secret
+    api = certwright().api
+    api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": secret})
+    api.ok("PUT", "/targets/hook", {"type": "webhook", "url": hook.url, "credential": "hook"})
+    api.succeeded(api.post("/targets/hook/test", {}))
+    [(headers, body)] = hook.requests
+    assert shown["receive"](secret, headers, body) == {"event": "ping"}
+    with pytest.raises(ValueError):
+        shown["receive"](secret, headers, body + b" ")
+    with pytest.raises(ValueError):
+        shown["receive"]("another-secret-of-24-characters", headers, body)
