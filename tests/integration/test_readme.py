@@ -77,7 +77,7 @@ def test_webhooks_are_verified_with_the_function_shown(certwright, hook, secret)
     api = certwright().api
     api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": secret})
     api.ok("PUT", "/targets/hook", {"type": "webhook", "url": hook.url, "credential": "hook"})
-    api.succeeded(api.post("/targets/hook/test", {}))
+    api.succeeded(api.ok("POST", "/targets/hook/test", {}))
     [(headers, body)] = hook.requests
     assert shown["receive"](secret, headers, body) == {"event": "ping"}
     with pytest.raises(ValueError):
