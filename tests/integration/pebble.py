@@ -6,12 +6,28 @@ import re
 import ssl
 import subprocess
 import urllib.request
+from pathlib import Path
 
 from process import Process, free_dns_port, free_port, until
 
 # Without these Pebble sleeps before each validation, refuses nonces and reuses authorizations at
 # random, which a test switches on where it is about that.
 CALM = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
+
+# The one that Debian stable packages, and the newest that Debian has, of tests/newest_pebble.sh.
+VERSIONS = ("debian", "newest")
+NEWEST = Path(__file__).resolve().parents[2] / "build/pebble/newest/usr/bin"
+
+
+def program(name, version="debian"):
+    """What to start for pebble or pebble-challtestsrv."""
+    assert version in VERSIONS, version
+    if version == "debian":
+        return name
+    if not (NEWEST / name).exists():
+        raise RuntimeError(f"the newest Pebble is not in {NEWEST}: `tests/newest_pebble.sh "
+                           "build/pebble` gets it from Debian unstable, or says why it cannot")
+    return str(NEWEST / name)
 
 
 def make_server_certificate(folder):
@@ -92,8 +108,16 @@ class Challtestsrv:
 
 
 class Pebble:
-    def __init__(self, folder, dns_port, http_port, *, env=None, config=None, strict=True):
+    """
+    config adds members to Pebble's own; the newest knows retryAfter {authz, order} in seconds and
+    profiles {name: {description, validityPeriod}} too. env beats CALM. strict switches on what
+    Pebble will demand of clients some day.
+    """
+
+    def __init__(self, folder, dns_port, http_port, *, env=None, config=None, strict=True,
+                 version="debian"):
         self.folder = folder
+        self.version = version
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.management_port = free_port(), free_port()
         self.http_port, self.tls_port = http_port, free_port()
@@ -106,7 +130,7 @@ class Pebble:
             "externalAccountBindingRequired": False, **(config or {})}
         path = folder / "pebble.json"
         path.write_text(json.dumps({"pebble": settings}))
-        argv = ["pebble", "-config", path, "-dnsserver", f"127.0.0.1:{dns_port}"]
+        argv = [program("pebble", version), "-config", path, "-dnsserver", f"127.0.0.1:{dns_port}"]
         self.process = Process(argv + (["-strict"] if strict else []), folder / "pebble.log",
                                {**CALM, **(env or {})})
         self.tls = ssl.create_default_context(cafile=str(self.ca))
