@@ -15,7 +15,9 @@
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
 #include "server/engine/step.h"
+#include "store/credential.h"
 #include "store/deployment.h"
+#include "store/target.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -23,7 +25,8 @@
 
 struct round {
     struct deployment deployment;
-    char *memory; /* to be committed; NULL: nothing */
+    int64_t settings_at; /* the last change of the target or its credential when the round began */
+    char *memory;        /* to be committed; NULL: nothing */
 };
 
 static void round_free(void *saved)
@@ -36,6 +39,24 @@ static void round_free(void *saved)
     free(round);
 }
 
+static int read_settings_at(struct db *db, const char *name, int64_t *out, struct err *e)
+{
+    struct target target;
+    struct credential credential;
+    if (target_load(db, name, &target, e) < 0)
+        return -1;
+    int64_t at = target.updated_at;
+    int rc = target.credential ? credential_load(db, target.credential, &credential, e) : 0;
+    if (rc == 0 && target.credential) {
+        at = credential.updated_at > at ? credential.updated_at : at;
+        credential_finish(&credential);
+    }
+    target_finish(&target);
+    if (rc == 0)
+        *out = at;
+    return rc;
+}
+
 static int load_deployment(struct step_context *c, struct err *e)
 {
     struct err missing;
@@ -46,6 +67,8 @@ static int load_deployment(struct step_context *c, struct err *e)
         c->gone = missing.code == ERR_NOT_FOUND;
         return c->gone ? 0 : context_fail(e, &missing);
     }
+    if (read_settings_at(c->db, round->deployment.target, &round->settings_at, e) < 0)
+        return -1;
     return certificate_load_by_id(c->db, round->deployment.certificate_id, &c->certificate, e);
 }
 
@@ -138,13 +161,17 @@ static int plan(struct store_tx *tx, const struct deployment *now, int64_t after
     return rc;
 }
 
-/* Whether a version came while the job brought the one before. */
-static int is_behind(struct db *db, const struct deployment *now, bool *behind, struct err *e)
+/* Whether a version, or another target, came while the job's last round brought the one before. */
+static int is_behind(struct db *db, const struct step_context *c, const struct deployment *now,
+                     bool *behind, struct err *e)
 {
+    const struct round *round = c->saved;
     struct certificate certificate;
-    if (certificate_load_by_id(db, now->certificate_id, &certificate, e) < 0)
+    int64_t settings_at;
+    if (read_settings_at(db, now->target, &settings_at, e) < 0 ||
+        certificate_load_by_id(db, now->certificate_id, &certificate, e) < 0)
         return -1;
-    *behind = certificate.version > now->version;
+    *behind = certificate.version > c->certificate.version || settings_at != round->settings_at;
     certificate_finish(&certificate);
     return 0;
 }
@@ -175,12 +202,11 @@ static int end_deploy(struct store_tx *tx, struct step_context *c, enum job_stat
     if (settle(tx, c, state, error, e) < 0 ||
         deployment_load(store_tx_db(tx), c->job.part, &now, e) < 0)
         return -1;
-    int rc = 0;
-    if (state == JOB_FAILED)
-        rc = plan(tx, &now, pause_after(now.failures), e);
-    else if (state == JOB_SUCCEEDED && (rc = is_behind(store_tx_db(tx), &now, &behind, e)) == 0 &&
-             behind)
+    int rc = is_behind(store_tx_db(tx), c, &now, &behind, e);
+    if (rc == 0 && behind && state != JOB_CANCELLED)
         rc = plan(tx, &now, 0, e);
+    else if (rc == 0 && state == JOB_FAILED)
+        rc = plan(tx, &now, pause_after(now.failures), e);
     deployment_finish(&now);
     return rc;
 }

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Hook:
     """
     Takes requests while `answers` holds a status for each, then answers 204. `seen` lists
-    (webhook-id, body as text, whether the signature is right), `requests` (headers, body as bytes).
+    (webhook-id, body as text, whether the signature is right), `requests` (headers, body as bytes),
+    `paths` what was asked for.
     """
 
     def __init__(self):
@@ -20,6 +21,9 @@ class Hook:
         self.answers = []
         self.seen = []
         self.requests = []
+        self.paths = []
+        self._open = threading.Event()
+        self._open.set()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -32,7 +36,15 @@ class Hook:
     def url(self):
         return f"http://127.0.0.1:{self._server.server_address[1]}/deployed?from=certwright"
 
+    def hold(self):
+        """Answers nothing until release."""
+        self._open.clear()
+
+    def release(self):
+        self._open.set()
+
     def stop(self):
+        self._open.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -59,7 +71,9 @@ class Hook:
                 with hook._lock:
                     hook.requests.append((dict(self.headers), body))
                     hook.seen.append((self.headers["webhook-id"], body.decode(), good))
+                    hook.paths.append(self.path)
                     status = hook.answers.pop(0) if hook.answers else 204
+                hook._open.wait(20)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -151,6 +151,25 @@ def test_a_deleted_certificate_calls_its_deployments_back(api, hook, names):
     assert api.delete("/targets/hook").status == 204
 
 
+def test_a_target_that_changes_under_its_job_is_brought_up_to_date(api, hook, names):
+    """The job that is under way has the settings of before, and no other job is beside it."""
+    for status in (204, 401):
+        hook.seen.clear()
+        hook.answers = [status]
+        hook.hold()
+        if status == 204:
+            issue(api, names, "hook")
+        else:
+            renew(api)
+        until(lambda: hook.seen, 30, "the hook is called")
+        url = f"{hook.url}&anew={status}"
+        api.ok("PUT", "/targets/hook", {"type": "webhook", "url": url, "credential": "hook"})
+        hook.release()
+        until(lambda: len(hook.seen) == 2, 30, "the hook is called at its new address")
+        assert hook.paths[-1].endswith(f"anew={status}")
+    deployed(api, 2)
+
+
 # exec
 
 def test_a_command_finds_the_files_and_the_facts(service, names, tmp_path):
