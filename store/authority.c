@@ -100,13 +100,10 @@ int authority_put(struct store_tx *tx, const struct authority *authority, bool *
 int authority_delete(struct store_tx *tx, const char *name, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    bool used;
     int64_t deleted;
-    if (record_exists(db, &used, e, "SELECT 1 FROM account WHERE authority = ?1 LIMIT 1", name) < 0)
-        return -1;
-    if (used)
-        return err_set(e, ERR_IN_USE, "Accounts refer to the authority \"%s\".", name);
-    if (db_run(db, &deleted, e, "DELETE FROM authority WHERE name = ?1", "t", name) < 0)
+    if (record_unused(db, e, "SELECT name FROM account WHERE authority = ?1 ORDER BY name",
+                      "Accounts refer to the authority", name) < 0 ||
+        db_run(db, &deleted, e, "DELETE FROM authority WHERE name = ?1", "t", name) < 0)
         return -1;
     return record_expect(deleted, e, "authority", name);
 }

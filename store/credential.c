@@ -96,21 +96,21 @@ int credential_put(struct store_tx *tx, const struct credential *credential, con
     return rc;
 }
 
+int credential_check_unused(struct db *db, const char *name, struct err *e)
+{
+    if (record_unused(db, e, "SELECT name FROM solver WHERE credential = ?1 ORDER BY name",
+                      "Solvers refer to the credential", name) < 0)
+        return -1;
+    return record_unused(db, e, "SELECT name FROM target WHERE credential = ?1 ORDER BY name",
+                         "Targets refer to the credential", name);
+}
+
 int credential_delete(struct store_tx *tx, const char *name, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    bool solvers;
-    bool targets;
     int64_t deleted;
-    if (record_exists(db, &solvers, e, "SELECT 1 FROM solver WHERE credential = ?1 LIMIT 1", name) <
-            0 ||
-        record_exists(db, &targets, e, "SELECT 1 FROM target WHERE credential = ?1 LIMIT 1", name) <
-            0)
-        return -1;
-    if (solvers || targets)
-        return err_set(e, ERR_IN_USE, "%s refer to the credential \"%s\".",
-                       solvers ? "Solvers" : "Targets", name);
-    if (db_run(db, &deleted, e, "DELETE FROM credential WHERE name = ?1", "t", name) < 0)
+    if (credential_check_unused(db, name, e) < 0 ||
+        db_run(db, &deleted, e, "DELETE FROM credential WHERE name = ?1", "t", name) < 0)
         return -1;
     return record_expect(deleted, e, "credential", name);
 }

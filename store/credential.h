@@ -22,7 +22,9 @@ int credential_list(struct db *db, const char *after, size_t limit, struct crede
 /* secrets: JSON object text; sealed as a whole. */
 int credential_put(struct store_tx *tx, const struct credential *credential, const char *secrets,
                    bool *created, struct err *e);
-/* ERR_IN_USE while a solver or target refers to it. */
+/* ERR_IN_USE, with their names, while solvers or targets refer to it. */
+int credential_check_unused(struct db *db, const char *name, struct err *e);
+/* ERR_IN_USE as above. */
 int credential_delete(struct store_tx *tx, const char *name, struct err *e);
 /* Appends the secrets' JSON text; the caller ends it with buf_finish_secret. */
 int credential_open(struct db *db, const char *name, struct buf *out, struct err *e);

@@ -25,6 +25,13 @@ int record_int(struct db_row *row, int64_t *out, struct err *e);
 /* Whether a query by one name has a row. */
 int record_exists(struct db *db, bool *exists, struct err *e, const char *sql, const char *name);
 
+/*
+ * ERR_IN_USE with what and the name, and the first of those that the query by that name finds:
+ * their names are its only column. 0 if there are none.
+ */
+int record_unused(struct db *db, struct err *e, const char *sql, const char *what,
+                  const char *name);
+
 /* ERR_NOT_FOUND: There is no WHAT "NAME". */
 int record_missing(struct err *e, const char *what, const char *name);
 int record_missing_id(struct err *e, const char *what, int64_t id);

@@ -149,15 +149,13 @@ int solver_put(struct store_tx *tx, const struct solver *solver, bool *created, 
 int solver_delete(struct store_tx *tx, const char *name, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    bool named;
     bool owing;
     int64_t deleted;
-    if (record_exists(db, &named, e,
-                      "SELECT 1 FROM certificate WHERE challenge_solver = ?1 LIMIT 1", name) < 0 ||
+    if (record_unused(db, e,
+                      "SELECT name FROM certificate WHERE challenge_solver = ?1 ORDER BY name",
+                      "Certificates name the solver", name) < 0 ||
         record_exists(db, &owing, e, "SELECT 1 FROM duty WHERE solver = ?1 LIMIT 1", name) < 0)
         return -1;
-    if (named)
-        return err_set(e, ERR_IN_USE, "Certificates name the solver \"%s\".", name);
     if (owing)
         return err_set(e, ERR_IN_USE, "The solver \"%s\" has records to clean up.", name);
     if (db_run(db, &deleted, e, "DELETE FROM solver WHERE name = ?1", "t", name) < 0)

@@ -77,16 +77,20 @@ int target_put(struct store_tx *tx, const struct target *target, bool *created, 
     return 0;
 }
 
+int target_check_unused(struct db *db, const char *name, struct err *e)
+{
+    return record_unused(db, e,
+                         "SELECT DISTINCT certificate.name FROM deployment JOIN certificate ON"
+                         " certificate.id = deployment.certificate_id WHERE target = ?1 ORDER BY 1",
+                         "Certificates are installed on the target", name);
+}
+
 int target_delete(struct store_tx *tx, const char *name, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    bool used;
     int64_t deleted;
-    if (record_exists(db, &used, e, "SELECT 1 FROM deployment WHERE target = ?1 LIMIT 1", name) < 0)
-        return -1;
-    if (used)
-        return err_set(e, ERR_IN_USE, "Certificates are installed on the target \"%s\".", name);
-    if (db_run(db, &deleted, e, "DELETE FROM target WHERE name = ?1", "t", name) < 0)
+    if (target_check_unused(db, name, e) < 0 ||
+        db_run(db, &deleted, e, "DELETE FROM target WHERE name = ?1", "t", name) < 0)
         return -1;
     return record_expect(deleted, e, "target", name);
 }

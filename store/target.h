@@ -22,7 +22,9 @@ int target_list(struct db *db, const char *after, size_t limit, struct target **
                 struct err *e);
 /* ERR_INVALID if the credential does not exist. */
 int target_put(struct store_tx *tx, const struct target *target, bool *created, struct err *e);
-/* ERR_IN_USE while a certificate is installed on it. */
+/* ERR_IN_USE, with their names, while certificates are installed on it. */
+int target_check_unused(struct db *db, const char *name, struct err *e);
+/* ERR_IN_USE as above. */
 int target_delete(struct store_tx *tx, const char *name, struct err *e);
 
 #endif

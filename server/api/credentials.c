@@ -134,6 +134,15 @@ static int is_same(struct store_tx *tx, const struct credential *row,
     return 0;
 }
 
+/* Those who refer to it need what its type has. */
+static int check_type(struct db *db, const struct credential *row,
+                      const struct spec_credential *spec, struct err *e)
+{
+    if (!strcmp(row->type, spec->type) || credential_check_unused(db, row->name, e) == 0)
+        return 0;
+    return e->code == ERR_IN_USE ? err_prefix(e, "Its type cannot change. ") : -1;
+}
+
 int credential_apply(struct store_tx *tx, const char *name, const struct spec_credential *spec,
                      enum origin origin, bool *created, struct err *e)
 {
@@ -142,7 +151,9 @@ int credential_apply(struct store_tx *tx, const char *name, const struct spec_cr
     *created = false;
     if (credential_load(store_tx_db(tx), name, &row, &missing) == 0) {
         bool same;
-        int rc = is_same(tx, &row, spec, &same, e);
+        int rc = check_type(store_tx_db(tx), &row, spec, e);
+        if (rc == 0)
+            rc = is_same(tx, &row, spec, &same, e);
         enum origin owner = row.origin;
         credential_finish(&row);
         if (rc < 0)

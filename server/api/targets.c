@@ -114,20 +114,9 @@ static bool is_same(const struct target *row, const struct spec_target *spec)
 static int check_type(struct db *db, const struct target *row, const struct spec_target *spec,
                       struct err *e)
 {
-    struct deployment *deployments;
-    size_t count;
-    if (!strcmp(row->type, spec->type))
+    if (!strcmp(row->type, spec->type) || target_check_unused(db, row->name, e) == 0)
         return 0;
-    if (deployment_list_of_target(db, row->name, &deployments, &count, e) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        deployment_finish(&deployments[i]);
-    free(deployments);
-    if (count == 0)
-        return 0;
-    return err_set(e, ERR_IN_USE,
-                   "Certificates are installed on the target \"%s\": its type cannot change.",
-                   row->name);
+    return e->code == ERR_IN_USE ? err_prefix(e, "Its type cannot change. ") : -1;
 }
 
 static int put_row(struct store_tx *tx, const char *name, const struct spec_target *spec,

@@ -141,14 +141,27 @@ def test_a_secret_that_can_sign_is_taken(api):
 
 def test_what_is_used_stays(api):
     api.ok("PUT", "/targets/cas", {"type": "aliyun-cas", **CLOUD, "allow_test": True})
-    assert api.delete("/credentials/ali").json()["code"] == "resource.in_use"
+    refused = api.delete("/credentials/ali").json()
+    assert refused["code"] == "resource.in_use" and refused["detail"].endswith(": cas.")
+    other = api.put("/credentials/ali", {"type": "password", "password": "another type"})
+    assert other.status == 409 and other.json()["code"] == "resource.in_use"
+    assert "type" in other.json()["detail"] and "cas" in other.json()["detail"]
+    assert api.ok("GET", "/credentials/ali")["type"] == "alibaba-cloud"
     api.post_certificate("x.example.com", targets=["cas"])
-    assert api.delete("/targets/cas").json()["code"] == "resource.in_use"
+    refused = api.delete("/targets/cas").json()
+    assert refused["code"] == "resource.in_use" and refused["detail"].endswith(": x.example.com.")
     other = api.put("/targets/cas", {"type": "exec", "command": "hook"})
     assert other.status == 409 and other.json()["code"] == "resource.in_use"
     assert api.delete("/certificates/x.example.com").status == 204
     assert api.delete("/targets/cas").status == 204
     assert api.delete("/credentials/ali").status == 204
+
+
+def test_of_many_users_some_are_named(api):
+    for name in "edcba":
+        api.ok("PUT", f"/targets/{name}", {"type": "aliyun-cas", **CLOUD})
+    refused = api.delete("/credentials/ali").json()
+    assert refused["detail"] == 'Targets refer to the credential "ali": a, b, c and 2 more.'
 
 
 # on certificates

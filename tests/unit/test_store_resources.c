@@ -287,6 +287,7 @@ static void test_a_solver_is_put_and_replaced(void **state)
     solver_finish(&solver);
     char key[] = "key", s[] = "s", nobody[] = "nobody";
     assert_fails(store_write_wait(f->store, delete_credential, key, &e), e, ERR_IN_USE);
+    assert_string_equal(e.detail, "Solvers refer to the credential \"key\": s.");
 
     put = (struct put_solver){"s", "[\"b.example\"]", NULL, true};
     must(f, put_solver, &put);
