@@ -72,6 +72,19 @@ def names_of(certificate_or_csr):
                   + [str(ip) for ip in san.get_values_for_type(x509.IPAddress)])
 
 
+def common_name(certificate):
+    [attribute] = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return attribute.value
+
+
+def start_of(certificate):
+    """Seconds since 1970."""
+    try:
+        return certificate.not_valid_before_utc.timestamp()
+    except AttributeError:  # python3-cryptography before 42
+        return certificate.not_valid_before.replace(tzinfo=timezone.utc).timestamp()
+
+
 def expiry_of(certificate):
     """Seconds since 1970."""
     try:

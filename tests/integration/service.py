@@ -62,6 +62,12 @@ class Service:
         finally:
             connection.close()
 
+    def sample(self, name):
+        """The value of one metric, its labels as they stand in /metrics."""
+        [value] = [line.rpartition(" ")[2] for line in self.ops("/metrics")[1].splitlines()
+                   if line.rpartition(" ")[0] == name]
+        return float(value)
+
     def stop(self):
         """A graceful end: exit code 0 in under 10 seconds is part of the contract."""
         code = self.process.stop(10)
