@@ -10,6 +10,7 @@
 #include "server/api/certificate.h"
 #include "server/api/check.h"
 #include "server/api/resource.h"
+#include "server/api/target_folders.h"
 #include "server/config/config.h"
 #include "server/engine/intake.h"
 #include "store/owner.h"
@@ -354,6 +355,17 @@ static int apply_entry(struct run *run, struct store_tx *tx, const struct kind *
     return rc;
 }
 
+/* Once, at the end: a target may have moved, and so any of its certificates. */
+static int check_folders(struct db *db, struct err *e)
+{
+    struct fields errors = {0};
+    int rc = target_folders_check_target(db, NULL, &errors, e);
+    if (rc < 0 && errors.count > 0)
+        err_prefix(e, "/resources/targets: ");
+    fields_finish(&errors);
+    return rc;
+}
+
 static int apply(struct store_tx *tx, void *arg, struct err *e)
 {
     struct run *run = arg;
@@ -365,7 +377,7 @@ static int apply(struct store_tx *tx, void *arg, struct err *e)
         for (size_t i = 0; i < run->plan->counts[k]; i++)
             if (apply_entry(run, tx, &kinds[k], &run->plan->entries[k][i], e) < 0)
                 return -1;
-    return 0;
+    return check_folders(store_tx_db(tx), e);
 }
 
 int converge_apply(const struct converge_plan *plan, const struct api_options *options,

@@ -172,13 +172,160 @@ static int check_all(struct db *db, const struct own *own, struct fields *errors
     return rc;
 }
 
+/* Of two items of its own with one folder, the second is in the way. */
+static void check_own(const struct own *own, struct fields *errors)
+{
+    for (size_t i = 1; i < own->count; i++)
+        for (size_t k = 0; k < i; k++) {
+            char pointer[POINTER_SIZE];
+            if (!own->folders[i] || !own->folders[k] || strcmp(own->folders[i], own->folders[k]))
+                continue;
+            snprintf(pointer, sizeof pointer, "/targets/%zu", i);
+            fields_add(errors, pointer,
+                       "leads to the folder %s, as does the item on the target \"%s\"",
+                       own->folders[i], own->list[k].target);
+            break;
+        }
+}
+
 int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
                          struct err *e)
 {
     struct own own = {0};
     int rc = own_init(db, certificate, &own, e);
-    if (rc == 0 && has_folders(&own))
+    if (rc == 0 && has_folders(&own)) {
+        check_own(&own, errors);
         rc = check_all(db, &own, errors, e);
+    }
     own_finish(&own);
+    return rc < 0 ? -1 : fields_verdict(errors, e);
+}
+
+/* ---- all at once ---- */
+
+/* Where one deployment goes. */
+struct place {
+    char *folder;
+    char *target;
+    char *certificate;
+};
+
+struct places {
+    struct place *list;
+    size_t count, room;
+};
+
+static void places_finish(struct places *places)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        free(places->list[i].folder);
+        free(places->list[i].target);
+        free(places->list[i].certificate);
+    }
+    free(places->list);
+}
+
+static int add_place(struct db *db, struct places *places, const struct target *target,
+                     const struct deployment *deployment, struct err *e)
+{
+    struct certificate certificate;
+    if (certificate_load_by_id(db, deployment->certificate_id, &certificate, e) < 0)
+        return -1;
+    if (places->count == places->room) {
+        places->room = places->room ? 2 * places->room : PAGE;
+        places->list = mem_grow(places->list, places->room, sizeof *places->list);
+    }
+    places->list[places->count++] = (struct place){
+        .folder = folder_of(target, deployment->parameters, certificate.name),
+        .target = mem_strdup(target->name),
+        .certificate = mem_strdup(certificate.name),
+    };
+    certificate_finish(&certificate);
+    return 0;
+}
+
+static int add_places_of(struct db *db, struct places *places, const struct target *target,
+                         struct err *e)
+{
+    struct deployment *list;
+    size_t count;
+    int rc = 0;
+    if (strcmp(target->type, "files") != 0)
+        return 0;
+    if (deployment_list_of_target(db, target->name, &list, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = add_place(db, places, target, &list[i], e);
+    deployment_list_finish(list, count);
+    return rc;
+}
+
+/* As check_page. */
+static int add_page(struct db *db, struct places *places, const char *after, char **last,
+                    struct err *e)
+{
+    struct target *rows;
+    size_t count;
+    int rc = 0;
+    if (target_list(db, after, PAGE, &rows, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = add_places_of(db, places, &rows[i], e);
+    *last = count == PAGE ? mem_strdup(rows[count - 1].name) : NULL;
+    for (size_t i = 0; i < count; i++)
+        target_finish(&rows[i]);
+    free(rows);
+    return rc;
+}
+
+static int add_all(struct db *db, struct places *places, struct err *e)
+{
+    char *after = NULL;
+    int rc;
+    do {
+        char *last = NULL;
+        rc = add_page(db, places, after, &last, e);
+        free(after);
+        after = last;
+    } while (rc == 0 && after);
+    free(after);
+    return rc;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return strcmp(x->folder, y->folder);
+}
+
+/* Those of one folder are neighbours. */
+static void check_neighbours(const struct places *places, const char *target, struct fields *errors)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        const struct place *x = &places->list[i];
+        for (size_t k = i + 1; k < places->count && !strcmp(places->list[k].folder, x->folder);
+             k++) {
+            const struct place *y = &places->list[k];
+            if (target && strcmp(x->target, target) != 0 && strcmp(y->target, target) != 0)
+                continue;
+            fields_add(errors, "/directory",
+                       "leads to the folder %s, which is that of the certificate \"%s\" on the "
+                       "target \"%s\" and of \"%s\" on \"%s\"",
+                       x->folder, x->certificate, x->target, y->certificate, y->target);
+            return;
+        }
+    }
+}
+
+int target_folders_check_target(struct db *db, const char *target, struct fields *errors,
+                                struct err *e)
+{
+    struct places places = {0};
+    int rc = add_all(db, &places, e);
+    if (rc == 0 && places.count > 1) {
+        qsort(places.list, places.count, sizeof *places.list, compare_places);
+        check_neighbours(&places, target, errors);
+    }
+    places_finish(&places);
     return rc < 0 ? -1 : fields_verdict(errors, e);
 }

@@ -1,4 +1,4 @@
-/* Two certificates never share a folder: each would replace the other's files. */
+/* Two deployments never share a folder: each would replace the other's files. */
 #ifndef CERTWRIGHT_SERVER_API_TARGET_FOLDERS_H
 #define CERTWRIGHT_SERVER_API_TARGET_FOLDERS_H
 
@@ -9,9 +9,16 @@ struct fields;
 
 /*
  * Complains, at /targets/N, of the certificate's stored items of type files whose folder an item of
- * another certificate has; then ERR_INVALID. ERR_NOT_FOUND if there is no such certificate.
+ * another certificate, or an earlier one of its own, has; then ERR_INVALID. ERR_NOT_FOUND if there is no such certificate.
  */
 int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
                          struct err *e);
+
+/*
+ * Complains, at /directory, if two stored deployments share a folder, one of them on this target;
+ * then ERR_INVALID. target NULL: on any.
+ */
+int target_folders_check_target(struct db *db, const char *target, struct fields *errors,
+                                struct err *e);
 
 #endif

@@ -9,6 +9,7 @@
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
+#include "server/api/target_folders.h"
 #include "server/api/target_items.h"
 #include "server/engine/intake.h"
 
@@ -204,8 +205,11 @@ static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
     struct target row;
     bool created;
     if (check_change(call, store_tx_db(tx), false, e) < 0 ||
-        target_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
-        target_load(store_tx_db(tx), name, &row, e) < 0)
+        target_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0)
+        return -1;
+    if (!created && target_folders_check_target(store_tx_db(tx), name, &call->errors, e) < 0)
+        return -1;
+    if (target_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     call_answer(call, created ? 201 : 200, target_show(&row));
     if (created)

@@ -234,6 +234,27 @@ def test_two_certificates_never_share_a_folder(api, targets, root):
     api.ok("PATCH", "/certificates/x", {"targets": [here]})
 
 
+def test_a_certificate_has_a_folder_once(api, targets, root):
+    body = {"identifiers": ["a.example.com"], "account": "main"}
+    api.ok("PUT", "/targets/twin", {"type": "files", "directory": str(root)})
+    items = ["web", "hook", "twin", {"target": "twin", "path": "x"}]
+    answer = api.post("/certificates", {**body, "name": "one", "targets": items})
+    assert pointers(answer) == {"/targets/2"} and f"{root}/one" in answer.text
+
+
+def test_a_target_does_not_move_into_a_folder_in_use(api, targets, root):
+    body = {"identifiers": ["a.example.com"], "account": "main"}
+    other = {"type": "files", "directory": f"{root}/other"}
+    api.ok("PUT", "/targets/other", other)
+    api.ok("PUT", "/certificates/one", {**body, "targets": ["web", "other"]}, status=(202,))
+    api.ok("PUT", "/certificates/two", {**body, "targets": ["other"]}, status=(202,))
+    answer = api.put("/targets/other", {**other, "path": "same"})
+    assert pointers(answer) == {"/directory"} and f"{root}/other/same" in answer.text
+    assert pointers(api.put("/targets/other", {**other, "directory": str(root)})) == {"/directory"}
+    assert api.ok("GET", "/targets/other")["directory"] == f"{root}/other"
+    api.ok("PUT", "/targets/other", {**other, "directory": f"{root}/another"})
+
+
 def test_a_wildcard_covers_and_a_real_ca_may(api, targets):
     api.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["example.com"]})
     body = {"identifiers": ["*.example.com"], "account": "real", "name": "w",
@@ -342,3 +363,16 @@ def test_a_broken_config_is_told_with_the_place(certwright, root, config, told):
     service.start(ready=False)
     assert service.process.wait(10) not in (0, 99)
     assert told in service.process.log()
+
+
+def test_a_config_gives_a_folder_once(certwright, root):
+    service = certwright(
+        start=False, file_roots=[str(root)],
+        resources={"authorities": {"gone": GONE}, "accounts": {"main": {"authority": "gone"}},
+                   "targets": {"web": {"type": "files", "directory": str(root), "path": "x"}},
+                   "certificates": {name: {"identifiers": [f"{name}.example.com"],
+                                           "account": "main", "targets": ["web"]}
+                                    for name in ("a", "b")}})
+    service.start(ready=False)
+    assert service.process.wait(10) not in (0, 99)
+    assert f"{root}/x" in service.process.log()
