@@ -6,6 +6,7 @@ from _pytest.runner import runtestprotocol
 
 from contract import Contract
 from dns_provider import DnsProvider
+from fake_ca import FakeCa
 from pebble import Challtestsrv, Pebble
 from process import free_port
 from service import BINARY, Service
@@ -142,6 +143,14 @@ def certwright(tmp_path, contract, http01_port):
         except AssertionError as e:
             ends.append(str(e))
     assert not ends, "\n".join(ends)
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A CA that says what the test scripts; at the end no request may have been a bad one."""
+    ca = FakeCa(tmp_path / "fake").start()
+    yield ca
+    ca.stop()
 
 
 @pytest.fixture

@@ -5,15 +5,7 @@ import resource
 
 import pytest
 
-from fake_ca import FakeCa
 from process import until
-
-
-@pytest.fixture
-def fake(tmp_path):
-    ca = FakeCa(tmp_path / "fake").start()
-    yield ca
-    ca.stop()
 
 
 def test_a_full_disk_places_no_orders(certwright, fake, names):

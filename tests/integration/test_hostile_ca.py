@@ -3,14 +3,6 @@
 import pytest
 
 from dns_provider import DnsProvider
-from fake_ca import FakeCa
-
-
-@pytest.fixture
-def fake(tmp_path):
-    ca = FakeCa(tmp_path / "fake").start()
-    yield ca
-    ca.stop()
 
 
 @pytest.fixture

@@ -2,15 +2,7 @@
 
 import pytest
 
-from fake_ca import FakeCa
 from process import until
-
-
-@pytest.fixture
-def fake(tmp_path):
-    ca = FakeCa(tmp_path / "fake").start()
-    yield ca
-    ca.stop()
 
 
 @pytest.fixture
