@@ -1,9 +1,11 @@
 #include "store/account.h"
 
+#include "store/account_private.h"
+#include "store/job.h"
 #include "store/keys.h"
 #include "store/record.h"
-#include "store/sealed.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void account_finish(struct account *account)
@@ -17,11 +19,15 @@ void account_finish(struct account *account)
     free(account->jwk);
     free(account->public_pem);
     free(account->spki_sha256);
+    free(account->next_spki_sha256);
+    free(account->terms_agreed_url);
+    free(account->terms_current_url);
     free(account->status);
     free(account->url);
     free(account->ca_object);
     free(account->initial_ip);
     free(account->ca_created_at);
+    free(account->ca_orders);
     free(account->last_error);
     free(account->active_job);
     *account = (struct account){0};
@@ -30,10 +36,21 @@ void account_finish(struct account *account)
 /* ---- reading ---- */
 
 #define SELECT                                                                                     \
-    "SELECT id, name, authority, spec, contacts, terms_of_service_agreed, only_existing, eab_kid," \
-    " origin, key_type, key IS NOT NULL, thumbprint, jwk, public_pem, spki_sha256, status, url,"   \
-    " ca_object, initial_ip, ca_created_at, last_error, active_job, created_at, updated_at"        \
-    " FROM account"
+    "SELECT a.id, a.name, a.authority, a.spec, a.contacts, a.terms_of_service_agreed,"             \
+    " a.only_existing, a.eab_kid, a.eab_mac, a.origin, a.key_type, a.key IS NOT NULL,"             \
+    " a.thumbprint, a.jwk, a.public_pem, a.spki_sha256, a.next_spki_sha256, a.terms_agreed_url,"   \
+    " u.terms_of_service, a.terms_due, a.status, a.url, a.ca_object, a.initial_ip,"                \
+    " a.ca_created_at, a.ca_orders, a.last_error, a.active_job, a.created_at, a.updated_at"        \
+    " FROM account a JOIN authority u ON u.name = a.authority"
+
+static enum jws_mac stored_mac(const char *name)
+{
+    enum jws_mac mac = JWS_HS256;
+    int rc = jws_mac_by_name(name, &mac);
+    assert(rc == 0);
+    (void)rc;
+    return mac;
+}
 
 static void read_account(const struct db_row *row, void *out)
 {
@@ -47,6 +64,7 @@ static void read_account(const struct db_row *row, void *out)
     account->terms_of_service_agreed = db_int(row, c++);
     account->only_existing = db_int(row, c++);
     account->eab_kid = db_text_copy(row, c++);
+    account->eab_mac = stored_mac(db_text(row, c++));
     account->origin = origin_by_name(db_text(row, c++));
     account->key_type = keys_type(db_text(row, c++));
     account->has_key = db_int(row, c++);
@@ -54,11 +72,16 @@ static void read_account(const struct db_row *row, void *out)
     account->jwk = db_text_copy(row, c++);
     account->public_pem = db_text_copy(row, c++);
     account->spki_sha256 = db_text_copy(row, c++);
+    account->next_spki_sha256 = db_text_copy(row, c++);
+    account->terms_agreed_url = db_text_copy(row, c++);
+    account->terms_current_url = db_text_copy(row, c++);
+    account->terms_due = db_int(row, c++);
     account->status = db_text_copy(row, c++);
     account->url = db_text_copy(row, c++);
     account->ca_object = db_text_copy(row, c++);
     account->initial_ip = db_text_copy(row, c++);
     account->ca_created_at = db_text_copy(row, c++);
+    account->ca_orders = db_text_copy(row, c++);
     account->last_error = db_text_copy(row, c++);
     account->active_job = db_text_copy(row, c++);
     account->created_at = db_int(row, c++);
@@ -76,7 +99,7 @@ static const struct record_type account_type = {sizeof(struct account), read_acc
 int account_load(struct db *db, const char *name, struct account *out, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, SELECT " WHERE name = ?1", "t", name) < 0)
+    if (db_query(db, &row, e, SELECT " WHERE a.name = ?1", "t", name) < 0)
         return -1;
     int found = record_load(row, &account_type, out, e);
     return found < 0 ? -1 : record_expect(found, e, "account", name);
@@ -85,7 +108,7 @@ int account_load(struct db *db, const char *name, struct account *out, struct er
 int account_load_by_id(struct db *db, int64_t id, struct account *out, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, SELECT " WHERE id = ?1", "i", id) < 0)
+    if (db_query(db, &row, e, SELECT " WHERE a.id = ?1", "i", id) < 0)
         return -1;
     int found = record_load(row, &account_type, out, e);
     return found < 0 ? -1 : record_expect_id(found, e, "account", id);
@@ -95,7 +118,7 @@ int account_list(struct db *db, const char *after, size_t limit, struct account 
                  size_t *count, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, SELECT " WHERE name > ?1 ORDER BY name LIMIT ?2", "ti",
+    if (db_query(db, &row, e, SELECT " WHERE a.name > ?1 ORDER BY a.name LIMIT ?2", "ti",
                  after ? after : "", (int64_t)limit) < 0)
         return -1;
     return record_list(row, &account_type, out, count, e);
@@ -125,127 +148,10 @@ int account_names_of(struct db *db, const char *authority, char **names, size_t 
 
 int account_has_spki(struct db *db, const char *spki_sha256, bool *has, struct err *e)
 {
-    return record_exists(db, has, e, "SELECT 1 FROM account WHERE spki_sha256 = ?1 LIMIT 1",
+    return record_exists(db, has, e,
+                         "SELECT 1 FROM account WHERE spki_sha256 = ?1 UNION ALL"
+                         " SELECT 1 FROM account WHERE next_spki_sha256 = ?1 LIMIT 1",
                          spki_sha256);
-}
-
-/* ---- keys ---- */
-
-/* What of a key is no secret. */
-struct public_key {
-    char spki_sha256[KEY_SPKI_SHA256_SIZE];
-    char thumbprint[KEY_THUMBPRINT_SIZE];
-    struct buf jwk;
-    struct buf pem;
-};
-
-static int read_public_key(const struct key *key, struct public_key *out, struct err *e)
-{
-    if (key_spki_sha256(key, out->spki_sha256, e) < 0 ||
-        key_thumbprint(key, out->thumbprint, e) < 0 || key_jwk(key, &out->jwk, e) < 0)
-        return -1;
-    return key_public_pem(key, &out->pem, e);
-}
-
-static int refuse_twin_key(struct db *db, int64_t id, const char *spki_sha256, struct err *e)
-{
-    struct db_row *row;
-    if (db_query(db, &row, e,
-                 "SELECT other.name FROM account own JOIN account other"
-                 " ON other.authority = own.authority AND other.id <> own.id"
-                 " WHERE own.id = ?1 AND other.spki_sha256 = ?2",
-                 "it", id, spki_sha256) < 0)
-        return -1;
-    int rc = db_next(row, e);
-    if (rc > 0)
-        rc =
-            err_set(e, ERR_NAME_TAKEN, "The account \"%s\" has this key already.", db_text(row, 0));
-    db_row_finish(row);
-    return rc;
-}
-
-static int update_key(struct store_tx *tx, int64_t id, const struct key *key,
-                      const struct public_key *public, const struct buf *sealed, struct err *e)
-{
-    return db_run(store_tx_db(tx), NULL, e,
-                  "UPDATE account SET key = ?2, key_type = ?3, thumbprint = ?4, jwk = ?5,"
-                  " public_pem = ?6, spki_sha256 = ?7, updated_at = ?8 WHERE id = ?1",
-                  "ibttttti", id, sealed->data, sealed->size, key_type_name(key_type_of(key)),
-                  public->thumbprint, buf_string(&public->jwk), buf_string(&public->pem),
-                  public->spki_sha256, store_tx_now(tx));
-}
-
-static int put_key(struct store_tx *tx, int64_t id, const struct key *key, struct err *e)
-{
-    struct db *db = store_tx_db(tx);
-    char place[SEALED_PLACE_SIZE];
-    struct public_key public = {0};
-    struct buf sealed = {0};
-    sealed_place(place, "account", id, "key");
-    int rc = read_public_key(key, &public, e);
-    if (rc == 0)
-        rc = keys_refuse_certificate_key(db, public.spki_sha256, e);
-    if (rc == 0)
-        rc = refuse_twin_key(db, id, public.spki_sha256, e);
-    if (rc == 0)
-        rc = sealed_key(db, place, key, &sealed, e);
-    if (rc == 0)
-        rc = update_key(tx, id, key, &public, &sealed, e);
-    buf_finish(&public.jwk);
-    buf_finish(&public.pem);
-    buf_finish(&sealed);
-    return rc;
-}
-
-int account_set_key(struct store_tx *tx, int64_t id, const struct key *key, struct err *e)
-{
-    struct account account;
-    if (account_load_by_id(store_tx_db(tx), id, &account, e) < 0)
-        return -1;
-    int rc = 0;
-    if (account.has_key)
-        rc = err_set(e, ERR_CONFLICT, "The account \"%s\" has a key already.", account.name);
-    account_finish(&account);
-    return rc < 0 ? -1 : put_key(tx, id, key, e);
-}
-
-int account_open_key(struct db *db, int64_t id, struct key **out, struct err *e)
-{
-    char place[SEALED_PLACE_SIZE];
-    struct db_row *row;
-    sealed_place(place, "account", id, "key");
-    if (db_query(db, &row, e, "SELECT key FROM account WHERE id = ?1", "i", id) < 0)
-        return -1;
-    int found = sealed_key_open(db, row, place, out, e);
-    if (found < 0)
-        return -1;
-    return found ? 0 : err_set(e, ERR_NOT_FOUND, "The account has no key yet.");
-}
-
-static int put_eab_key(struct db *db, int64_t id, const void *eab_key, size_t size, struct err *e)
-{
-    char place[SEALED_PLACE_SIZE];
-    struct buf sealed = {0};
-    sealed_place(place, "account", id, "eab");
-    int rc = seal_value(db_seal(db), place, eab_key, size, &sealed, e);
-    if (rc == 0)
-        rc = db_run(db, NULL, e, "UPDATE account SET eab_key = ?2 WHERE id = ?1", "ib", id,
-                    sealed.data, sealed.size);
-    buf_finish(&sealed);
-    return rc;
-}
-
-int account_open_eab_key(struct db *db, int64_t id, struct buf *out, struct err *e)
-{
-    char place[SEALED_PLACE_SIZE];
-    struct db_row *row;
-    sealed_place(place, "account", id, "eab");
-    if (db_query(db, &row, e, "SELECT eab_key FROM account WHERE id = ?1", "i", id) < 0)
-        return -1;
-    int found = sealed_open(db, row, place, out, e);
-    if (found < 0)
-        return -1;
-    return found ? 0 : err_set(e, ERR_NOT_FOUND, "The account has no external account binding.");
 }
 
 /* ---- writing ---- */
@@ -257,13 +163,13 @@ static int insert_row(struct store_tx *tx, const struct account *account, int64_
     struct db_row *row;
     if (db_query(store_tx_db(tx), &row, e,
                  "INSERT INTO account (name, authority, spec, contacts, terms_of_service_agreed,"
-                 " only_existing, eab_kid, origin, key_type, created_at, updated_at)"
-                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)"
+                 " only_existing, eab_kid, eab_mac, origin, key_type, created_at, updated_at)"
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)"
                  " ON CONFLICT (name) DO NOTHING RETURNING id",
-                 "ttttiittti", account->name, account->authority, account->spec, account->contacts,
+                 "ttttiitttti", account->name, account->authority, account->spec, account->contacts,
                  (int64_t)account->terms_of_service_agreed, (int64_t)account->only_existing,
-                 account->eab_kid, origin_name(account->origin), key_type_name(account->key_type),
-                 store_tx_now(tx)) < 0)
+                 account->eab_kid, jws_mac_name(account->eab_mac), origin_name(account->origin),
+                 key_type_name(account->key_type), store_tx_now(tx)) < 0)
         return -1;
     return record_int(row, id, e);
 }
@@ -284,9 +190,9 @@ int account_insert(struct store_tx *tx, struct account *account, const struct ke
         return -1;
     if (!inserted)
         return err_set(e, ERR_NAME_TAKEN, "There is an account \"%s\" already.", account->name);
-    if (key && put_key(tx, id, key, e) < 0)
+    if (key && account_put_key(tx, id, key, e) < 0)
         return -1;
-    if (eab_key && put_eab_key(db, id, eab_key, eab_key_size, e) < 0)
+    if (eab_key && account_put_eab_key(db, id, eab_key, eab_key_size, e) < 0)
         return -1;
     account->id = id;
     return 0;
@@ -301,14 +207,15 @@ int account_update_spec(struct store_tx *tx, const struct account *account, cons
     if (db_run(db, &changed, e,
                "UPDATE account SET spec = ?2, contacts = ?3, terms_of_service_agreed = ?4,"
                " only_existing = ?5, eab_key = CASE WHEN eab_kid = ?6 THEN eab_key END,"
-               " eab_kid = ?6, origin = ?7, updated_at = ?8 WHERE id = ?1",
-               "ittiitti", account->id, account->spec, account->contacts,
+               " eab_kid = ?6, eab_mac = ?7, origin = ?8, updated_at = ?9 WHERE id = ?1",
+               "ittiittti", account->id, account->spec, account->contacts,
                (int64_t)account->terms_of_service_agreed, (int64_t)account->only_existing,
-               account->eab_kid, origin_name(account->origin), store_tx_now(tx)) < 0)
+               account->eab_kid, jws_mac_name(account->eab_mac), origin_name(account->origin),
+               store_tx_now(tx)) < 0)
         return -1;
     if (record_expect_id(changed, e, "account", account->id) < 0)
         return -1;
-    return eab_key ? put_eab_key(db, account->id, eab_key, eab_key_size, e) : 0;
+    return eab_key ? account_put_eab_key(db, account->id, eab_key, eab_key_size, e) : 0;
 }
 
 int account_set_registration(struct store_tx *tx, int64_t id,
@@ -334,4 +241,86 @@ int account_set_job(struct store_tx *tx, int64_t id, const char *job, const char
                "itti", id, job, error, store_tx_now(tx)) < 0)
         return -1;
     return record_expect_id(changed, e, "account", id);
+}
+
+int account_set_terms(struct store_tx *tx, int64_t id, const char *agreed_url, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e,
+               "UPDATE account SET terms_agreed_url = ?2, terms_due = 0, updated_at = ?3"
+               " WHERE id = ?1",
+               "iti", id, agreed_url, store_tx_now(tx)) < 0)
+        return -1;
+    return record_expect_id(changed, e, "account", id);
+}
+
+int account_ask_for_terms(struct store_tx *tx, int64_t id, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e,
+               "UPDATE account SET terms_of_service_agreed = 1, terms_due = 1, updated_at = ?2"
+               " WHERE id = ?1",
+               "ii", id, store_tx_now(tx)) < 0)
+        return -1;
+    return record_expect_id(changed, e, "account", id);
+}
+
+int account_set_orders(struct store_tx *tx, int64_t id, const char *orders, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e,
+               "UPDATE account SET ca_orders = ?2, updated_at = ?3 WHERE id = ?1", "iti", id,
+               orders, store_tx_now(tx)) < 0)
+        return -1;
+    return record_expect_id(changed, e, "account", id);
+}
+
+/* ---- the end of an account ---- */
+
+int account_stop_certificates(struct store_tx *tx, int64_t id, const char *error, struct err *e)
+{
+    return db_run(store_tx_db(tx), NULL, e,
+                  "UPDATE certificate SET renew_stopped = 1, last_error = ?2, updated_at = ?3"
+                  " WHERE account_id = ?1",
+                  "iti", id, error, store_tx_now(tx));
+}
+
+/* Nobody waits for what a deleted account's jobs were to do. */
+static int call_back_jobs(struct store_tx *tx, const char *name, struct err *e)
+{
+    enum { JOBS_MAX = 100 };
+    struct job_filter filter = {.state = -1, .resource_type = "account", .resource_name = name};
+    struct job *jobs;
+    size_t count;
+    if (job_list(store_tx_db(tx), &filter, NULL, JOBS_MAX, &jobs, &count, e) < 0)
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0 && !job_state_is_final(jobs[i].state))
+            rc = job_request_cancel(tx, jobs[i].id, e);
+        job_finish(&jobs[i]);
+    }
+    free(jobs);
+    return rc;
+}
+
+int account_delete(struct store_tx *tx, int64_t id, struct err *e)
+{
+    struct db *db = store_tx_db(tx);
+    struct db_row *row;
+    int64_t used, deleted;
+    if (db_query(db, &row, e, "SELECT count (*) FROM certificate WHERE account_id = ?1", "i", id) <
+            0 ||
+        record_int(row, &used, e) < 0)
+        return -1;
+    if (used)
+        return err_set(e, ERR_IN_USE, "Certificates refer to the account.");
+    struct account account;
+    if (account_load_by_id(db, id, &account, e) < 0)
+        return -1;
+    int rc = call_back_jobs(tx, account.name, e);
+    account_finish(&account);
+    if (rc < 0 || db_run(db, &deleted, e, "DELETE FROM account WHERE id = ?1", "i", id) < 0)
+        return -1;
+    return record_expect_id(deleted, e, "account", id);
 }

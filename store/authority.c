@@ -1,7 +1,9 @@
 #include "store/authority.h"
 
+#include "acme/base/memory.h"
 #include "store/record.h"
 
+#include <json-c/json.h>
 #include <stdlib.h>
 
 void authority_finish(struct authority *authority)
@@ -73,6 +75,8 @@ static int upsert(struct store_tx *tx, const struct authority *authority, struct
                   " test = ?4, eab_required = ?5, origin = ?6, updated_at = ?7,"
                   " directory = CASE WHEN authority.directory_url = ?2"
                   "  THEN authority.directory END,"
+                  " terms_of_service = CASE WHEN authority.directory_url = ?2"
+                  "  THEN authority.terms_of_service END,"
                   " directory_fetched_at = CASE WHEN authority.directory_url = ?2"
                   "  THEN authority.directory_fetched_at ELSE 0 END,"
                   " parked_until = CASE WHEN authority.directory_url = ?2"
@@ -108,15 +112,29 @@ int authority_delete(struct store_tx *tx, const char *name, struct err *e)
     return record_expect(deleted, e, "authority", name);
 }
 
+/* meta.termsOfService (RFC 8555 section 7.1.1), set apart so that accounts can show it. */
+static char *terms_of(const char *document)
+{
+    struct json_object *json = json_tokener_parse(document), *meta = NULL, *terms = NULL;
+    bool told = json_object_object_get_ex(json, "meta", &meta) &&
+                json_object_object_get_ex(meta, "termsOfService", &terms) &&
+                json_object_is_type(terms, json_type_string);
+    char *text = mem_strdup(told ? json_object_get_string(terms) : NULL);
+    json_object_put(json);
+    return text;
+}
+
 int authority_set_directory(struct store_tx *tx, const char *name, const char *document,
                             struct err *e)
 {
     int64_t changed;
-    if (db_run(store_tx_db(tx), &changed, e,
-               "UPDATE authority SET directory = ?2, directory_fetched_at = ?3 WHERE name = ?1",
-               "tti", name, document, store_tx_now(tx)) < 0)
-        return -1;
-    return record_expect(changed, e, "authority", name);
+    char *terms = terms_of(document);
+    int rc = db_run(store_tx_db(tx), &changed, e,
+                    "UPDATE authority SET directory = ?2, terms_of_service = ?3,"
+                    " directory_fetched_at = ?4 WHERE name = ?1",
+                    "ttti", name, document, terms, store_tx_now(tx));
+    free(terms);
+    return rc < 0 ? -1 : record_expect(changed, e, "authority", name);
 }
 
 int authority_park(struct store_tx *tx, const char *name, int64_t until, const char *reason,

@@ -1,5 +1,6 @@
 #include "store/keys.h"
 
+#include "store/account.h"
 #include "store/record.h"
 
 #include <assert.h>
@@ -16,8 +17,7 @@ enum key_type keys_type(const char *name)
 int keys_refuse_account_key(struct db *db, const char *spki_sha256, struct err *e)
 {
     bool used;
-    if (record_exists(db, &used, e, "SELECT 1 FROM account WHERE spki_sha256 = ?1 LIMIT 1",
-                      spki_sha256) < 0)
+    if (account_has_spki(db, spki_sha256, &used, e) < 0)
         return -1;
     if (used)
         return err_set(e, ERR_KEY_REUSED,

@@ -32,6 +32,7 @@ static const char *const first_schema[] = {
     " eab_required INTEGER NOT NULL,"
     " origin TEXT NOT NULL CHECK (origin IN ('api', 'config', 'builtin')),"
     " directory TEXT,"
+    " terms_of_service TEXT," /* of the directory */
     " directory_fetched_at INTEGER NOT NULL DEFAULT 0,"
     " parked_until INTEGER NOT NULL DEFAULT 0,"
     " parked_reason TEXT,"
@@ -49,6 +50,7 @@ static const char *const first_schema[] = {
     " only_existing INTEGER NOT NULL,"
     " eab_kid TEXT,"
     " eab_key BLOB," /* sealed */
+    " eab_mac TEXT NOT NULL CHECK (eab_mac IN ('HS256', 'HS384', 'HS512')),"
     " origin TEXT NOT NULL CHECK (origin IN ('api', 'config', 'builtin')),"
     " key_type TEXT NOT NULL,"
     " key BLOB," /* sealed */
@@ -56,11 +58,17 @@ static const char *const first_schema[] = {
     " jwk TEXT,"
     " public_pem TEXT,"
     " spki_sha256 TEXT,"
+    /* Beside the key while it is being changed: the CA may have either. */
+    " next_key BLOB," /* sealed */
+    " next_spki_sha256 TEXT,"
+    " terms_agreed_url TEXT,"
+    " terms_due INTEGER NOT NULL DEFAULT 0," /* to be agreed to anew */
     " status TEXT NOT NULL DEFAULT 'pending',"
     " url TEXT,"
     " ca_object TEXT,"
     " initial_ip TEXT,"
     " ca_created_at TEXT,"
+    " ca_orders TEXT," /* JSON */
     " last_error TEXT,"
     " active_job TEXT,"
     " created_at INTEGER NOT NULL,"
@@ -69,6 +77,8 @@ static const char *const first_schema[] = {
     "CREATE UNIQUE INDEX account_of_key ON account (authority, spki_sha256)"
     " WHERE spki_sha256 IS NOT NULL",
     "CREATE INDEX account_by_key ON account (spki_sha256)",
+    "CREATE INDEX account_by_next_key ON account (next_spki_sha256)"
+    " WHERE next_spki_sha256 IS NOT NULL",
 
     "CREATE TABLE credential ("
     " name TEXT PRIMARY KEY NOT NULL,"
@@ -119,6 +129,7 @@ static const char *const first_schema[] = {
     " identifiers TEXT NOT NULL,"
     " account_id INTEGER NOT NULL REFERENCES account (id),"
     " profile TEXT,"
+    " validity_ms INTEGER NOT NULL DEFAULT 0," /* that is asked for; 0: the CA's own */
     " preferred_chain TEXT,"
     " challenge TEXT,"
     " challenge_solver TEXT," /* the solver that challenge names */
