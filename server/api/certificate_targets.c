@@ -214,6 +214,27 @@ static int deploy_new(struct store_tx *tx, const struct certificate *certificate
     return rc;
 }
 
+static int cancel_job(struct store_tx *tx, const struct deployment *deployment, struct err *e)
+{
+    if (!deployment->active_job || intake_cancel(tx, deployment->active_job, e) == 0)
+        return 0;
+    return e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND ? 0 : -1;
+}
+
+/* Those that are no longer on the list: each may wait for a day, for nothing. */
+static int cancel_removed(struct store_tx *tx, const struct deployment *before, size_t count,
+                          struct err *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct deployment now;
+        if (deployment_load(store_tx_db(tx), before[i].id, &now, e) == 0)
+            deployment_finish(&now);
+        else if (e->code != ERR_NOT_FOUND || cancel_job(tx, &before[i], e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int certificate_targets_set(struct store_tx *tx, const char *name, const struct target_items *items,
                             struct err *e)
 {
@@ -224,9 +245,14 @@ int certificate_targets_set(struct store_tx *tx, const char *name, const struct 
     struct deployment_item *rows = mem_new(items->count + 1, sizeof *rows);
     for (size_t i = 0; i < items->count; i++)
         rows[i] = (struct deployment_item){items->items[i].target, items->items[i].parameters};
-    int rc = deployment_set(tx, certificate.id, rows, items->count, &changed, e);
-    if (rc == 0 && changed)
+    struct deployment *before = NULL;
+    size_t count = 0;
+    int rc = deployment_list(store_tx_db(tx), certificate.id, &before, &count, e);
+    if (rc == 0)
+        rc = deployment_set(tx, certificate.id, rows, items->count, &changed, e);
+    if (rc == 0 && changed && (rc = cancel_removed(tx, before, count, e)) == 0)
         rc = deploy_new(tx, &certificate, e);
+    deployment_list_finish(before, count);
     free(rows);
     certificate_finish(&certificate);
     return rc;
@@ -239,11 +265,8 @@ int certificate_targets_cancel(struct store_tx *tx, int64_t certificate_id, stru
     int rc = 0;
     if (deployment_list(store_tx_db(tx), certificate_id, &list, &count, e) < 0)
         return -1;
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        if (!list[i].active_job || intake_cancel(tx, list[i].active_job, e) == 0)
-            continue;
-        rc = e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND ? 0 : -1;
-    }
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = cancel_job(tx, &list[i], e);
     deployment_list_finish(list, count);
     return rc;
 }

@@ -72,10 +72,16 @@ static int load_deployment(struct step_context *c, struct err *e)
     return certificate_load_by_id(c->db, round->deployment.certificate_id, &c->certificate, e);
 }
 
+/* Of a deployment that was taken off the list under the step there is nothing to remember: what the
+   step did is told, and the next one ends the job. */
 static int save_memory(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     const struct round *round = c->saved;
-    return deployment_set_memory(tx, round->deployment.id, round->memory, e);
+    struct err error;
+    if (deployment_set_memory(tx, round->deployment.id, round->memory, &error) == 0 ||
+        error.code == ERR_NOT_FOUND)
+        return 0;
+    return context_fail(e, &error);
 }
 
 static int follow(struct step_context *c, const struct target_work *work)

@@ -170,6 +170,23 @@ def test_a_target_that_changes_under_its_job_is_brought_up_to_date(api, hook, na
     deployed(api, 2)
 
 
+def test_a_target_taken_off_the_list_calls_its_job_back(api, hook, names):
+    hook.answers = [503] * 100
+    issue(api, names, "hook")
+    job = deploy_job(api, waits, "the job waits")
+    api.ok("PATCH", "/certificates/site", {"targets": []})
+    assert api.ended(job)["state"] == "cancelled"
+    hook.answers = []
+    hook.seen.clear()
+    hook.hold()
+    api.ok("PATCH", "/certificates/site", {"targets": ["hook"]})
+    until(lambda: hook.seen, 30, "the hook is called")
+    job = deploy_job(api, lambda job: job["state"] in ("queued", "running"), "a job is under way")
+    api.ok("PATCH", "/certificates/site", {"targets": []})
+    hook.release()
+    assert api.ended(job)["state"] != "failed"
+
+
 # exec
 
 def test_a_command_finds_the_files_and_the_facts(service, names, tmp_path):
