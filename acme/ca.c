@@ -28,6 +28,8 @@ struct acme_ca {
     struct pooled pool[POOL_SIZE]; /* a ring */
     size_t first;
     size_t count;
+    int64_t date_ms;       /* the CA's clock in its last answer; 0: none had a Date */
+    int64_t date_since_ms; /* the monotonic time of that answer */
 };
 
 struct acme_ca *acme_ca_create(const char *directory_url)
@@ -165,6 +167,30 @@ void ca_put_nonce(struct acme_ca *ca, char *nonce)
     ca->pool[(ca->first + ca->count++) % POOL_SIZE] =
         (struct pooled){.nonce = nonce, .since_ms = clock_monotonic_ms()};
     pthread_mutex_unlock(&ca->lock);
+}
+
+void ca_note_date(struct acme_ca *ca, const struct acme_http_response *response)
+{
+    int64_t date;
+    char *text = acme_http_header(response, "date");
+    if (text && clock_parse_http_date(text, &date) == 0) {
+        pthread_mutex_lock(&ca->lock);
+        ca->date_ms = date;
+        ca->date_since_ms = clock_monotonic_ms();
+        pthread_mutex_unlock(&ca->lock);
+    }
+    free(text);
+}
+
+bool acme_ca_clock_ahead(struct acme_ca *ca, int64_t max_age_ms, int64_t *ahead_ms)
+{
+    pthread_mutex_lock(&ca->lock);
+    int64_t age = clock_monotonic_ms() - ca->date_since_ms;
+    bool known = ca->date_ms && age <= max_age_ms;
+    if (known)
+        *ahead_ms = clock_wall_ms() - (ca->date_ms + age);
+    pthread_mutex_unlock(&ca->lock);
+    return known;
 }
 
 char *ca_nonce_of(const struct acme_http_response *response)

@@ -56,6 +56,12 @@ int acme_ca_set_directory(struct acme_ca *ca, const char *document, struct err *
 bool acme_ca_has_renewal_info(struct acme_ca *ca);
 /* A copy of the document in use, NULL if none was fetched or set yet; the caller frees. */
 char *acme_ca_directory_document(struct acme_ca *ca);
+/*
+ * By how much this machine's wall clock is ahead of the CA's now, in ms (negative: behind): by the
+ * Date of the CA's last answer (RFC 9110 section 6.6.1) and the monotonic clock since then. False if
+ * no answer of the last max_age_ms had one.
+ */
+bool acme_ca_clock_ahead(struct acme_ca *ca, int64_t max_age_ms, int64_t *ahead_ms);
 
 struct acme_client {
     struct acme_http *http;      /* borrowed */
@@ -69,6 +75,8 @@ void acme_client_finish(struct acme_client *client);
 
 /* Makes sure the directory is there; one request at most. */
 int acme_client_prepare(struct acme_client *client, struct err *e);
+/* Fetches the directory anew; one request. The one in use stays after a failure. */
+int acme_client_refresh(struct acme_client *client, struct err *e);
 
 /* RFC 8555 section 7.1.2. */
 struct acme_account {

@@ -46,6 +46,9 @@ void ca_put_nonce(struct acme_ca *ca, char *nonce);
  */
 char *ca_nonce_of(const struct acme_http_response *response);
 
+/* Takes note of the answer's Date, if it has one; for every answer of the CA. */
+void ca_note_date(struct acme_ca *ca, const struct acme_http_response *response);
+
 /* request.c */
 
 struct client_post {

@@ -104,6 +104,7 @@ static int take_answer(struct acme_client *client, const char *url,
                        const struct acme_http_response *response, struct acme_renewal_info *out,
                        struct err *e)
 {
+    ca_note_date(client->ca, response);
     ca_put_nonce(client->ca, ca_nonce_of(response));
     if (response->status != 200)
         return directory_refusal(response, url, &client->problem, e);

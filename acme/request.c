@@ -18,19 +18,24 @@ void acme_client_finish(struct acme_client *client)
     *client = (struct acme_client){0};
 }
 
-int acme_client_prepare(struct acme_client *client, struct err *e)
+int acme_client_refresh(struct acme_client *client, struct err *e)
 {
     acme_problem_finish(&client->problem);
-    if (ca_has_directory(client->ca))
-        return 0;
     struct acme_http_response response = {0};
     if (directory_request(client->http, ca_directory_url(client->ca), &response, &client->problem,
                           e) < 0)
         return -1;
+    ca_note_date(client->ca, &response);
     ca_put_nonce(client->ca, ca_nonce_of(&response));
     int rc = acme_ca_set_directory(client->ca, buf_string(&response.body), e);
     acme_http_response_finish(&response);
     return rc;
+}
+
+int acme_client_prepare(struct acme_client *client, struct err *e)
+{
+    acme_problem_finish(&client->problem);
+    return ca_has_directory(client->ca) ? 0 : acme_client_refresh(client, e);
 }
 
 /* HEAD newNonce (section 7.2). */
@@ -45,6 +50,7 @@ static int fetch_nonce(struct acme_client *client, char **out, struct err *e)
     if (rc == 0 && response.status / 100 != 2)
         rc = directory_refusal(&response, url, &client->problem, e);
     if (rc == 0) {
+        ca_note_date(client->ca, &response);
         char *nonce = ca_nonce_of(&response);
         if (nonce)
             *out = nonce;
@@ -90,6 +96,7 @@ static int attempt(struct acme_client *client, const struct client_post *post, c
     *nonce = NULL;
     if (rc < 0)
         return -1;
+    ca_note_date(client->ca, &got);
     char *fresh = ca_nonce_of(&got);
     if (got.status / 100 == 2) {
         ca_put_nonce(client->ca, fresh);

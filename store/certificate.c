@@ -21,6 +21,7 @@ void certificate_finish(struct certificate *certificate)
     free(certificate->challenge);
     free(certificate->email);
     free(certificate->labels);
+    free(certificate->renewal);
     free(certificate->last_error);
     free(certificate->active_job);
     free(certificate->serial);
@@ -37,7 +38,8 @@ void certificate_finish(struct certificate *certificate)
     " c.preferred_chain, c.challenge, c.email, c.labels, c.key_type, c.key_reuse,"                 \
     " c.given_key IS NOT NULL, c.given_csr IS NOT NULL, c.retry_for_ms, c.origin, c.version,"      \
     " COALESCE (v.state = 'revoked', 0), COALESCE (v.revision <> c.revision, 0), "                 \
-    "c.renew_stopped, u.test, c.last_error, c.active_job,"                                         \
+    "c.renew, c.renew_before_ms, c.renew_ari, c.renew_stopped, c.next_renewal_at, c.renewal,"      \
+    " u.test, c.last_error, c.active_job,"                                                         \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
     " v.not_after FROM certificate c JOIN account a ON a.id = c.account_id"                        \
     " JOIN authority u ON u.name = a.authority"                                                    \
@@ -68,7 +70,12 @@ static void read_certificate(const struct db_row *row, void *out)
     certificate->version = db_int(row, c++);
     certificate->revoked = db_int(row, c++);
     certificate->outdated = db_int(row, c++);
+    certificate->renew = db_int(row, c++);
+    certificate->renew_before_ms = db_int(row, c++);
+    certificate->renew_ari = db_int(row, c++);
     certificate->renew_stopped = db_int(row, c++);
+    certificate->next_renewal_at = db_int(row, c++);
+    certificate->renewal = db_text_copy(row, c++);
     certificate->trusted = !db_int(row, c++);
     certificate->last_error = db_text_copy(row, c++);
     certificate->active_job = db_text_copy(row, c++);
@@ -233,18 +240,20 @@ static int insert_row(struct store_tx *tx, const struct certificate *certificate
 {
     struct db_row *row;
     struct json_object *challenge = parse_challenge(certificate);
-    int rc = db_query(store_tx_db(tx), &row, e,
-                      "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
-                      " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
-                      " key_reuse, retry_for_ms, origin, created_at, updated_at) VALUES"
-                      " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)"
-                      " ON CONFLICT (name) DO NOTHING RETURNING id",
-                      "tttitttttttiiti", certificate->name, certificate->spec,
-                      certificate->identifiers, certificate->account_id, certificate->profile,
-                      certificate->preferred_chain, certificate->challenge, solver_of(challenge),
-                      certificate->email, certificate->labels, key_type_name(certificate->key_type),
-                      (int64_t)certificate->key_reuse, certificate->retry_for_ms,
-                      origin_name(certificate->origin), store_tx_now(tx));
+    int rc = db_query(
+        store_tx_db(tx), &row, e,
+        "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
+        " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
+        " key_reuse, retry_for_ms, origin, created_at, updated_at, renew,"
+        " renew_before_ms, renew_ari) VALUES"
+        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15,"
+        " ?16, ?17, ?18) ON CONFLICT (name) DO NOTHING RETURNING id",
+        "tttitttttttiitiiii", certificate->name, certificate->spec, certificate->identifiers,
+        certificate->account_id, certificate->profile, certificate->preferred_chain,
+        certificate->challenge, solver_of(challenge), certificate->email, certificate->labels,
+        key_type_name(certificate->key_type), (int64_t)certificate->key_reuse,
+        certificate->retry_for_ms, origin_name(certificate->origin), store_tx_now(tx),
+        (int64_t)certificate->renew, certificate->renew_before_ms, (int64_t)certificate->renew_ari);
     json_object_put(challenge);
     return rc < 0 ? -1 : record_int(row, id, e);
 }
@@ -280,13 +289,15 @@ static int update_row(struct store_tx *tx, const struct certificate *certificate
                     " profile = ?5, preferred_chain = ?6, challenge = ?7, challenge_solver = ?8,"
                     " email = ?9, labels = ?10, key_type = ?11, key_reuse = ?12,"
                     " retry_for_ms = ?13, origin = ?14, updated_at = ?15, given_key = NULL,"
-                    " given_csr = NULL, given_spki_sha256 = NULL WHERE id = ?1",
-                    "ittitttttttiiti", certificate->id, certificate->spec, certificate->identifiers,
-                    account_id, certificate->profile, certificate->preferred_chain,
-                    certificate->challenge, solver_of(challenge), certificate->email,
-                    certificate->labels, key_type_name(certificate->key_type),
+                    " given_csr = NULL, given_spki_sha256 = NULL, renew = ?16,"
+                    " renew_before_ms = ?17, renew_ari = ?18 WHERE id = ?1",
+                    "ittitttttttiitiiii", certificate->id, certificate->spec,
+                    certificate->identifiers, account_id, certificate->profile,
+                    certificate->preferred_chain, certificate->challenge, solver_of(challenge),
+                    certificate->email, certificate->labels, key_type_name(certificate->key_type),
                     (int64_t)certificate->key_reuse, certificate->retry_for_ms,
-                    origin_name(certificate->origin), store_tx_now(tx));
+                    origin_name(certificate->origin), store_tx_now(tx), (int64_t)certificate->renew,
+                    certificate->renew_before_ms, (int64_t)certificate->renew_ari);
     json_object_put(challenge);
     return rc;
 }
@@ -314,6 +325,43 @@ int certificate_update_labels(struct store_tx *tx, int64_t id, const char *label
                "itti", id, labels, spec, store_tx_now(tx)) < 0)
         return -1;
     return record_expect_id(changed, e, "certificate", id);
+}
+
+int certificate_update_renew(struct store_tx *tx, int64_t id, bool renew, int64_t before_ms,
+                             bool ari, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e,
+               "UPDATE certificate SET renew = ?2, renew_before_ms = ?3, renew_ari = ?4,"
+               " updated_at = ?5 WHERE id = ?1",
+               "iiiii", id, (int64_t)renew, before_ms, (int64_t)ari, store_tx_now(tx)) < 0)
+        return -1;
+    return record_expect_id(changed, e, "certificate", id);
+}
+
+int certificate_set_renewal(struct store_tx *tx, int64_t id, int64_t version, int64_t at,
+                            const char *renewal, struct err *e)
+{
+    return db_run(store_tx_db(tx), NULL, e,
+                  "UPDATE certificate SET next_renewal_at = ?3, renewal = ?4"
+                  " WHERE id = ?1 AND version = ?2",
+                  "iiit", id, version, at, renewal);
+}
+
+int certificate_list_unplanned(struct db *db, size_t limit, struct certificate **out, size_t *count,
+                               struct err *e)
+{
+    struct db_row *row;
+    if (db_query(db, &row, e,
+                 SELECT " WHERE c.renew = 1 AND c.renew_stopped = 0 AND c.version > 0"
+                        " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.resource_type = 'certificate'"
+                        "  AND j.resource_name = c.name AND j.resource_id = c.id"
+                        "  AND j.finished_at = 0"
+                        "  AND j.kind IN ('certificate.issue', 'certificate.renew'))"
+                        " ORDER BY c.name LIMIT ?1",
+                 "i", (int64_t)limit) < 0)
+        return -1;
+    return record_list(row, &certificate_type, out, count, e);
 }
 
 /* An order stays whose job still runs or that has left something to clean up: both need it. */

@@ -28,14 +28,19 @@ struct certificate {
     bool has_given_csr; /* the caller's CSR is here; then we never have a key */
     int64_t retry_for_ms;
     enum origin origin;
+    bool renew;              /* by itself */
+    int64_t renew_before_ms; /* so long before it expires; 0: by its life */
+    bool renew_ari;          /* when the CA suggests it, if it does */
 
     int64_t version;    /* in use; 0: none yet */
     bool revoked;       /* the one in use is */
     bool outdated;      /* it was made from a former spec: the change has not come through yet */
     bool renew_stopped; /* revocation stops renewal */
     bool trusted;       /* not by a test authority; of the authority now */
-    char *last_error;   /* problem JSON; NULL */
-    char *active_job;   /* ULID of the issue or revoke job; NULL */
+    int64_t next_renewal_at; /* wall time; 0: none is planned */
+    char *renewal;           /* JSON object, what the plan of its renewal rests on; NULL */
+    char *last_error;        /* problem JSON; NULL */
+    char *active_job;        /* ULID of the issue or revoke job; NULL */
     int64_t created_at;
     int64_t updated_at;
 
@@ -73,6 +78,16 @@ int certificate_update_spec(struct store_tx *tx, const struct certificate *certi
 /* Labels only (JSON object) and the normalized spec that goes with them. */
 int certificate_update_labels(struct store_tx *tx, int64_t id, const char *labels, const char *spec,
                               struct err *e);
+/* The wish alone: renew, renew_before_ms, renew_ari. */
+int certificate_update_renew(struct store_tx *tx, int64_t id, bool renew, int64_t before_ms,
+                             bool ari, struct err *e);
+/* The plan for the renewal of that version (at 0: none); nothing if another is in use by now. */
+int certificate_set_renewal(struct store_tx *tx, int64_t id, int64_t version, int64_t at,
+                            const char *renewal, struct err *e);
+/* Certificates to be renewed by themselves that no unfinished job issues or plans for; limit at
+   most. *out as certificate_list has it. */
+int certificate_list_unplanned(struct db *db, size_t limit, struct certificate **out, size_t *count,
+                               struct err *e);
 /* Deletes the row, its versions and their keys, its orders; but an order stays, until job_sweep
    takes its job, while that runs or a duty is open. ERR_NOT_FOUND. */
 int certificate_delete(struct store_tx *tx, int64_t id, struct err *e);
@@ -123,6 +138,10 @@ int version_load(struct db *db, int64_t certificate_id, int64_t n, struct versio
 /* All, newest first. */
 int version_list(struct db *db, int64_t certificate_id, struct version **out, size_t *count,
                  struct err *e);
+/* When (engine time) the certificate's nth newest version (0: the newest) was issued; 0 if it has
+   fewer. */
+int version_issued_at(struct db *db, int64_t certificate_id, int64_t nth, int64_t *at,
+                      struct err *e);
 /* Unseals. ERR_NOT_FOUND if its key never was here or is destroyed. */
 int version_open_key(struct db *db, int64_t certificate_id, int64_t n, struct key **out,
                      struct err *e);

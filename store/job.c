@@ -409,6 +409,21 @@ int job_bring_forward(struct store_tx *tx, const char *id, struct err *e)
     return run_waking(tx, row, e) < 0 ? -1 : 0;
 }
 
+int job_hasten_of(struct store_tx *tx, const char *kind, const char *resource_type,
+                  const char *resource_name, int64_t resource_id, struct err *e)
+{
+    struct db_row *row;
+    if (db_query(store_tx_db(tx), &row, e,
+                 "UPDATE job SET wake_epoch = epoch, updated_at = ?5,"
+                 " due_at = CASE WHEN due_at > ?5 THEN ?5 ELSE due_at END"
+                 " WHERE kind = ?1 AND resource_type = ?2 AND resource_name = ?3"
+                 " AND resource_id = ?4 AND exclusive = 1 AND finished_at = 0"
+                 " AND cancel_requested_at = 0" RETURNING_TOUCHED,
+                 "tttii", kind, resource_type, resource_name, resource_id, store_tx_now(tx)) < 0)
+        return -1;
+    return run_waking(tx, row, e) < 0 ? -1 : 0;
+}
+
 int job_hasten_step(struct store_tx *tx, const char *step, struct err *e)
 {
     return db_run(store_tx_db(tx), NULL, e,

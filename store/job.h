@@ -32,7 +32,8 @@ struct job {
     char *resource_type; /* "certificate", "account", "authority" */
     char *resource_name;
     int64_t resource_id;         /* 0 where names are the ids */
-    int64_t part;                /* the deployment that it is for; 0: the resource as a whole */
+    int64_t part;                /* the deployment that it is for; 0: the resource as a whole;
+                                    -1: the certificate's renewal, which others run beside */
     char *args;                  /* JSON object, by kind */
     char *error;                 /* problem JSON; also while it waits to try again; NULL */
     int64_t deadline_at;         /* transient errors are tried until then; INT64_MAX: never ends */
@@ -129,6 +130,13 @@ int job_hasten(struct store_tx *tx, const char *id, struct err *e);
  * says nothing to a step that is under way, whose commit may put the job off as it likes.
  */
 int job_bring_forward(struct store_tx *tx, const char *id, struct err *e);
+
+/*
+ * The unfinished job of that kind and resource, if there is one, is due at once; a step of it that
+ * is under way cannot put that off.
+ */
+int job_hasten_of(struct store_tx *tx, const char *kind, const char *resource_type,
+                  const char *resource_name, int64_t resource_id, struct err *e);
 
 /* Makes every job due that waits at that step without an error or a person: at the start, when what
    would have woken it was in the memory of the process before. */

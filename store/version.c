@@ -166,6 +166,21 @@ int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct ke
     return rc;
 }
 
+int version_issued_at(struct db *db, int64_t certificate_id, int64_t nth, int64_t *at,
+                      struct err *e)
+{
+    struct db_row *row;
+    int64_t found = 0;
+    if (db_query(db, &row, e,
+                 "SELECT issued_at FROM version WHERE certificate_id = ?1 AND issued_at > 0"
+                 " ORDER BY n DESC LIMIT 1 OFFSET ?2",
+                 "ii", certificate_id, nth) < 0 ||
+        record_int(row, &found, e) < 0)
+        return -1;
+    *at = found;
+    return 0;
+}
+
 /* ---- changing its state ---- */
 
 /* Why nothing was changed: there is no such version, or its state does not allow it. */
