@@ -36,9 +36,13 @@ static int read_account(const struct acme_client *client, const struct acme_http
                         const char *url, const char *status, struct acme_account *out,
                         struct err *e)
 {
-    const char *text = response->body.size ? response->body.data : "{}";
-    struct json_object *json =
-        json_parse_object(text, response->body.size ? response->body.size : 2);
+    const char *text = buf_string(&response->body);
+    size_t size = response->body.size;
+    if (strspn(text, " \t\r\n") == size) {
+        text = "{}";
+        size = 2;
+    }
+    struct json_object *json = json_parse_object(text, size);
     if (!json)
         return err_set(e, ERR_CA_PROTOCOL, "the CA's account is not a JSON object");
     const char *told = json_text_of(json, "status"), *orders = json_text_of(json, "orders");
@@ -47,7 +51,7 @@ static int read_account(const struct acme_client *client, const struct acme_http
     *out = (struct acme_account){
         .url = mem_strdup(url),
         .status = mem_strdup(told ? told : status),
-        .document = mem_strdup(text),
+        .document = mem_strdup(size > ACME_DOCUMENT_MAX_BYTES ? "{}" : text),
         .initial_ip = mem_strdup(json_text_of(json, "initialIp")),
         .created_at = mem_strdup(json_text_of(json, "createdAt")),
         .orders_url = mem_strdup(orders),

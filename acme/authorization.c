@@ -164,7 +164,7 @@ int acme_authorization_get(struct acme_client *client, const char *url,
     struct client_post post = {.url = url, .payload = ""};
     struct acme_http_response response = {0};
     struct json_object *json = NULL;
-    if (client_post_json(client, &post, &response, &json, e) < 0)
+    if (client_post_json(client, &post, ACME_DOCUMENT_MAX_BYTES, &response, &json, e) < 0)
         return -1;
     struct acme_authorization a = {.url = mem_strdup(url)};
     int rc = read_members(client, json, &a, e);

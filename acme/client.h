@@ -9,7 +9,12 @@
  * failure nothing is sent again: the caller looks at the object's state first.
  *
  * On failure acme_client_problem tells what the CA said, if it said anything, and e->retry_after_ms
- * holds its Retry-After. URLs the CA gives must be https (http only if the directory's own is).
+ * holds its Retry-After.
+ *
+ * URLs the CA gives must be https (http only if the directory's own is), printable ASCII, at most
+ * 2048 bytes and without a user name; any other is ERR_CA_PROTOCOL. They may name other hosts and
+ * ports than the directory's, as CAs behind several names do (RFC 8555 section 7.1): the same trust
+ * anchors count there, what is sent is signed for that URL alone, and redirects are not followed.
  */
 #ifndef CERTWRIGHT_ACME_CLIENT_H
 #define CERTWRIGHT_ACME_CLIENT_H
@@ -23,6 +28,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/*
+ * Caps on the documents that are handed on, in bytes. A directory, order or authorization that is
+ * larger is ERR_CA_PROTOCOL; of an account only the document is dropped, since the account is there
+ * whatever is said about it. An order of IDENTIFIER_MAX_COUNT names fits.
+ */
+enum { ACME_DOCUMENT_MAX_BYTES = 64 * 1024, ACME_ORDER_MAX_BYTES = 512 * 1024 };
 
 /* RFC 8555 section 7.1.1. Texts are owned and NULL where the CA has none. */
 struct acme_directory {
@@ -82,7 +94,7 @@ int acme_client_refresh(struct acme_client *client, struct err *e);
 struct acme_account {
     char *url;
     char *status;     /* "valid", "deactivated", "revoked" */
-    char *document;   /* the account object as the CA sent it; "{}" when its body was empty */
+    char *document;   /* the account object as the CA sent it; "{}" if it was empty or too large */
     char *initial_ip; /* NULL unless the CA tells */
     char *created_at; /* the CA's text; NULL unless it tells */
     char *orders_url; /* of its list of orders; NULL where the CA keeps none */
@@ -153,8 +165,8 @@ struct acme_order {
     enum acme_order_status status;
     char *document;
     char *finalize;
-    char *certificate; /* NULL until valid */
-    char **authorizations;
+    char *certificate;     /* NULL until valid */
+    char **authorizations; /* each URL once */
     size_t authorization_count;
     int64_t expires_ms;          /* 0: not told */
     int64_t retry_after_ms;      /* of this answer; 0: none */

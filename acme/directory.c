@@ -16,14 +16,38 @@ static bool is_http(const char *url)
     return !strncasecmp(url, "http://", 7);
 }
 
-bool directory_allows_url(const char *directory_url, const char *url)
+/* A host, and no password before it: curl would refuse that as if the host did not answer. */
+static bool has_plain_host(const char *url)
 {
-    if (strncasecmp(url, "https://", 8) != 0 && !(is_http(url) && is_http(directory_url)))
-        return false;
+    const char *host = strstr(url, "://") + 3;
+    size_t size = strcspn(host, "/?#");
+    return size > 0 && host[0] != ':' && !memchr(host, '@', size);
+}
+
+static bool is_printable(const char *url)
+{
     for (const char *p = url; *p; p++)
         if (*p <= ' ' || *p > '~')
             return false;
     return strlen(url) <= URL_MAX;
+}
+
+bool directory_allows_url(const char *directory_url, const char *url)
+{
+    if (strncasecmp(url, "https://", 8) != 0 && !(is_http(url) && is_http(directory_url)))
+        return false;
+    return has_plain_host(url) && is_printable(url);
+}
+
+/* A page for a person, who may be sent to http too; nothing else can be a link somewhere. */
+static char *page_link(const struct acme_http_response *response, const char *relation,
+                       const char *url)
+{
+    char *page = acme_http_link(response, relation, 0, url);
+    if (page && directory_allows_url("http://", page))
+        return page;
+    free(page);
+    return NULL;
 }
 
 /* Where the thing is that a 409 speaks of; NULL if that is told in no usable way. */
@@ -42,8 +66,8 @@ int directory_refusal(const struct acme_http_response *response, const char *url
     acme_problem_read(buf_string(&response->body), response->body.size, response->status, problem,
                       e);
     e->retry_after_ms = acme_http_retry_after_ms(response, clock_wall_ms());
-    problem->help = acme_http_link(response, "help", 0, url);
-    problem->terms = acme_http_link(response, "terms-of-service", 0, url);
+    problem->help = page_link(response, "help", url);
+    problem->terms = page_link(response, "terms-of-service", url);
     problem->location = conflict_location(response, url);
     return -1;
 }
@@ -99,6 +123,9 @@ static int read_endpoints(const struct json_object *json, const char *directory_
 int acme_directory_read(const char *document, const char *url, struct acme_directory *out,
                         struct err *e)
 {
+    if (strlen(document) > ACME_DOCUMENT_MAX_BYTES)
+        return err_set(e, ERR_CA_PROTOCOL, "the directory is larger than %d bytes",
+                       ACME_DOCUMENT_MAX_BYTES);
     struct json_object *json = json_parse_object(document, strlen(document));
     if (!json)
         return err_set(e, ERR_CA_PROTOCOL, "the directory is not a JSON object");

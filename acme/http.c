@@ -31,6 +31,7 @@ struct call {
     const struct acme_http_request *request;
     size_t sent; /* of the request's body */
     struct acme_http_response response;
+    size_t header_bytes;    /* of all answers, interim ones too: those have no end otherwise */
     const char *broken_cap; /* what was too large, NULL: nothing */
 };
 
@@ -124,10 +125,11 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     size_t n = size * count, length = n;
     while (length && (data[length - 1] == '\n' || data[length - 1] == '\r'))
         length--;
-    if (n > MAX_HEADERS - headers->size) {
+    if (n > MAX_HEADERS - call->header_bytes) {
         call->broken_cap = "header block";
         return 0;
     }
+    call->header_bytes += n;
     /* A status line begins anew: what stood before belonged to an interim answer. */
     if (length >= 5 && !memcmp(data, "HTTP/", 5))
         buf_clear(headers);

@@ -41,6 +41,15 @@ static int read_status(const struct json_object *json, enum acme_order_status *o
                    text ? text : "missing");
 }
 
+static bool is_listed(const struct acme_order *order, const char *url)
+{
+    for (size_t i = 0; i < order->authorization_count; i++)
+        if (!strcmp(order->authorizations[i], url))
+            return true;
+    return false;
+}
+
+/* What is listed twice is proven once. */
 static int read_authorizations(const struct acme_client *client, const struct json_object *json,
                                struct acme_order *order, struct err *e)
 {
@@ -53,7 +62,10 @@ static int read_authorizations(const struct acme_client *client, const struct js
         struct json_object *item = json_object_array_get_idx(array, i);
         const char *url =
             json_object_is_type(item, json_type_string) ? json_object_get_string(item) : "";
-        if (client_check_url(client, "authorization", url, &order->authorizations[i], e) < 0)
+        char **slot = &order->authorizations[order->authorization_count];
+        if (is_listed(order, url))
+            continue;
+        if (client_check_url(client, "authorization", url, slot, e) < 0)
             return -1;
         order->authorization_count++;
     }
@@ -97,7 +109,7 @@ static int exchange(struct acme_client *client, const struct client_post *post, 
 {
     struct acme_http_response response = {0};
     struct json_object *json = NULL;
-    if (client_post_json(client, post, &response, &json, e) < 0)
+    if (client_post_json(client, post, ACME_ORDER_MAX_BYTES, &response, &json, e) < 0)
         return -1;
     struct acme_order order = {0};
     char *location = url ? NULL : acme_http_header(&response, "location");

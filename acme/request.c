@@ -136,21 +136,26 @@ int client_post(struct acme_client *client, const struct client_post *post,
     return -1;
 }
 
-int client_post_json(struct acme_client *client, const struct client_post *post,
+static int refuse_body(struct acme_http_response *response, struct err *e, const char *what)
+{
+    int status = response->status;
+    acme_http_response_finish(response);
+    err_set(e, ERR_CA_PROTOCOL, "the CA answered %d with %s", status, what);
+    e->http_status = status;
+    return -1;
+}
+
+int client_post_json(struct acme_client *client, const struct client_post *post, size_t max,
                      struct acme_http_response *response, struct json_object **json, struct err *e)
 {
     struct acme_http_response got = {0};
     if (client_post(client, post, &got, e) < 0)
         return -1;
+    if (got.body.size > max)
+        return refuse_body(&got, e, "a larger document than any of its kind");
     struct json_object *object = json_parse_object(buf_string(&got.body), got.body.size);
-    if (!object) {
-        int status = got.status;
-        acme_http_response_finish(&got);
-        err_set(e, ERR_CA_PROTOCOL, "the CA answered %d with a body that is not a JSON object",
-                status);
-        e->http_status = status;
-        return -1;
-    }
+    if (!object)
+        return refuse_body(&got, e, "a body that is not a JSON object");
     *response = got;
     *json = object;
     return 0;
