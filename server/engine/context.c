@@ -74,6 +74,7 @@ void context_finish(struct step_context *c)
     if (c->saved_free)
         c->saved_free(c->saved);
     free(c->directory);
+    free(c->shown);
     json_object_put(c->args);
     job_finish(&c->job);
 }

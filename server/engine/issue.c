@@ -11,6 +11,9 @@
  *                                                                         │
  *   done ◄── download ◄── collect (wait: issued) ◄────────────────────────┘
  *
+ * A CA that has an error to tell and has not given up yet (a challenge that is pending with an
+ * error) is answered again: validate goes back to respond.
+ *
  * authorize, present and respond handle one authorization after the other; each has a row and a
  * state of its own. If the CA looked while the service was down, validate goes back to order, once
  * after each start. The job waits in propagate, validate and collect, and in present for a zone
@@ -154,7 +157,7 @@ static const struct step steps[] = {
     {"present", issue_present, issue_present_lane, false, {"propagate", "respond"}},
     {"propagate", issue_propagate, lane_local, false, {"respond"}},
     {"respond", issue_respond, lane_of_authority, false, {"validate"}},
-    {"validate", issue_validate, lane_of_authority, false, {"order", "finalize"}},
+    {"validate", issue_validate, lane_of_authority, false, {"order", "respond", "finalize"}},
     {"finalize", issue_finalize, lane_of_authority, true, {"collect", "download"}},
     {"collect", issue_collect, lane_of_authority, true, {"finalize", "download"}},
     {"download", issue_download, lane_of_authority, true, {NULL}},

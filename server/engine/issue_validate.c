@@ -1,4 +1,5 @@
 /* Telling the CA to look, and waiting for what it says. */
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
@@ -11,25 +12,85 @@
 
 enum { POLLS_A_STEP = 16 };
 
+/* The CA's error goes to e and, with its document, to the client's problem. */
+static void take_complaint(struct step_context *c, size_t i, const struct acme_challenge *challenge,
+                           struct err *e)
+{
+    const struct authorization *row = &c->authorizations[i];
+    *e = challenge->error;
+    err_prefix(e, "%s%s: ", row->wildcard ? "*." : "", row->identifier_value);
+    acme_problem_finish(&c->client.problem);
+    c->client.problem.document = mem_strdup(challenge->problem.document);
+}
+
+static void show_complaint(struct step_context *c, size_t i, const struct err *e)
+{
+    struct authorization *row = &c->authorizations[i];
+    free(row->error);
+    row->error = failure_write(e, &c->client.problem);
+    step_mark_authorization(c, i);
+}
+
 int issue_authorization_failed(struct step_context *c, size_t i,
                                const struct acme_authorization *answer, struct err *e)
 {
     struct authorization *row = &c->authorizations[i];
     const struct acme_challenge *failure = acme_authorization_failure(answer);
     row->step = AUTHORIZATION_INVALID;
-    step_mark_authorization(c, i);
-    if (failure) {
-        *e = failure->error;
-        err_prefix(e, "%s%s: ", row->wildcard ? "*." : "", row->identifier_value);
-        acme_problem_finish(&c->client.problem);
-        c->client.problem.document = mem_strdup(failure->problem.document);
-    } else {
+    if (failure)
+        take_complaint(c, i, failure, e);
+    else
         err_set(e, ERR_CA_UNAUTHORIZED, "The CA's authorization for %s%s is %s.",
                 row->wildcard ? "*." : "", row->identifier_value, row->status);
-    }
-    free(row->error);
-    row->error = failure_write(e, &c->client.problem);
+    show_complaint(c, i, e);
     return -1;
+}
+
+/* ---- what the CA has not given up ---- */
+
+enum { ASK_AGAIN_MIN_MS = 5 * CLOCK_SECOND_MS, ASK_AGAIN_MAX_MS = 10 * CLOCK_MINUTE_MS };
+
+/* The challenge that was answered, if the CA told what is wrong with it; or NULL. */
+static const struct acme_challenge *complaint_of(const struct authorization *row,
+                                                 const struct acme_authorization *answer)
+{
+    for (size_t i = 0; i < answer->challenge_count; i++)
+        if (!strcmp(answer->challenges[i].url, row->challenge_url) &&
+            answer->challenges[i].error.code != ERR_NONE)
+            return &answer->challenges[i];
+    return NULL;
+}
+
+/* The challenges of one order are asked again together, each time after half the time since the
+   order was placed: so it takes ever longer, and nothing has to be counted. */
+static int64_t ask_again_ms(const struct step_context *c, int64_t retry_after_ms)
+{
+    int64_t ms = (c->now - c->order.created_at) / 2;
+    if (ms < ASK_AGAIN_MIN_MS)
+        ms = ASK_AGAIN_MIN_MS;
+    if (ms > ASK_AGAIN_MAX_MS)
+        ms = ASK_AGAIN_MAX_MS;
+    int64_t asked = retry_after_ms ? retry_poll_ms(0, retry_after_ms) : 0;
+    return asked > ms ? asked : ms;
+}
+
+/*
+ * RFC 8555 section 8.2: a challenge that is processing with an error is tried again by the CA
+ * itself; one that is pending with an error (smallstep has them) takes another answer. The job
+ * shows the error while it waits, and fails with it when the time to retry is over.
+ */
+static int bear_complaint(struct step_context *c, size_t i, const struct acme_challenge *challenge,
+                          int64_t delay, struct err *e)
+{
+    take_complaint(c, i, challenge, e);
+    show_complaint(c, i, e);
+    if (c->job.deadline_at != INT64_MAX && c->now + delay > c->job.deadline_at)
+        return -1;
+    if (!strcmp(challenge->status, "pending"))
+        c->authorizations[i].step = AUTHORIZATION_VISIBLE;
+    free(c->shown);
+    c->shown = failure_write(e, &c->client.problem);
+    return 0;
 }
 
 /* ---- respond ---- */
@@ -119,12 +180,16 @@ static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, s
         return -1;
     int rc = 0;
     if (answer.status == ACME_AUTHORIZATION_PENDING) {
+        const struct acme_challenge *challenge = complaint_of(row, &answer);
         if (answer.retry_after_ms > *retry_after_ms)
             *retry_after_ms = answer.retry_after_ms;
+        if (challenge)
+            rc = bear_complaint(c, i, challenge, ask_again_ms(c, *retry_after_ms), e);
     } else {
         issue_set(&row->status, answer.status == ACME_AUTHORIZATION_VALID ? "valid" : "invalid");
         issue_set(&row->document, answer.document);
         step_mark_authorization(c, i);
+        issue_set(&row->error, NULL);
         if (answer.status == ACME_AUTHORIZATION_VALID)
             row->step = AUTHORIZATION_VALID;
         else
@@ -138,6 +203,13 @@ static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, s
 static int save_validated(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     return cleanup_plan(tx, "order", c->order.id, e);
+}
+
+/* What the CA takes another answer for is answered again; else it is looked at again. */
+static int wait_with_complaint(struct step_context *c, int64_t retry_after_ms)
+{
+    const char *next = issue_find(c, AUTHORIZATION_VISIBLE, 0) >= 0 ? "respond" : NULL;
+    return step_wait(c, next, c->now + ask_again_ms(c, retry_after_ms), NULL);
 }
 
 int issue_validate(struct step_context *c, struct err *e)
@@ -159,5 +231,7 @@ int issue_validate(struct step_context *c, struct err *e)
         c->save = save_validated;
         return step_next(c, "finalize", "the CA has validated all %zu names", valid);
     }
+    if (c->shown)
+        return wait_with_complaint(c, retry_after_ms);
     return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c) + 1, retry_after_ms), NULL);
 }

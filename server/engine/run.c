@@ -92,6 +92,8 @@ static void after_success(struct commit *commit)
         commit->change.attempt = c->job.attempt;
         commit->change.error = c->job.error;
     }
+    if (c->shown)
+        commit->change.error = c->shown;
 }
 
 static void after_failure(struct commit *commit, const struct err *error,

@@ -84,6 +84,8 @@ struct step_context {
     void (*saved_free)(void *saved);
     /* Asked inside the commit of a wait: whether what it waits for is there already. */
     bool (*ready)(struct step_context *c);
+    /* The error that the job shows while it waits, though the step did not fail; NULL: none. */
+    char *shown;
 };
 
 /* ---- outcomes; format NULL: nothing for the timeline ---- */
