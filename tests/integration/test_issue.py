@@ -3,7 +3,6 @@
 import pytest
 
 import pem
-from relay import Relay
 
 
 def issue(api, *names, **body):
@@ -129,23 +128,6 @@ def test_several_certificates_at_once(certwright, pebble, names):
         api.succeeded(job)
     for name in wanted:
         assert pem.names_of(pem.load(api.pem(name, "cert.pem"))) == [name]
-
-
-def test_request_budget(certwright, pebble_with, names):
-    """At most 9 requests to the CA for a certificate of one name, one connection a worker."""
-    pebble = pebble_with()
-    relay = Relay(pebble.port)
-    relay.start()
-    authority = pebble.authority(directory_url=f"https://127.0.0.1:{relay.port}/dir")
-    service = certwright(resources={"authorities": {"pebble": authority}}, workers=2)
-    service.api.put_account()
-    before = len(pebble.requests())
-    issue(service.api, *names())
-    made = pebble.requests()[before:]
-    assert len(made) <= 9, made
-    assert 1 <= relay.accepted <= 2
-    service.stop()
-    relay.stop()
 
 
 def test_refused_nonces_are_answered_with_the_errors_own(certwright, pebble_with, names):
