@@ -4,6 +4,7 @@
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
+#include "server/engine/responders.h"
 #include "server/engine/retry.h"
 #include "store/failure.h"
 
@@ -145,7 +146,7 @@ static bool was_away(const struct step_context *c)
         return false;
     for (size_t i = 0; i < c->authorization_count; i++)
         if (c->authorizations[i].step == AUTHORIZATION_INVALID &&
-            !issue_is_http01(&c->authorizations[i]))
+            !responders_do(c->authorizations[i].challenge_type))
             return false;
     return true;
 }
@@ -206,10 +207,12 @@ static int save_validated(struct store_tx *tx, struct step_context *c, struct er
 }
 
 /* What the CA takes another answer for is answered again; else it is looked at again. */
-static int wait_with_complaint(struct step_context *c, int64_t retry_after_ms)
+static int wait_with_complaint(struct step_context *c, int64_t retry_after_ms,
+                               const struct err *complaint)
 {
     const char *next = issue_find(c, AUTHORIZATION_VISIBLE, 0) >= 0 ? "respond" : NULL;
-    return step_wait(c, next, c->now + ask_again_ms(c, retry_after_ms), NULL);
+    return step_wait(c, next, c->now + ask_again_ms(c, retry_after_ms),
+                     "the CA has not given up: %s", complaint->detail);
 }
 
 int issue_validate(struct step_context *c, struct err *e)
@@ -232,6 +235,6 @@ int issue_validate(struct step_context *c, struct err *e)
         return step_next(c, "finalize", "the CA has validated all %zu names", valid);
     }
     if (c->shown)
-        return wait_with_complaint(c, retry_after_ms);
+        return wait_with_complaint(c, retry_after_ms, e);
     return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c) + 1, retry_after_ms), NULL);
 }
