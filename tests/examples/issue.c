@@ -1,10 +1,11 @@
 /*
- * The ACME library alone, without a database or a service: one certificate for one name by http-01.
+ * The ACME library alone, without a database or a service: one certificate for one name by dns-01.
  *
  *   issue DIRECTORY_URL TRUST_PEM NAME CHALLTESTSRV_URL
  *
- * The challenge is put into pebble-challtestsrv, whose management API stands for whatever serves
- * port 80. Prints key and chain as PEM. A real client would keep both keys before it uses them.
+ * The record is put into pebble-challtestsrv, whose management API stands for a DNS provider's.
+ * Prints key and chain as PEM. What is missing: a client that lives keeps both keys before it uses
+ * them, honours retry_after_ms, and goes on where it stood after a crash.
  */
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
@@ -17,199 +18,148 @@
 #include <string.h>
 #include <time.h>
 
-enum { POLLS_MAX = 100 };
+static struct err e;
 
-static int wait_a_little(int polls, struct err *e)
+static void must(int rc)
 {
-    if (polls >= POLLS_MAX)
-        return err_set(e, ERR_CA_TIMEOUT, "the CA takes too long");
+    if (rc == 0)
+        return;
+    fprintf(stderr, "%s: %s\n", err_info(e.code)->name, e.detail);
+    exit(1);
+}
+
+static void wait_a_little(int *polls)
+{
     struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    if (++*polls > 300)
+        must(err_set(&e, ERR_CA_TIMEOUT, "the CA takes too long"));
     nanosleep(&pause, NULL);
-    return 0;
 }
 
-static int read_file(const char *path, struct buf *out, struct err *e)
+static struct acme_http *open_http(const char *trust_path)
 {
-    char piece[4096];
-    size_t n;
-    FILE *file = fopen(path, "rb");
+    char pem[64 * 1024];
+    struct acme_trust *trust;
+    struct acme_http *http;
+    FILE *file = fopen(trust_path, "rb");
     if (!file)
-        return err_set(e, ERR_IO, "%s cannot be read", path);
-    while ((n = fread(piece, 1, sizeof piece, file)) > 0)
-        buf_add(out, piece, n);
+        must(err_set(&e, ERR_IO, "%s cannot be read", trust_path));
+    size_t size = fread(pem, 1, sizeof pem, file);
     fclose(file);
-    return 0;
-}
-
-static int open_http(const char *trust_path, struct acme_http **out, struct err *e)
-{
-    struct buf pem = {0};
-    struct acme_trust *trust = NULL;
-    struct acme_http_options options = {.user_agent = "certwright-example/1", .allow_http = true};
-    int rc = read_file(trust_path, &pem, e);
-    if (rc == 0)
-        rc = acme_trust_from_pem(buf_string(&pem), pem.size, &trust, e);
-    options.trust = trust;
-    if (rc == 0)
-        rc = acme_http_create(&options, out, e);
+    must(acme_trust_from_pem(pem, size, &trust, &e));
+    struct acme_http_options options = {
+        .user_agent = "certwright-example/1", .trust = trust, .allow_http = true};
+    must(acme_http_create(&options, &http, &e));
     acme_trust_release(trust);
-    buf_finish(&pem);
-    return rc;
+    return http;
 }
 
-/* Has challtestsrv answer for the token. */
-static int serve(struct acme_http *http, const char *server, const char *token, const char *content,
-                 struct err *e)
+/* Sets the TXT record that answers the challenge, and tells the CA to look. */
+static void answer(struct acme_client *client, const struct acme_authorization *a, const char *dns)
 {
-    char *url = mem_printf("%s/add-http01", server);
-    char *body = mem_printf("{\"token\":\"%s\",\"content\":\"%s\"}", token, content);
+    const struct acme_challenge *challenge = NULL;
+    for (size_t i = 0; i < a->challenge_count; i++)
+        if (!strcmp(a->challenges[i].type, "dns-01") && a->challenges[i].token)
+            challenge = &a->challenges[i];
+    if (!challenge)
+        must(err_set(&e, ERR_NO_CHALLENGE, "the CA offers no dns-01"));
+    char *key_authorization;
+    char name[CHALLENGE_DNS01_NAME_SIZE], value[CHALLENGE_DNS01_VALUE_SIZE];
+    must(challenge_key_authorization(challenge->token, client->key, &key_authorization, &e));
+    challenge_dns01_name(a->identifier_value, name);
+    challenge_dns01_value(key_authorization, value);
+
+    char *url = mem_printf("%s/set-txt", dns);
+    char *body = mem_printf("{\"host\":\"%s.\",\"value\":\"%s\"}", name, value);
     struct acme_http_request request = {
         .method = "POST", .url = url, .body = body, .body_size = strlen(body)};
-    struct acme_http_response response = {0};
-    int rc = acme_http_send(http, &request, &response, e);
-    if (rc == 0 && response.status != 200)
-        rc = err_set(e, ERR_SOLVER_FAILED, "challtestsrv answered %d", response.status);
+    struct acme_http_response response;
+    must(acme_http_send(client->http, &request, &response, &e));
+    if (response.status != 200)
+        must(err_set(&e, ERR_SOLVER_FAILED, "the DNS server answered %d", response.status));
     acme_http_response_finish(&response);
+    int64_t retry_after_ms;
+    must(acme_challenge_respond(client, challenge->url, &retry_after_ms, &e));
     free(body);
     free(url);
-    return rc;
+    free(key_authorization);
 }
 
-static int answer(struct acme_client *client, const struct acme_authorization *a,
-                  const char *server, struct err *e)
+static void prove(struct acme_client *client, const char *url, const char *dns)
 {
-    for (size_t i = 0; i < a->challenge_count; i++) {
-        const struct acme_challenge *c = &a->challenges[i];
-        if (strcmp(c->type, "http-01") != 0 || !c->token)
-            continue;
-        char *content = NULL;
-        int64_t retry_after_ms;
-        int rc = challenge_key_authorization(c->token, client->key, &content, e);
-        if (rc == 0)
-            rc = serve(client->http, server, c->token, content, e);
-        if (rc == 0)
-            rc = acme_challenge_respond(client, c->url, &retry_after_ms, e);
-        free(content);
-        return rc;
-    }
-    return err_set(e, ERR_NO_CHALLENGE, "the CA offers no http-01");
-}
-
-/* Follows one authorization until it is valid. */
-static int authorize(struct acme_client *client, const char *url, const char *server, struct err *e)
-{
+    struct acme_authorization a;
     bool answered = false;
-    for (int polls = 0;; polls++) {
-        struct acme_authorization a = {0};
-        if (acme_authorization_get(client, url, &a, e) < 0)
-            return -1;
-        enum acme_authorization_status status = a.status;
-        const struct acme_challenge *failed = acme_authorization_failure(&a);
-        int rc = 0;
-        if (status == ACME_AUTHORIZATION_PENDING && !answered)
-            rc = answer(client, &a, server, e);
-        else if (status == ACME_AUTHORIZATION_PENDING)
-            rc = wait_a_little(polls, e);
-        else if (status != ACME_AUTHORIZATION_VALID)
-            rc = err_set(e, ERR_ORDER_INVALID, "%s", failed ? failed->error.detail : "it is dead");
+    int polls = 0;
+    must(acme_authorization_get(client, url, &a, &e));
+    while (a.status == ACME_AUTHORIZATION_PENDING) {
+        if (!answered)
+            answer(client, &a, dns);
         answered = true;
+        wait_a_little(&polls);
         acme_authorization_finish(&a);
-        if (rc < 0 || status == ACME_AUTHORIZATION_VALID)
-            return rc;
+        must(acme_authorization_get(client, url, &a, &e));
     }
+    const struct acme_challenge *failed = acme_authorization_failure(&a);
+    if (a.status != ACME_AUTHORIZATION_VALID)
+        must(err_set(&e, ERR_ORDER_INVALID, "%s", failed ? failed->error.detail : "it is dead"));
+    acme_authorization_finish(&a);
 }
 
-/* Sends the CSR and follows the order until it is valid; *certificate is then its URL. */
-static int finalize(struct acme_client *client, const struct acme_order *placed,
-                    const struct buf *csr, char **certificate, struct err *e)
-{
-    struct acme_order order = {0};
-    if (acme_order_finalize(client, placed->finalize, placed->url, csr->data, csr->size, &order,
-                            e) < 0)
-        return -1;
-    int rc = 0;
-    for (int polls = 0; rc == 0 && order.status == ACME_ORDER_PROCESSING; polls++) {
-        acme_order_finish(&order);
-        rc = wait_a_little(polls, e);
-        if (rc == 0)
-            rc = acme_order_get(client, placed->url, &order, e);
-    }
-    if (rc == 0 && order.status == ACME_ORDER_VALID)
-        *certificate = mem_strdup(order.certificate);
-    else if (rc == 0)
-        rc = err_set(e, ERR_ORDER_INVALID, "the order has not become valid");
-    acme_order_finish(&order);
-    return rc;
-}
-
-static int issue(struct acme_client *client, const struct identifier *id, const struct key *key,
-                 const char *server, struct buf *chain, struct err *e)
+/* From newOrder (RFC 8555 section 7.4) to the chain. */
+static void issue(struct acme_client *client, const struct identifier *id, const struct key *key,
+                  const char *dns, struct buf *chain)
 {
     struct acme_order_request request = {.ids = id, .count = 1};
-    struct acme_order order = {0};
+    struct acme_order placed, order;
     struct buf csr = {0};
-    char *url = NULL;
-    int rc = acme_order_new(client, &request, &order, e);
-    for (size_t i = 0; rc == 0 && i < order.authorization_count; i++)
-        rc = authorize(client, order.authorizations[i], server, e);
-    if (rc == 0)
-        rc = csr_make(key, id, 1, NULL, &csr, e);
-    if (rc == 0)
-        rc = finalize(client, &order, &csr, &url, e);
-    if (rc == 0)
-        rc = acme_certificate_download(client, url, NULL, chain, e);
-    free(url);
-    buf_finish(&csr);
+    int polls = 0;
+    must(acme_order_new(client, &request, &placed, &e));
+    for (size_t i = 0; i < placed.authorization_count; i++)
+        prove(client, placed.authorizations[i], dns);
+    must(csr_make(key, id, 1, NULL, &csr, &e));
+    must(acme_order_finalize(client, placed.finalize, placed.url, csr.data, csr.size, &order, &e));
+    while (order.status == ACME_ORDER_PROCESSING) {
+        wait_a_little(&polls);
+        acme_order_finish(&order);
+        must(acme_order_get(client, placed.url, &order, &e));
+    }
+    if (order.status != ACME_ORDER_VALID)
+        must(err_set(&e, ERR_ORDER_INVALID, "%s", order.error.detail));
+    must(acme_certificate_download(client, order.certificate, NULL, chain, &e));
     acme_order_finish(&order);
-    return rc;
+    acme_order_finish(&placed);
+    buf_finish(&csr);
 }
 
-static int run(char **argument, struct buf *out, struct err *e)
+int main(int count, char **argument)
 {
-    struct acme_client client = {.ca = acme_ca_create(argument[1])};
+    if (count != 5) {
+        fprintf(stderr, "usage: %s DIRECTORY_URL TRUST_PEM NAME CHALLTESTSRV_URL\n", argument[0]);
+        return 2;
+    }
     struct acme_account_request request = {.terms_of_service_agreed = true};
-    struct acme_account account = {0};
+    struct acme_account account;
     struct identifier id;
-    struct key *account_key = NULL, *key = NULL;
-    int rc = identifier_parse(argument[3], &id, e);
-    if (rc == 0)
-        rc = open_http(argument[2], &client.http, e);
-    if (rc == 0)
-        rc = key_generate(KEY_EC_P256, &account_key, e);
-    if (rc == 0)
-        rc = key_generate(KEY_EC_P256, &key, e);
-    client.key = account_key;
-    if (rc == 0)
-        rc = acme_account_new(&client, &request, &account, e);
+    struct key *account_key, *key;
+    struct buf out = {0};
+    must(acme_http_library_init(&e));
+    must(identifier_parse(argument[3], &id, &e));
+    must(key_generate(KEY_EC_P256, &account_key, &e));
+    must(key_generate(KEY_EC_P256, &key, &e));
+    struct acme_client client = {
+        .http = open_http(argument[2]), .ca = acme_ca_create(argument[1]), .key = account_key};
+    must(acme_account_new(&client, &request, &account, &e));
     client.kid = account.url;
-    if (rc == 0)
-        rc = key_to_pem(key, out, e);
-    if (rc == 0)
-        rc = issue(&client, &id, key, argument[4], out, e);
+    must(key_to_pem(key, &out, &e));
+    issue(&client, &id, key, argument[4], &out);
+    fputs(out.data, stdout);
+
     acme_http_destroy(client.http);
     acme_ca_destroy(client.ca);
     acme_client_finish(&client);
     acme_account_finish(&account);
     key_destroy(account_key);
     key_destroy(key);
-    return rc;
-}
-
-int main(int count, char **argument)
-{
-    struct err e;
-    struct buf out = {0};
-    if (count != 5) {
-        fprintf(stderr, "usage: %s DIRECTORY_URL TRUST_PEM NAME CHALLTESTSRV_URL\n", argument[0]);
-        return 2;
-    }
-    int rc = acme_http_library_init(&e);
-    if (rc == 0)
-        rc = run(argument, &out, &e);
-    if (rc == 0)
-        fputs(out.data, stdout);
-    else
-        fprintf(stderr, "%s: %s\n", err_info(e.code)->name, e.detail);
     buf_finish_secret(&out);
-    return rc == 0 ? 0 : 1;
+    return 0;
 }
