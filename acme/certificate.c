@@ -46,7 +46,8 @@ static size_t list_alternates(const struct acme_client *client,
 
 /*
  * Puts the first alternate of that issuer in the place of *chain. One that cannot be had is passed
- * over: the default chain is good too; only a shutdown is an error.
+ * over: the default chain is good too. A shutdown is an error, and so is a nonce refused for ever,
+ * which says nothing about the alternate: the download can be had again.
  */
 static int prefer(struct acme_client *client, const char *url, const char *issuer,
                   struct acme_http_response *chain, struct err *e)
@@ -59,10 +60,11 @@ static int prefer(struct acme_client *client, const char *url, const char *issue
         struct acme_http_response other = {0};
         struct err why;
         if (fetch(client, urls[i], &other, &why) < 0) {
-            acme_problem_finish(&client->problem);
-            if (why.code == ERR_SHUTDOWN) {
+            if (why.code == ERR_SHUTDOWN || why.code == ERR_CA_BAD_NONCE) {
                 *e = why;
                 rc = -1;
+            } else {
+                acme_problem_finish(&client->problem);
             }
             continue;
         }

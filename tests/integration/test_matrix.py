@@ -121,10 +121,6 @@ def live(api, pebble, how, wanted, folder):
     assert status["Status"] == "Revoked" and status["Reason"] == 4
 
 
-def answers_to_challenges(pebble):
-    return len([path for _, path in pebble.requests() if path.startswith("/chalZ")])
-
-
 def run(certwright, pebble_with, names, folder, cell):
     version, differs = cell
     how = PLAIN | differs
@@ -135,7 +131,9 @@ def run(certwright, pebble_with, names, folder, cell):
     if how["nonces_refused"] != 5:
         refused = service.sample('certwright_acme_requests_total{status="4xx"}')
         assert (refused > 0) is (how["nonces_refused"] > 0)
-    assert answers_to_challenges(pebble) >= (2 if how["authorizations_reused"] else 4)
+    # Two names twice; a Pebble that is to reuse 0 % does so once in a while.
+    validated = pebble.process.log().count("Pulled a task")
+    assert (validated > 2) is (how["authorizations_reused"] == 0)
     assert ("renewalInfo" in json.loads(pebble.directory())) == (version == "newest")
 
 

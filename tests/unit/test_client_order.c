@@ -410,6 +410,32 @@ static void follows_ten_alternates_at_most(void **state)
     buf_finish(&links);
 }
 
+/* The wished chain may well be there: no other is taken in its place. */
+static void takes_no_other_chain_for_nonces(void **state)
+{
+    (void)state;
+    struct buf leaf = fixture("certs/leaf.pem"), chain = {0};
+    struct fake_step steps[12] = {
+        nonce,
+        {"POST /cert/1", 200, "Replay-Nonce: nx\nLink: <~/cert/1/1>;rel=\"alternate\"\n",
+         leaf.data},
+    };
+    for (int i = 2; i < 11; i++)
+        steps[i] = (struct fake_step){"POST /cert/1/1", 400, "Replay-Nonce: ny\n",
+                                      "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}"};
+    struct fake_ca fake;
+    struct err e = {0};
+    fake_start(&fake, steps, true);
+    fake_know_directory(&fake);
+    char *url = fake_expand(&fake, "~/cert/1");
+    assert_int_equal(acme_certificate_download(&fake.client, url, "Test Root", &chain, &e), -1);
+    assert_int_equal(e.code, ERR_CA_BAD_NONCE);
+    assert_int_equal(chain.size, 0);
+    free(url);
+    fake_stop(&fake);
+    buf_finish(&leaf);
+}
+
 static void tells_when_there_is_no_certificate(void **state)
 {
     (void)state;
@@ -490,6 +516,7 @@ int main(void)
         cmocka_unit_test(answers_challenges_and_withdraws),
         cmocka_unit_test(chooses_among_chains),
         cmocka_unit_test(follows_ten_alternates_at_most),
+        cmocka_unit_test(takes_no_other_chain_for_nonces),
         cmocka_unit_test(tells_when_there_is_no_certificate),
         cmocka_unit_test(revokes),
         cmocka_unit_test(says_so_when_there_is_no_revocation),
