@@ -1,3 +1,4 @@
+#include "acme/base/memory.h"
 #include "store/order.h"
 #include "store/record.h"
 
@@ -84,6 +85,49 @@ int authorization_list(struct db *db, const char *order, struct authorization **
                  "t", order) < 0)
         return -1;
     return record_list(row, &type, out, count, e);
+}
+
+/* The rows are read before fn is called: it may write to them. */
+int authorization_pending_orders(struct db *db, const char *job,
+                                 int (*fn)(void *context, const char *order, struct err *e),
+                                 void *context, struct err *e)
+{
+    struct db_row *row;
+    char(*orders)[ULID_SIZE] = NULL;
+    size_t count = 0;
+    if (db_query(db, &row, e,
+                 "SELECT DISTINCT a.acme_order FROM acme_order o JOIN authorization a"
+                 " ON a.acme_order = o.id WHERE o.job = ?1 AND a.step NOT IN ('valid', 'invalid')"
+                 " AND (a.status IS NULL OR a.status = 'pending')",
+                 "t", job) < 0)
+        return -1;
+    int rc;
+    while ((rc = db_next(row, e)) > 0) {
+        orders = mem_grow(orders, count + 1, sizeof *orders);
+        memcpy(orders[count++], db_text(row, 0), ULID_SIZE);
+    }
+    db_row_finish(row);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = fn(context, orders[i], e);
+    free(orders);
+    return rc;
+}
+
+int authorization_is_shared(struct db *db, const struct authorization *authorization, bool *shared,
+                            struct err *e)
+{
+    struct db_row *row;
+    int64_t one;
+    if (db_query(db, &row, e,
+                 "SELECT 1 FROM job j JOIN acme_order o ON o.job = j.id"
+                 " JOIN authorization a ON a.acme_order = o.id"
+                 " WHERE j.finished_at = 0 AND o.id <> ?1 AND a.url = ?2 LIMIT 1",
+                 "tt", authorization->order, authorization->url) < 0)
+        return -1;
+    int found = record_int(row, &one, e);
+    if (found >= 0)
+        *shared = found;
+    return found < 0 ? -1 : 0;
 }
 
 int authorization_put(struct store_tx *tx, const struct authorization *authorization, struct err *e)

@@ -197,6 +197,22 @@ int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct e
     return rc < 0 ? -1 : 0;
 }
 
+int job_is_active(struct db *db, const char *kind, const char *resource_type, int64_t resource_id,
+                  bool *active, struct err *e)
+{
+    struct db_row *row;
+    int64_t one;
+    if (db_query(db, &row, e,
+                 "SELECT 1 FROM job WHERE kind = ?1 AND state IN ('queued', 'running', 'waiting')"
+                 " AND resource_type = ?2 AND resource_id = ?3 LIMIT 1",
+                 "tti", kind, resource_type, resource_id) < 0)
+        return -1;
+    int found = record_int(row, &one, e);
+    if (found >= 0)
+        *active = found;
+    return found < 0 ? -1 : 0;
+}
+
 /* ---- claims ---- */
 
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,

@@ -117,6 +117,10 @@ int job_lane_due(struct store *store, struct db *db, const char *lane, int64_t *
 int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t due),
               void *context, struct err *e);
 
+/* Whether an unfinished job of that kind serves the resource. */
+int job_is_active(struct db *db, const char *kind, const char *resource_type, int64_t resource_id,
+                  bool *active, struct err *e);
+
 /* The id of another unfinished job of the same resource and part that is not called back; "" if
    none is. */
 int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct err *e);

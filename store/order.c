@@ -105,6 +105,19 @@ int order_list(struct db *db, const char *certificate, const char *after, size_t
     return rc < 0 ? -1 : record_list(row, &order_type, out, count, e);
 }
 
+int order_account_has_challenges(struct db *db, const char *account, bool *has, struct err *e)
+{
+    return record_exists(db, has, e,
+                         "SELECT 1 FROM job j JOIN acme_order o ON o.job = j.id"
+                         " JOIN authorization a ON a.acme_order = o.id"
+                         " WHERE o.account = ?1 AND j.finished_at = 0"
+                         " AND j.due_at < 9223372036854775807 AND a.step IN"
+                         " ('chosen', 'announced', 'presented', 'visible', 'responded')"
+                         " AND NOT EXISTS (SELECT 1 FROM acme_order later WHERE later.job = j.id"
+                         "  AND later.n > o.n) LIMIT 1",
+                         account);
+}
+
 int order_insert(struct store_tx *tx, struct order *order, struct err *e)
 {
     char id[ULID_SIZE];

@@ -36,6 +36,10 @@ int order_load_of_job(struct db *db, const char *job, struct order *out, struct 
 int order_list(struct db *db, const char *certificate, const char *after, size_t limit,
                struct order **out, size_t *count, struct err *e);
 
+/* Whether a job of the account has challenges under way: chosen, and not validated yet. One that
+   waits for a person does not count. */
+int order_account_has_challenges(struct db *db, const char *account, bool *has, struct err *e);
+
 /* Intent: stored before newOrder is sent. Fills order->id. */
 int order_insert(struct store_tx *tx, struct order *order, struct err *e);
 /* Replaces url, status, document, finalize_url, certificate_url, expires_at, error. */
@@ -80,6 +84,13 @@ void authorization_finish(struct authorization *authorization);
 /* All of an order, by index. */
 int authorization_list(struct db *db, const char *order, struct authorization **out, size_t *count,
                        struct err *e);
+/* Calls fn with each order of the job that has authorizations which may be pending at the CA. */
+int authorization_pending_orders(struct db *db, const char *job,
+                                 int (*fn)(void *context, const char *order, struct err *e),
+                                 void *context, struct err *e);
+/* Whether an order that somebody still works on has this authorization too: CAs share them. */
+int authorization_is_shared(struct db *db, const struct authorization *authorization, bool *shared,
+                            struct err *e);
 /* Inserts (index unknown yet to the table) or replaces. */
 int authorization_put(struct store_tx *tx, const struct authorization *authorization,
                       struct err *e);

@@ -192,6 +192,9 @@ static const struct err_info infos[ERR_COUNT] = {
         {"dns.not_propagated", "the TXT record is not at all name servers in time",
          "Raise propagation_timeout_seconds, or look at the name servers that lag.", true},
 
+    [ERR_ACCOUNT_UNUSABLE] = {"account.unusable", "the account orders no certificates any more",
+                              "Give the certificate another account (PUT).", false},
+
     [ERR_JOB_CANCELLED] = {"job.cancelled", "the job was cancelled", NULL, false},
     [ERR_JOB_GAVE_UP] = {"job.gave_up", "the time to retry is over", NULL, false},
 };

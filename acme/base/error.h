@@ -121,6 +121,8 @@ enum err_code {
     ERR_TARGET_FILES,
     ERR_TARGET_RELOAD,
 
+    ERR_ACCOUNT_UNUSABLE, /* deactivated or revoked */
+
     /* jobs */
     ERR_JOB_CANCELLED,
     ERR_JOB_GAVE_UP,

@@ -1,14 +1,18 @@
 /*
  * Jobs of accounts (RFC 8555 section 7.3).
  *
- *   account.create    keygen ──► register     the key is durable before newAccount is sent; doing
+ *   account.create      keygen ──► register   the key is durable before newAccount is sent; doing
  *                                             that again finds the account by its key
- *   account.update    update                  tells the CA the contacts
- *   account.refresh   fetch                   what the CA holds now
+ *   account.update      update ──► agree      tells the CA the contacts, and of changed terms
+ *   account.refresh     fetch                 what the CA holds now: the account, its orders
+ *   account.deactivate  deactivate            the end of it
  */
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "server/engine/account_job.h"
 #include "server/engine/engine_private.h"
-#include "server/engine/step.h"
+#include "store/failure.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -17,7 +21,7 @@
 
 enum { CONTACTS_MAX = 32 };
 
-static int load(struct step_context *c, struct err *e)
+int account_job_load(struct step_context *c, struct err *e)
 {
     struct err missing;
     if (account_load_by_id(c->db, c->job.resource_id, &c->account, &missing) < 0) {
@@ -27,14 +31,15 @@ static int load(struct step_context *c, struct err *e)
     return authority_load(c->db, c->account.authority, &c->authority, e);
 }
 
-static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
-               struct err *e)
+int account_job_end(struct store_tx *tx, struct step_context *c, enum job_state state,
+                    const char *error, struct err *e)
 {
     struct account now;
+    struct err missing;
     if (c->gone)
         return 0;
-    if (account_load_by_id(store_tx_db(tx), c->account.id, &now, e) < 0)
-        return -1;
+    if (account_load_by_id(store_tx_db(tx), c->account.id, &now, &missing) < 0)
+        return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
     /* A cancelled job may have a successor already. */
     bool active = now.active_job && !strcmp(now.active_job, c->job.id);
     account_finish(&now);
@@ -42,6 +47,21 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
         return 0;
     const char *last_error = state == JOB_CANCELLED ? c->account.last_error : error;
     return account_set_job(tx, c->account.id, NULL, last_error, e);
+}
+
+char *account_job_terms(struct step_context *c)
+{
+    char *document = acme_ca_directory_document(c->client.ca);
+    struct acme_directory directory;
+    struct err ignored;
+    char *terms = NULL;
+    if (document &&
+        acme_directory_read(document, c->authority.directory_url, &directory, &ignored) == 0) {
+        terms = mem_strdup(directory.terms_of_service);
+        acme_directory_finish(&directory);
+    }
+    free(document);
+    return terms;
 }
 
 /* ---- keygen ---- */
@@ -79,6 +99,10 @@ static int keygen(struct step_context *c, struct err *e)
 
 struct registration {
     struct acme_account account;
+    bool agreed;  /* to the terms, */
+    char *terms;  /* which the CA calls so; NULL */
+    bool asked;   /* for the list of orders, */
+    char *orders; /* JSON; NULL: the CA keeps none */
 };
 
 static void free_registration(void *saved)
@@ -87,6 +111,8 @@ static void free_registration(void *saved)
     if (!registration)
         return;
     acme_account_finish(&registration->account);
+    free(registration->terms);
+    free(registration->orders);
     free(registration);
 }
 
@@ -100,7 +126,13 @@ static int save_registration(struct store_tx *tx, struct step_context *c, struct
         .initial_ip = registration->account.initial_ip,
         .ca_created_at = registration->account.created_at,
     };
-    return account_set_registration(tx, c->account.id, &row, e);
+    if (account_set_registration(tx, c->account.id, &row, e) < 0)
+        return -1;
+    if (registration->agreed && account_set_terms(tx, c->account.id, registration->terms, e) < 0)
+        return -1;
+    if (registration->asked && account_set_orders(tx, c->account.id, registration->orders, e) < 0)
+        return -1;
+    return 0;
 }
 
 static struct registration *expect_registration(struct step_context *c)
@@ -146,6 +178,7 @@ static int send_registration(struct step_context *c, struct acme_account *out, s
         .terms_of_service_agreed = c->account.terms_of_service_agreed,
         .only_existing = c->account.only_existing,
         .eab_kid = c->account.eab_kid,
+        .eab_mac = c->account.eab_mac,
     };
     int rc = 0;
     if (c->account.eab_kid) {
@@ -168,14 +201,16 @@ static int register_account(struct step_context *c, struct err *e)
     c->client.kid = NULL; /* newAccount is signed with the key itself */
     if (send_registration(c, &registration->account, e) < 0)
         return -1;
+    registration->agreed = c->account.terms_of_service_agreed && !c->account.only_existing;
+    registration->terms = account_job_terms(c);
     c->save = save_registration;
     return step_done(c, "%s: %s", registration->account.created ? "registered" : "found by its key",
                      registration->account.url);
 }
 
-/* ---- update, fetch ---- */
+/* ---- update ---- */
 
-static int expect_registered(const struct step_context *c, struct err *e)
+int account_job_expect_registered(const struct step_context *c, struct err *e)
 {
     if (c->account.url)
         return 0;
@@ -185,7 +220,7 @@ static int expect_registered(const struct step_context *c, struct err *e)
 
 static int update(struct step_context *c, struct err *e)
 {
-    if (expect_registered(c, e) < 0 || context_client(c, e) < 0)
+    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
         return -1;
     struct json_object *json;
     const char *contacts[CONTACTS_MAX];
@@ -196,18 +231,115 @@ static int update(struct step_context *c, struct err *e)
     if (rc < 0)
         return -1;
     c->save = save_registration;
+    if (c->account.terms_due)
+        return step_next(c, "agree", "the CA has the contacts");
     return step_done(c, "the CA has the contacts");
+}
+
+/*
+ * A change of the account takes no termsOfServiceAgreed (RFC 8555 section 7.3.2), newAccount does;
+ * with onlyReturnExisting it makes none. Whether the CA keeps it is the CA's affair.
+ */
+static int agree(struct step_context *c, struct err *e)
+{
+    struct acme_account_request request = {.terms_of_service_agreed = true, .only_existing = true};
+    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
+        return -1;
+    struct registration *registration = expect_registration(c);
+    c->client.kid = NULL;
+    if (acme_account_new(&c->client, &request, &registration->account, e) < 0)
+        return -1;
+    registration->agreed = true;
+    registration->terms = account_job_terms(c);
+    c->save = save_registration;
+    return step_done(c, "the terms of service are agreed to: %s",
+                     registration->terms ? registration->terms : "the CA has none");
+}
+
+/* ---- fetch ---- */
+
+static char *write_orders(const struct acme_order_list *list)
+{
+    struct json_object *json = json_object_new_object(), *urls = json_object_new_array();
+    char at[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(clock_wall_ms(), at);
+    for (size_t i = 0; i < list->count; i++)
+        json_object_array_add(urls, json_object_new_string(list->urls[i]));
+    json_object_object_add(json, "fetched_at", json_object_new_string(at));
+    json_object_object_add(json, "urls", urls);
+    json_object_object_add(json, "truncated", json_object_new_boolean(list->truncated));
+    char *text = mem_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+    json_object_put(json);
+    return text;
+}
+
+/* The list is worth having, not worth failing for: then the one of before stays. */
+static void list_orders(struct step_context *c, struct registration *registration)
+{
+    struct acme_order_list list;
+    struct err error;
+    const char *url = registration->account.orders_url;
+    registration->asked = !url;
+    if (!url)
+        return;
+    if (acme_account_list_orders(&c->client, url, &list, &error) < 0) {
+        log_warn("the CA's list of orders cannot be read", "account", c->account.name, "detail",
+                 error.detail, NULL);
+        return;
+    }
+    registration->asked = true;
+    registration->orders = write_orders(&list);
+    acme_order_list_finish(&list);
 }
 
 static int fetch(struct step_context *c, struct err *e)
 {
-    if (expect_registered(c, e) < 0 || context_client(c, e) < 0)
+    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
         return -1;
     struct registration *registration = expect_registration(c);
     if (acme_account_get(&c->client, &registration->account, e) < 0)
         return -1;
+    list_orders(c, registration);
     c->save = save_registration;
     return step_done(c, "the account is %s", registration->account.status);
+}
+
+/* ---- deactivate ---- */
+
+static int save_deactivation(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    struct err reason;
+    if (save_registration(tx, c, e) < 0)
+        return -1;
+    err_set(&reason, ERR_ACCOUNT_UNUSABLE,
+            "The account \"%s\" is deactivated: the certificate is not renewed any more.",
+            c->account.name);
+    char *text = failure_write(&reason, NULL);
+    int rc = account_stop_certificates(tx, c->account.id, text, e);
+    free(text);
+    return rc;
+}
+
+/*
+ * After a lost answer the account may be deactivated: then the CA lets it do nothing any more,
+ * which it says as unauthorized (RFC 8555 section 7.3.6).
+ */
+static int deactivate(struct step_context *c, struct err *e)
+{
+    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
+        return -1;
+    struct registration *registration = expect_registration(c);
+    if (acme_account_deactivate(&c->client, &registration->account, e) < 0) {
+        if (!c->resumed || e->code != ERR_CA_UNAUTHORIZED)
+            return -1;
+        registration->account.status = mem_strdup("deactivated");
+        registration->account.document = mem_strdup(c->account.ca_object);
+    }
+    if (strcmp(registration->account.status, "deactivated") != 0)
+        return err_set(e, ERR_CA_PROTOCOL, "The CA was to deactivate the account and calls it %s.",
+                       registration->account.status);
+    c->save = save_deactivation;
+    return step_done(c, "the account is deactivated");
 }
 
 static const struct step create_steps[] = {
@@ -219,20 +351,21 @@ const struct job_kind account_create_kind = {
     .name = "account.create",
     .steps = create_steps,
     .step_count = 2,
-    .load = load,
-    .end = end,
+    .load = account_job_load,
+    .end = account_job_end,
 };
 
 static const struct step update_steps[] = {
-    {"update", update, lane_of_authority, false, {NULL}},
+    {"update", update, lane_of_authority, false, {"agree"}},
+    {"agree", agree, lane_of_authority, false, {NULL}},
 };
 
 const struct job_kind account_update_kind = {
     .name = "account.update",
     .steps = update_steps,
-    .step_count = 1,
-    .load = load,
-    .end = end,
+    .step_count = 2,
+    .load = account_job_load,
+    .end = account_job_end,
 };
 
 static const struct step refresh_steps[] = {
@@ -243,6 +376,18 @@ const struct job_kind account_refresh_kind = {
     .name = "account.refresh",
     .steps = refresh_steps,
     .step_count = 1,
-    .load = load,
-    .end = end,
+    .load = account_job_load,
+    .end = account_job_end,
+};
+
+static const struct step deactivate_steps[] = {
+    {"deactivate", deactivate, lane_of_authority, true, {NULL}},
+};
+
+const struct job_kind account_deactivate_kind = {
+    .name = "account.deactivate",
+    .steps = deactivate_steps,
+    .step_count = 1,
+    .load = account_job_load,
+    .end = account_job_end,
 };

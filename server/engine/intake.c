@@ -74,6 +74,37 @@ int intake_account_refresh(struct store_tx *tx, const struct account *account, c
     return insert_account_job(tx, account, &job, id, existing, e);
 }
 
+/* A next key that a former job has left is one that the CA may have. */
+int intake_account_rollover(struct store_tx *tx, const struct account *account, const char *type,
+                            char id[ULID_SIZE], bool *existing, struct err *e)
+{
+    char args[128];
+    snprintf(args, sizeof args, "{\"type\":\"%s\",\"observe\":%d}",
+             type ? type : key_type_name(account->key_type), account->next_spki_sha256 != NULL);
+    struct job_new job = {
+        .kind = account_rollover_kind.name,
+        .step = "keygen",
+        .lane = "local",
+        .args = args,
+        .deadline_at = deadline(tx, INTAKE_FOREVER),
+    };
+    return insert_account_job(tx, account, &job, id, existing, e);
+}
+
+int intake_account_deactivate(struct store_tx *tx, const struct account *account,
+                              char id[ULID_SIZE], bool *existing, struct err *e)
+{
+    char lane[LANE_NAME_SIZE];
+    lane_name_of_authority(account->authority, lane);
+    struct job_new job = {
+        .kind = account_deactivate_kind.name,
+        .step = "deactivate",
+        .lane = lane,
+        .deadline_at = deadline(tx, INTAKE_RETRY_DEFAULT_MS),
+    };
+    return insert_account_job(tx, account, &job, id, existing, e);
+}
+
 /* ---- certificates ---- */
 
 /* Of several jobs the one that makes a version is the active one: a change has to call it back. */
@@ -187,6 +218,10 @@ static int again_account(struct store_tx *tx, const struct job *job, char id[ULI
         rc = intake_account_create(tx, &account, retry_for(job), id, existing, e);
     else if (!strcmp(job->kind, account_update_kind.name))
         rc = intake_account_update(tx, &account, retry_for(job), id, existing, e);
+    else if (!strcmp(job->kind, account_rollover_kind.name))
+        rc = intake_account_rollover(tx, &account, NULL, id, existing, e);
+    else if (!strcmp(job->kind, account_deactivate_kind.name))
+        rc = intake_account_deactivate(tx, &account, id, existing, e);
     else
         rc = intake_account_refresh(tx, &account, id, existing, e);
     account_finish(&account);

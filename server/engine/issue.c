@@ -156,7 +156,7 @@ static const struct step steps[] = {
     {"authorize", issue_authorize, lane_of_authority, false, {"present", "finalize"}},
     {"present", issue_present, issue_present_lane, false, {"propagate", "respond"}},
     {"propagate", issue_propagate, lane_local, false, {"respond"}},
-    {"respond", issue_respond, lane_of_authority, false, {"validate"}},
+    {"respond", issue_respond, lane_of_authority, false, {"order", "validate"}},
     {"validate", issue_validate, lane_of_authority, false, {"order", "respond", "finalize"}},
     {"finalize", issue_finalize, lane_of_authority, true, {"collect", "download"}},
     {"collect", issue_collect, lane_of_authority, true, {"finalize", "download"}},

@@ -1,7 +1,9 @@
 /* The order, and the list of what it wants proven. */
 #include "acme/base/memory.h"
+#include "server/engine/account_job.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
+#include "server/engine/retry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +52,14 @@ int issue_order(struct step_context *c, struct err *e)
 {
     struct identifier *ids;
     size_t count;
+    bool rolls_over;
     if (c->order.url)
         return step_next(c, "authorize", NULL);
+    if (account_rolls_over(c->db, &c->account, &rolls_over, e) < 0)
+        return -1;
+    if (rolls_over)
+        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
+                         step_polls(c) ? NULL : "waits for the account's new key");
     if (context_client(c, e) < 0 ||
         issue_read_identifiers(c->certificate.identifiers, &ids, &count, e) < 0)
         return -1;

@@ -94,7 +94,38 @@ static int bear_complaint(struct step_context *c, size_t i, const struct acme_ch
     return 0;
 }
 
+/* ---- a second order ---- */
+
+static int save_second_order(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    struct order order = {
+        .job = c->job.id,
+        .certificate_id = c->certificate.id,
+        .certificate = c->certificate.name,
+        .version = c->order.version,
+        .account = c->account.name,
+        .authority = c->authority.name,
+        .status = (char[]){"new"},
+    };
+    if (cleanup_plan(tx, "order", c->order.id, e) < 0)
+        return -1;
+    return order_insert(tx, &order, e);
+}
+
+static int order_again(struct step_context *c, const char *reason)
+{
+    c->save = save_second_order;
+    return step_next(c, "order", "%s: a second order", reason);
+}
+
 /* ---- respond ---- */
+
+/* Whether the response was made under the key that the account has now. */
+static bool has_account_key(const struct step_context *c, const struct authorization *row)
+{
+    const char *dot = row->key_authorization ? strchr(row->key_authorization, '.') : NULL;
+    return !dot || !c->account.thumbprint || !strcmp(dot + 1, c->account.thumbprint);
+}
 
 /* After a lost answer the challenge may be under way already: then nothing is sent again. */
 static int was_answered(struct step_context *c, const struct authorization *row, bool *answered,
@@ -122,6 +153,8 @@ int issue_respond(struct step_context *c, struct err *e)
     struct authorization *row = &c->authorizations[i];
     bool answered = false;
     int64_t retry_after_ms = 0;
+    if (!has_account_key(c, row))
+        return order_again(c, "the account has another key now");
     if (c->resumed && was_answered(c, row, &answered, e) < 0)
         return -1;
     if (!answered && acme_challenge_respond(&c->client, row->challenge_url, &retry_after_ms, e) < 0)
@@ -149,28 +182,6 @@ static bool was_away(const struct step_context *c)
             !responders_do(c->authorizations[i].challenge_type))
             return false;
     return true;
-}
-
-static int save_second_order(struct store_tx *tx, struct step_context *c, struct err *e)
-{
-    struct order order = {
-        .job = c->job.id,
-        .certificate_id = c->certificate.id,
-        .certificate = c->certificate.name,
-        .version = c->order.version,
-        .account = c->account.name,
-        .authority = c->authority.name,
-        .status = (char[]){"new"},
-    };
-    if (cleanup_plan(tx, "order", c->order.id, e) < 0)
-        return -1;
-    return order_insert(tx, &order, e);
-}
-
-static int order_again(struct step_context *c)
-{
-    c->save = save_second_order;
-    return step_next(c, "order", "the service was away while the CA looked: a second order");
 }
 
 static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, struct err *e)
@@ -225,7 +236,7 @@ int issue_validate(struct step_context *c, struct err *e)
     while (i >= 0 && polled++ < POLLS_A_STEP) {
         if (poll_one(c, (size_t)i, &retry_after_ms, e) < 0)
             return was_away(c) && c->authorizations[i].step == AUTHORIZATION_INVALID
-                       ? order_again(c)
+                       ? order_again(c, "the service was away while the CA looked")
                        : -1;
         i = issue_find(c, AUTHORIZATION_RESPONDED, (size_t)i + 1);
     }

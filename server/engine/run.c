@@ -5,6 +5,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "server/engine/account_job.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
@@ -227,6 +228,8 @@ static void run_step(struct step_context *c, struct commit *commit, struct step_
     } else if (c->job.cancel_requested_at && !c->step->committed) {
         end_as(commit, JOB_CANCELLED, "cancelled");
     } else if (c->step->run(c, error) == 0 && !waits_too_long(c, error)) {
+        after_success(commit);
+    } else if (account_key_has_moved(c, error)) {
         after_success(commit);
     } else if (error->code == ERR_SHUTDOWN) {
         result->failed = true; /* nothing is committed: the next start takes it up */

@@ -131,6 +131,8 @@ bool step_may_follow(const struct step *step, const char *next);
 extern const struct job_kind account_create_kind;
 extern const struct job_kind account_update_kind;
 extern const struct job_kind account_refresh_kind;
+extern const struct job_kind account_rollover_kind;
+extern const struct job_kind account_deactivate_kind;
 extern const struct job_kind authority_refresh_kind;
 extern const struct job_kind certificate_issue_kind;
 extern const struct job_kind certificate_revoke_kind;
