@@ -1,15 +1,33 @@
 /*
- * The ACME client (RFC 8555): one function a request of the protocol.
+ * The ACME client (RFC 8555, and what came after it): one function a request of the protocol.
  *
  *   struct acme_ca      one CA, shared by all threads: its directory and its pool of nonces
  *   struct acme_client  one thread's way to that CA: a connection, and the last problem it told
+ *
+ * It stands alone; tests/examples/issue.c is a whole client. The way to a certificate:
+ *
+ *   acme_http_library_init, acme_trust_system, acme_http_create, acme_ca_create
+ *   acme_account_new             the account's URL is client.kid from then on
+ *   acme_order_new               and for each of its authorizations:
+ *     acme_authorization_get       what the CA offers as proof; challenge.h derives the answer
+ *     acme_challenge_respond       and acme_authorization_get until it is pending no more
+ *   acme_order_finalize          with a CSR (csr.h), and acme_order_get while it is processing
+ *   acme_certificate_download    cert.h reads and checks what came
+ *
+ * Times are in milliseconds, points in time since 1970. What a function puts into *out is the
+ * caller's, who ends it with the finish function of its type; a call that failed leaves *out alone.
+ * Polling is the caller's too: the CA's Retry-After, where an answer has one, is retry_after_ms from
+ * now, as the CA has it, be it a second or a day.
  *
  * A function sends its request once, and again only where the protocol says that the first one had
  * no effect (badNonce, at most 8 times, with the nonce of the very error). After a transport
  * failure nothing is sent again: the caller looks at the object's state first.
  *
- * On failure acme_client_problem tells what the CA said, if it said anything, and e->retry_after_ms
- * holds its Retry-After.
+ * Every function that asks the CA can fail with ERR_CA_UNREACHABLE, ERR_CA_TLS, ERR_CA_TIMEOUT or
+ * ERR_SHUTDOWN (nothing came back), ERR_CA_PROTOCOL (it makes no sense), or the code of the CA's
+ * error (acme_problem_code: ERR_CA_RATE_LIMITED, ERR_CA_MALFORMED …); below stand only those that a
+ * caller will want to treat by themselves. client->problem then holds what the CA said, until the
+ * next call; e->http_status and e->retry_after_ms are its status and its Retry-After.
  *
  * URLs the CA gives must be https (http only if the directory's own is), printable ASCII, at most
  * 2048 bytes and without a user name; any other is ERR_CA_PROTOCOL. They may name other hosts and
@@ -59,6 +77,8 @@ void acme_directory_finish(struct acme_directory *directory);
 
 struct acme_ca;
 
+/* Asks nothing yet: the directory is fetched by the first call that needs it, then kept. Every
+   client of the CA has to have ended before it is destroyed. */
 struct acme_ca *acme_ca_create(const char *directory_url);
 void acme_ca_destroy(struct acme_ca *ca);
 
@@ -75,6 +95,7 @@ char *acme_ca_directory_document(struct acme_ca *ca);
  */
 bool acme_ca_clock_ahead(struct acme_ca *ca, int64_t max_age_ms, int64_t *ahead_ms);
 
+/* For one thread at a time; made by filling in what is borrowed. */
 struct acme_client {
     struct acme_http *http;      /* borrowed */
     struct acme_ca *ca;          /* borrowed */
@@ -83,6 +104,7 @@ struct acme_client {
     struct acme_problem problem; /* owned; of the last failed call */
 };
 
+/* Frees the problem, and forgets what is borrowed. */
 void acme_client_finish(struct acme_client *client);
 
 /* Makes sure the directory is there; one request at most. */
@@ -113,9 +135,19 @@ struct acme_account_request {
     enum jws_mac eab_mac;
 };
 
+/*
+ * Registers client->key, or finds the account that has it already (section 7.3): client->kid is not
+ * used, and for the caller to set. What it asks for is all in request; terms are never agreed to
+ * without it. ERR_CA_EAB_REQUIRED, ERR_CA_ACCOUNT_MISSING (only_existing), ERR_CA_UNAUTHORIZED (the
+ * account is deactivated), ERR_CA_BAD_SIGNATURE_ALGORITHM (the CA takes no key of this type).
+ */
 int acme_account_new(struct acme_client *client, const struct acme_account_request *request,
                      struct acme_account *out, struct err *e);
+/* The account of client->kid as the CA has it (section 7.3.3). ERR_CA_ACCOUNT_MISSING or
+   ERR_CA_UNAUTHORIZED where it is none of the CA's any more. */
 int acme_account_get(struct acme_client *client, struct acme_account *out, struct err *e);
+/* All contacts anew (section 7.3.2); none if count is 0. ERR_CA_INVALID_CONTACT,
+   ERR_CA_UNSUPPORTED_CONTACT. CAs that keep none answer as if nothing had been sent. */
 int acme_account_update_contacts(struct acme_client *client, const char *const *contacts,
                                  size_t count, struct acme_account *out, struct err *e);
 /* Final: the account cannot be used again (section 7.3.6). */
@@ -189,10 +221,22 @@ struct acme_order_request {
     const char *replaces;
 };
 
+/*
+ * Orders a certificate for these identifiers (section 7.4). The CA may hand back an order that it
+ * has, and authorizations that are valid: look at both states. ERR_CA_RATE_LIMITED, ERR_CA_PAUSED,
+ * ERR_CA_REJECTED_IDENTIFIER, ERR_CA_UNSUPPORTED_IDENTIFIER, ERR_CA_COMPOUND (its subproblems tell
+ * of each identifier), ERR_CA_INVALID_PROFILE, ERR_CA_USER_ACTION_REQUIRED.
+ */
 int acme_order_new(struct acme_client *client, const struct acme_order_request *request,
                    struct acme_order *out, struct err *e);
+/* The order as it stands; url is out->url of acme_order_new. An invalid one is a success here. */
 int acme_order_get(struct acme_client *client, const char *url, struct acme_order *out,
                    struct err *e);
+/*
+ * Sends the CSR, DER, for exactly the order's identifiers (section 7.4). The order must be ready;
+ * it is then processing, or valid at once. ERR_CA_BAD_CSR leaves it ready: another CSR may do.
+ * ERR_CA_ORDER_NOT_READY: acme_order_get tells why, also after a CSR whose answer was lost.
+ */
 int acme_order_finalize(struct acme_client *client, const char *finalize_url, const char *order_url,
                         const void *csr_der, size_t csr_size, struct acme_order *out,
                         struct err *e);
@@ -240,11 +284,14 @@ void acme_authorization_finish(struct acme_authorization *authorization);
 /* The challenge that explains the authorization's failure: the one with an error, or NULL. */
 const struct acme_challenge *acme_authorization_failure(const struct acme_authorization *a);
 
+/* Section 7.5. Asked for the first time it tells the challenges, later whether one has worked. */
 int acme_authorization_get(struct acme_client *client, const char *url,
                            struct acme_authorization *out, struct err *e);
+/* Gives up the authorization, one that is valid too (section 7.5.2). */
 int acme_authorization_deactivate(struct acme_client *client, const char *url, struct err *e);
 
-/* Tells the CA that the challenge can be validated (section 7.5.1). *retry_after_ms as above. */
+/* Tells the CA that the challenge can be validated (section 7.5.1): the answer has to be in place.
+   *retry_after_ms says when the authorization is worth a look; 0 where the CA does not. */
 int acme_challenge_respond(struct acme_client *client, const char *url, int64_t *retry_after_ms,
                            struct err *e);
 
