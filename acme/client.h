@@ -16,8 +16,8 @@
  *
  * Times are in milliseconds, points in time since 1970. What a function puts into *out is the
  * caller's, who ends it with the finish function of its type; a call that failed leaves *out alone.
- * Polling is the caller's too: the CA's Retry-After, where an answer has one, is retry_after_ms from
- * now, as the CA has it, be it a second or a day.
+ * Polling is the caller's too: where an answer has a Retry-After, it is retry_after_ms from now as
+ * the CA has it, be it a second or a day.
  *
  * A function sends its request once, and again only where the protocol says that the first one had
  * no effect (badNonce, at most 8 times, with the nonce of the very error). After a transport
@@ -90,8 +90,8 @@ bool acme_ca_has_renewal_info(struct acme_ca *ca);
 char *acme_ca_directory_document(struct acme_ca *ca);
 /*
  * By how much this machine's wall clock is ahead of the CA's now, in ms (negative: behind): by the
- * Date of the CA's last answer (RFC 9110 section 6.6.1) and the monotonic clock since then. False if
- * no answer of the last max_age_ms had one.
+ * Date of the CA's last answer (RFC 9110 section 6.6.1) and the monotonic clock since then. False
+ * if no answer of the last max_age_ms had one.
  */
 bool acme_ca_clock_ahead(struct acme_ca *ca, int64_t max_age_ms, int64_t *ahead_ms);
 
@@ -290,8 +290,8 @@ int acme_authorization_get(struct acme_client *client, const char *url,
 /* Gives up the authorization, one that is valid too (section 7.5.2). */
 int acme_authorization_deactivate(struct acme_client *client, const char *url, struct err *e);
 
-/* Tells the CA that the challenge can be validated (section 7.5.1): the answer has to be in place.
-   *retry_after_ms says when the authorization is worth a look; 0 where the CA does not. */
+/* Tells the CA that what the challenge wants is in place (section 7.5.1). *retry_after_ms says when
+   the authorization is worth a look; 0 where the CA does not. */
 int acme_challenge_respond(struct acme_client *client, const char *url, int64_t *retry_after_ms,
                            struct err *e);
 

@@ -1,6 +1,7 @@
 /*
  * Requests of ours: one HTTPS client over libcurl that keeps its connections, with caps on time,
- * headers and body. One struct acme_http belongs to one thread.
+ * headers and body; by HTTP/2 where the server speaks it. One struct acme_http belongs to one
+ * thread, and has one connection to a server.
  */
 #ifndef CERTWRIGHT_ACME_HTTP_H
 #define CERTWRIGHT_ACME_HTTP_H
