@@ -9,6 +9,8 @@
 #include "server/api/builtin.h"
 #include "server/api/certificate.h"
 #include "server/api/check.h"
+#include "server/api/folder_claims.h"
+#include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/target_folders.h"
 #include "server/config/config.h"
@@ -18,6 +20,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A named object of the config. */
 struct entry {
@@ -47,7 +50,7 @@ struct kind {
     int (*apply)(struct run *run, struct store_tx *tx, const struct entry *entry, struct err *e);
 };
 
-enum { KINDS = 6 };
+enum { CERTIFICATES = 5, KINDS };
 
 struct converge_plan {
     struct entry *entries[KINDS];
@@ -304,6 +307,50 @@ static void read_kind(const struct config *config, struct converge_plan *plan, s
     }
 }
 
+/* ---- folders ---- */
+
+static void claim_folders(const struct entry *entry, const struct api_defaults *defaults,
+                          struct json_object *targets, struct folder_claims *claims)
+{
+    const struct spec_certificate *spec = entry->spec;
+    const struct target_items *items = spec->targets_given ? &spec->targets : &defaults->targets;
+    for (size_t i = 0; i < items->count; i++) {
+        const char *name = items->items[i].target;
+        struct json_object *target = peek_object(targets, name);
+        const char *type = target ? peek_text(target, "type") : NULL;
+        if (!type || strcmp(type, "files") != 0 || !peek_text(target, "directory"))
+            continue;
+        struct json_object *parameters = json_tokener_parse(items->items[i].parameters);
+        folder_claims_add(claims, target, parameters, name, entry->name);
+        json_object_put(parameters);
+    }
+}
+
+/* Of what the config alone leads into one folder. */
+static void compare_folders(const struct config *config, const struct converge_plan *plan,
+                            struct fields *errors)
+{
+    struct json_object *targets = peek_object(config->resources, "targets");
+    struct folder_claims claims = {0};
+    struct fields told_already = {0};
+    struct api_defaults defaults = {0};
+    api_defaults_read(config->defaults, &told_already, &defaults);
+    for (size_t i = 0; targets && i < plan->counts[CERTIFICATES]; i++)
+        claim_folders(&plan->entries[CERTIFICATES][i], &defaults, targets, &claims);
+    api_defaults_finish(&defaults);
+    fields_finish(&told_already);
+    folder_claims_sort(&claims);
+    for (size_t i = 1; i < claims.count; i++) {
+        if (!folder_claims_clash(&claims, i))
+            continue;
+        char *place =
+            mem_printf("/resources/certificates/%.200s/targets", claims.items[i].certificate);
+        folder_claims_tell(&claims, i, place, errors);
+        free(place);
+    }
+    folder_claims_finish(&claims);
+}
+
 int converge_read(const struct config *config, struct fields *errors, struct converge_plan **out)
 {
     struct converge_plan *plan = mem_new(1, sizeof *plan);
@@ -316,6 +363,7 @@ int converge_read(const struct config *config, struct fields *errors, struct con
         members_only(&m, names);
         for (size_t k = 0; k < KINDS; k++)
             read_kind(config, plan, k, &m);
+        compare_folders(config, plan, errors);
     }
     if (errors->count > before) {
         converge_destroy(plan);

@@ -150,7 +150,7 @@ int credential_apply(struct store_tx *tx, const char *name, const struct spec_cr
     struct err missing;
     *created = false;
     if (credential_load(store_tx_db(tx), name, &row, &missing) == 0) {
-        bool same;
+        bool same = false;
         int rc = check_type(store_tx_db(tx), &row, spec, e);
         if (rc == 0)
             rc = is_same(tx, &row, spec, &same, e);

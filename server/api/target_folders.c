@@ -2,6 +2,7 @@
 
 #include "acme/base/memory.h"
 #include "server/api/fields.h"
+#include "server/api/folder_claims.h"
 #include "server/api/peek.h"
 #include "server/api/show.h"
 #include "store/certificate.h"
@@ -33,20 +34,12 @@ static void own_finish(struct own *own)
     deployment_list_finish(own->list, own->count);
 }
 
-/* The folder as one path, which the caller frees: an item's path goes before the target's. */
+/* As folder_claims_path, of what is stored. */
 static char *folder_of(const struct target *target, const char *parameters, const char *certificate)
 {
     struct json_object *settings = show_stored(target->settings);
     struct json_object *item = show_stored(parameters);
-    const char *directory = peek_text(settings, "directory");
-    const char *path = peek_text(item, "path");
-    if (!path)
-        path = peek_text(settings, "path");
-    if (!path)
-        path = certificate;
-    bool slash = directory && !strcmp(directory, "/");
-    char *folder = !strcmp(path, ".") ? mem_strdup(directory)
-                                      : mem_printf("%s/%s", slash ? "" : directory, path);
+    char *folder = folder_claims_path(settings, item, certificate);
     json_object_put(settings);
     json_object_put(item);
     return folder;
@@ -203,48 +196,22 @@ int target_folders_check(struct db *db, const char *certificate, struct fields *
 
 /* ---- all at once ---- */
 
-/* Where one deployment goes. */
-struct place {
-    char *folder;
-    char *target;
-    char *certificate;
-};
-
-struct places {
-    struct place *list;
-    size_t count, room;
-};
-
-static void places_finish(struct places *places)
-{
-    for (size_t i = 0; i < places->count; i++) {
-        free(places->list[i].folder);
-        free(places->list[i].target);
-        free(places->list[i].certificate);
-    }
-    free(places->list);
-}
-
-static int add_place(struct db *db, struct places *places, const struct target *target,
+static int add_claim(struct db *db, struct folder_claims *claims, const struct target *target,
                      const struct deployment *deployment, struct err *e)
 {
     struct certificate certificate;
     if (certificate_load_by_id(db, deployment->certificate_id, &certificate, e) < 0)
         return -1;
-    if (places->count == places->room) {
-        places->room = places->room ? 2 * places->room : PAGE;
-        places->list = mem_grow(places->list, places->room, sizeof *places->list);
-    }
-    places->list[places->count++] = (struct place){
-        .folder = folder_of(target, deployment->parameters, certificate.name),
-        .target = mem_strdup(target->name),
-        .certificate = mem_strdup(certificate.name),
-    };
+    struct json_object *settings = show_stored(target->settings);
+    struct json_object *item = show_stored(deployment->parameters);
+    folder_claims_add(claims, settings, item, target->name, certificate.name);
+    json_object_put(settings);
+    json_object_put(item);
     certificate_finish(&certificate);
     return 0;
 }
 
-static int add_places_of(struct db *db, struct places *places, const struct target *target,
+static int add_claims_of(struct db *db, struct folder_claims *claims, const struct target *target,
                          struct err *e)
 {
     struct deployment *list;
@@ -255,13 +222,13 @@ static int add_places_of(struct db *db, struct places *places, const struct targ
     if (deployment_list_of_target(db, target->name, &list, &count, e) < 0)
         return -1;
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = add_place(db, places, target, &list[i], e);
+        rc = add_claim(db, claims, target, &list[i], e);
     deployment_list_finish(list, count);
     return rc;
 }
 
 /* As check_page. */
-static int add_page(struct db *db, struct places *places, const char *after, char **last,
+static int add_page(struct db *db, struct folder_claims *claims, const char *after, char **last,
                     struct err *e)
 {
     struct target *rows;
@@ -270,7 +237,7 @@ static int add_page(struct db *db, struct places *places, const char *after, cha
     if (target_list(db, after, PAGE, &rows, &count, e) < 0)
         return -1;
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = add_places_of(db, places, &rows[i], e);
+        rc = add_claims_of(db, claims, &rows[i], e);
     *last = count == PAGE ? mem_strdup(rows[count - 1].name) : NULL;
     for (size_t i = 0; i < count; i++)
         target_finish(&rows[i]);
@@ -278,13 +245,13 @@ static int add_page(struct db *db, struct places *places, const char *after, cha
     return rc;
 }
 
-static int add_all(struct db *db, struct places *places, struct err *e)
+static int add_all(struct db *db, struct folder_claims *claims, struct err *e)
 {
     char *after = NULL;
     int rc;
     do {
         char *last = NULL;
-        rc = add_page(db, places, after, &last, e);
+        rc = add_page(db, claims, after, &last, e);
         free(after);
         after = last;
     } while (rc == 0 && after);
@@ -292,40 +259,29 @@ static int add_all(struct db *db, struct places *places, struct err *e)
     return rc;
 }
 
-static int compare_places(const void *a, const void *b)
+/* The first is told: there may be as many as there are certificates. */
+static void check_claims(const struct folder_claims *claims, const char *target,
+                         struct fields *errors)
 {
-    const struct place *x = a, *y = b;
-    return strcmp(x->folder, y->folder);
-}
-
-/* Those of one folder are neighbours. */
-static void check_neighbours(const struct places *places, const char *target, struct fields *errors)
-{
-    for (size_t i = 0; i < places->count; i++) {
-        const struct place *x = &places->list[i];
-        for (size_t k = i + 1; k < places->count && !strcmp(places->list[k].folder, x->folder);
-             k++) {
-            const struct place *y = &places->list[k];
-            if (target && strcmp(x->target, target) != 0 && strcmp(y->target, target) != 0)
-                continue;
-            fields_add(errors, "/directory",
-                       "leads to the folder %s, which is that of the certificate \"%s\" on the "
-                       "target \"%s\" and of \"%s\" on \"%s\"",
-                       x->folder, x->certificate, x->target, y->certificate, y->target);
-            return;
-        }
+    for (size_t i = 1; i < claims->count; i++) {
+        const struct folder_claim *claim = &claims->items[i];
+        if (!folder_claims_clash(claims, i) ||
+            (target && strcmp(claim->target, target) != 0 && strcmp(claim[-1].target, target) != 0))
+            continue;
+        folder_claims_tell(claims, i, "/directory", errors);
+        return;
     }
 }
 
 int target_folders_check_target(struct db *db, const char *target, struct fields *errors,
                                 struct err *e)
 {
-    struct places places = {0};
-    int rc = add_all(db, &places, e);
-    if (rc == 0 && places.count > 1) {
-        qsort(places.list, places.count, sizeof *places.list, compare_places);
-        check_neighbours(&places, target, errors);
+    struct folder_claims claims = {0};
+    int rc = add_all(db, &claims, e);
+    if (rc == 0) {
+        folder_claims_sort(&claims);
+        check_claims(&claims, target, errors);
     }
-    places_finish(&places);
+    folder_claims_finish(&claims);
     return rc < 0 ? -1 : fields_verdict(errors, e);
 }

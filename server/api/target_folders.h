@@ -9,7 +9,8 @@ struct fields;
 
 /*
  * Complains, at /targets/N, of the certificate's stored items of type files whose folder an item of
- * another certificate, or an earlier one of its own, has; then ERR_INVALID. ERR_NOT_FOUND if there is no such certificate.
+ * another certificate, or an earlier one of its own, has; then ERR_INVALID. ERR_NOT_FOUND if there
+ * is no such certificate.
  */
 int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
                          struct err *e);

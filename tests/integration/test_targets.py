@@ -330,6 +330,32 @@ def test_installed_once_issued(certwright, pebble, names, root):
 
 # the config
 
+def test_folders_of_the_config_are_apart(certwright, root):
+    web = {"type": "files", "directory": str(root)}
+    other = {"type": "files", "directory": f"{root}/x", "path": "y"}
+    config = {"file_roots": [str(root)], "defaults": {"account": "main", "targets": ["web"]}}
+    resources = {"authorities": {"gone": GONE}, "accounts": {"main": {"authority": "gone"}},
+                 "targets": {"web": web, "other": other}}
+    apart = {"one": {"identifiers": ["a.example.com"]},
+             "two": {"identifiers": ["a.example.com"], "targets": ["other"]}}
+    service = certwright(resources={**resources, "certificates": apart}, **config)
+    service.api.ok("POST", "/certificates", {
+        "name": "three", "identifiers": ["a.example.com"], "account": "main",
+        "targets": [{"target": "web", "path": "z"}]}, status=(202,))
+    service.stop()
+
+    def refused(changed, code):
+        service.configure({**service.config, "resources": {**resources, **changed}})
+        service.start(ready=False)
+        assert service.process.wait(10) == code
+        return service.process.log()
+
+    merged = {**apart, "two": {**apart["two"], "targets": [{"target": "web", "path": "one"}]}}
+    assert "/resources/certificates/two/targets" in refused({"certificates": merged}, 3)
+    moved = {**apart, "two": {**apart["two"], "targets": [{"target": "web", "path": "z"}]}}
+    assert f"{root}/z" in refused({"certificates": moved}, 1)
+
+
 def test_targets_from_the_config(certwright, root):
     web = {"type": "files", "directory": str(root), "reload": {"signal": "HUP", "pidfile": "n"}}
     service = certwright(
