@@ -4,7 +4,6 @@
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
-#include "server/engine/responders.h"
 #include "server/engine/retry.h"
 #include "store/failure.h"
 
@@ -179,7 +178,7 @@ static bool was_away(const struct step_context *c)
         return false;
     for (size_t i = 0; i < c->authorization_count; i++)
         if (c->authorizations[i].step == AUTHORIZATION_INVALID &&
-            !responders_do(c->authorizations[i].challenge_type))
+            !issue_is_http01(&c->authorizations[i]))
             return false;
     return true;
 }
