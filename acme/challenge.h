@@ -46,4 +46,13 @@ void challenge_dns_persist01_name(const char *name, char out[CHALLENGE_DNS_PERSI
 int challenge_dns_persist01_value(const char *issuer, const char *account_url, bool wildcard,
                                   int64_t persist_until, char **out, struct err *e);
 
+/*
+ * Whether a record's value says what wanted says, which is written like one; in wanted several
+ * issuers may stand with commas between them, and any of them will do. Blanks, the order of the
+ * parameters, the case of tags, policy and issuer, and parameters that nobody knows are free; with
+ * a policy=wildcard that is not wanted it fits too. now in seconds since 1970: a persistUntil that
+ * has passed fits nothing.
+ */
+bool challenge_dns_persist01_fits(const char *value, const char *wanted, int64_t now);
+
 #endif

@@ -7,7 +7,7 @@
 
 struct solver {
     char *name;
-    char *type;       /* "http-01", "exec", "httpreq", "manual", "alidns" */
+    char *type;       /* "http-01", "tls-alpn-01", "exec", "httpreq", "manual", "alidns" */
     char *zones;      /* JSON array of A-label names, sorted */
     char *credential; /* name; NULL */
     char *settings;   /* JSON object of everything else */

@@ -1,5 +1,6 @@
 /* /authorities */
 #include "acme/base/memory.h"
+#include "acme/json.h"
 #include "server/api/authority.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -12,6 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct json_object *authority_profiles(const struct authority *authority)
+{
+    if (!authority->directory)
+        return NULL;
+    struct json_object *directory = json_tokener_parse(authority->directory);
+    struct json_object *listed = json_object_of(json_object_of(directory, "meta"), "profiles");
+    struct json_object *profiles = json_object_new_object();
+    if (listed) {
+        json_object_object_foreach(listed, name, description)
+        {
+            if (json_object_is_type(description, json_type_string))
+                json_object_object_add(profiles, name, json_object_get(description));
+        }
+    }
+    json_object_put(directory);
+    if (json_object_object_length(profiles) > 0)
+        return profiles;
+    json_object_put(profiles);
+    return NULL;
+}
+
 struct json_object *authority_show(const struct authority *authority)
 {
     struct json_object *json = json_object_new_object();
@@ -20,6 +42,7 @@ struct json_object *authority_show(const struct authority *authority)
     show_add_text(json, "trust_bundle", authority->trust_bundle);
     show_add_bool(json, "test", authority->test);
     show_add_bool(json, "eab_required", authority->eab_required);
+    json_object_object_add(json, "profiles", authority_profiles(authority));
     show_add_text(json, "managed_by", origin_name(authority->origin));
     show_add_time(json, "created_at", authority->created_at);
     show_add_time(json, "updated_at", authority->updated_at);

@@ -44,9 +44,10 @@ static int apply_authority(struct store_tx *tx, size_t i, struct err *e)
     return authority_apply(tx, authorities[i].name, &spec, ORIGIN_BUILTIN, &created, e);
 }
 
-static int apply_solver(struct store_tx *tx, struct err *e)
+/* What this process answers itself is there under its own name. */
+static int apply_solver(struct store_tx *tx, char *type, struct err *e)
 {
-    char type[] = "http-01", zones[] = "[]", settings[] = "{}";
+    char zones[] = "[]", settings[] = "{}";
     struct spec_solver spec = {.type = type, .zones = zones, .settings = settings};
     struct solver row;
     struct err missing;
@@ -67,5 +68,6 @@ int builtin_apply(struct store_tx *tx, struct err *e)
     for (size_t i = 0; i < sizeof authorities / sizeof *authorities; i++)
         if (apply_authority(tx, i, e) < 0)
             return -1;
-    return apply_solver(tx, e);
+    char http01[] = "http-01", tls_alpn01[] = "tls-alpn-01";
+    return apply_solver(tx, http01, e) < 0 ? -1 : apply_solver(tx, tls_alpn01, e);
 }

@@ -107,15 +107,19 @@ static int check_zones(struct db *db, struct json_object *body, bool needs_dns,
 }
 
 /* What proves the names is to be there before a CA is troubled. */
-static int check_solvers(struct db *db, struct json_object *body, struct fields *errors,
-                         struct err *e)
+static int check_solvers(struct db *db, const struct api_defaults *defaults,
+                         struct json_object *body, struct fields *errors, struct err *e)
 {
     struct json_object *challenge = peek_object(body, "challenge");
     const char *solver = challenge ? peek_name(challenge, "solver") : NULL;
     const char *type = challenge ? peek_text(challenge, "type") : NULL;
     if (solver)
-        return references_solver(db, solver, type, errors, e);
-    return check_zones(db, body, type && !strcmp(type, "dns-01"), errors, e);
+        return references_solver(db, solver, type, defaults, errors, e);
+    if (type && !strcmp(type, "dns-persist-01"))
+        return 0; /* without a solver a person is shown the record */
+    if (type)
+        references_listener(type, defaults, "/challenge/type", errors);
+    return check_zones(db, body, type && !strncmp(type, "dns-", 4), errors, e);
 }
 
 int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
@@ -129,9 +133,12 @@ int certificate_check(struct db *db, const struct api_defaults *defaults, struct
         account || authority || (!peek_has(body, "account") && !peek_has(body, "authority"));
     if (known && references_account(db, account, authority, defaults, errors, &name, e) < 0)
         return -1;
+    const char *profile = peek_text(body, "profile");
     int rc = certificate_targets_check(db, defaults, body, name, errors, e);
+    if (rc == 0 && name && profile)
+        rc = references_profile(db, name, profile, errors, e);
     free(name);
-    return rc < 0 ? -1 : check_solvers(db, body, errors, e);
+    return rc < 0 ? -1 : check_solvers(db, defaults, body, errors, e);
 }
 
 /* ---- a new certificate, or a changed one ---- */

@@ -15,14 +15,15 @@ enum { EVENTS_SHOWN = 200 };
 
 static struct json_object *show_challenge(const struct authorization *a)
 {
-    if (!a->challenge_type || !a->solver)
+    if (!a->challenge_type)
         return NULL;
     struct json_object *record = NULL;
-    if (a->record_name && a->record_value && !strcmp(a->challenge_type, "dns-01")) {
+    if (a->record_name && a->record_value) {
         record = json_object_new_object();
         show_add_text(record, "name", a->record_name);
         show_add_text(record, "type", "TXT");
         show_add_text(record, "value", a->record_value);
+        show_add_text(record, "zone", a->record_zone && a->record_zone[0] ? a->record_zone : NULL);
     }
     struct json_object *challenge = json_object_new_object();
     show_add_text(challenge, "type", a->challenge_type);

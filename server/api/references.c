@@ -1,10 +1,13 @@
 #include "server/api/references.h"
 
+#include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "server/api/authority.h"
 #include "store/account.h"
 #include "store/authority.h"
 #include "store/solver.h"
 
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,8 +73,67 @@ int references_account(struct db *db, const char *account, const char *authority
     return 0;
 }
 
+/* profiles: those there are; NULL: none. */
+static void check_profile(struct json_object *profiles, const char *profile, const char *authority,
+                          struct fields *errors)
+{
+    struct buf names = {0};
+    if (!profiles) {
+        fields_add(errors, "/profile", "the authority \"%s\" has no profiles", authority);
+        return;
+    }
+    if (json_object_object_get_ex(profiles, profile, NULL))
+        return;
+    json_object_object_foreach(profiles, name, description)
+    {
+        (void)description;
+        buf_printf(&names, "%s%.128s", names.size ? ", " : "", name);
+    }
+    fields_add(errors, "/profile", "the authority \"%s\" has no such profile, but: %s", authority,
+               buf_string(&names));
+    buf_finish(&names);
+}
+
+int references_profile(struct db *db, const char *account, const char *profile,
+                       struct fields *errors, struct err *e)
+{
+    struct account row;
+    struct authority authority;
+    if (account_load(db, account, &row, e) < 0)
+        return -1;
+    int rc = authority_load(db, row.authority, &authority, e);
+    account_finish(&row);
+    if (rc < 0)
+        return -1;
+    if (authority.directory) {
+        struct json_object *profiles = authority_profiles(&authority);
+        check_profile(profiles, profile, authority.name, errors);
+        json_object_put(profiles);
+    }
+    authority_finish(&authority);
+    return 0;
+}
+
+/* What a solver of that type answers by itself; NULL if it places records. */
+static const char *own_challenge(const char *solver_type)
+{
+    static const char *const types[] = {"http-01", "tls-alpn-01"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(types[i], solver_type))
+            return types[i];
+    return NULL;
+}
+
+void references_listener(const char *challenge_type, const struct api_defaults *defaults,
+                         const char *pointer, struct fields *errors)
+{
+    if (!strcmp(challenge_type, "tls-alpn-01") && !defaults->answers_tls_alpn01)
+        fields_add(errors, pointer,
+                   "tls-alpn-01 needs a listener: the config has no tls_alpn01_listen");
+}
+
 int references_solver(struct db *db, const char *solver, const char *challenge_type,
-                      struct fields *errors, struct err *e)
+                      const struct api_defaults *defaults, struct fields *errors, struct err *e)
 {
     static const char pointer[] = "/challenge/solver";
     struct solver row;
@@ -81,10 +143,13 @@ int references_solver(struct db *db, const char *solver, const char *challenge_t
         fields_add(errors, pointer, "there is no solver \"%s\"", solver);
         return 0;
     }
-    bool is_http = !strcmp(row.type, "http-01");
-    if (challenge_type && is_http != !strcmp(challenge_type, "http-01"))
+    const char *own = own_challenge(row.type);
+    bool wants_own = challenge_type && own_challenge(challenge_type);
+    if (challenge_type && (own ? strcmp(own, challenge_type) != 0 : wants_own))
         fields_add(errors, pointer, "the solver \"%s\" does %s", solver,
-                   is_http ? "http-01" : "dns-01");
+                   own ? own : "dns-01 and its like");
+    else if (own)
+        references_listener(own, defaults, pointer, errors);
     solver_finish(&row);
     return 0;
 }
@@ -98,7 +163,7 @@ int references_zone(struct db *db, const struct identifier *id, bool needs_dns, 
     bool found = solver_for_name(db, identifier_base(id), &row, e) == 0;
     if (!found && e->code != ERR_SOLVER_MISSING)
         return -1;
-    bool fits = found && strcmp(row.type, "http-01") != 0;
+    bool fits = found && !own_challenge(row.type);
     if (!fits)
         fields_add(errors, pointer,
                    "%s needs dns-01, and no solver for that has a zone that "

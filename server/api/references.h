@@ -18,7 +18,18 @@ int references_account(struct db *db, const char *account, const char *authority
 
 /* Complains unless there is such a solver, and it does challenges of that type (NULL: any). */
 int references_solver(struct db *db, const char *solver, const char *challenge_type,
-                      struct fields *errors, struct err *e);
+                      const struct api_defaults *defaults, struct fields *errors, struct err *e);
+
+/* Complains at the pointer if challenges of that type want a listener that there is not. */
+void references_listener(const char *challenge_type, const struct api_defaults *defaults,
+                         const char *pointer, struct fields *errors);
+
+/*
+ * Complains unless the CA of that account has the profile, as far as its directory is known (see
+ * authority_profiles): one that lists no profiles must be sent none.
+ */
+int references_profile(struct db *db, const char *account, const char *profile,
+                       struct fields *errors, struct err *e);
 
 /*
  * Complains at the pointer if the identifier needs dns-01 (a wildcard, or because the challenge

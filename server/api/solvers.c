@@ -34,7 +34,7 @@ struct json_object *solver_show(const struct solver *solver)
 {
     struct json_object *json = json_object_new_object();
     struct json_object *settings = show_stored(solver->settings);
-    bool is_dns = strcmp(solver->type, "http-01") != 0;
+    bool is_dns = strcmp(solver->type, "http-01") != 0 && strcmp(solver->type, "tls-alpn-01") != 0;
     bool has_ttl = !strcmp(solver->type, "alidns");
     show_add_text(json, "name", solver->name);
     show_add_text(json, "type", solver->type);

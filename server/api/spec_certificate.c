@@ -1,5 +1,6 @@
 #include "server/api/spec_certificate.h"
 
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/csr.h"
 #include "server/api/canonical.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROFILE_MAX = 128, CHAIN_NAME_MAX = 255, IDENTIFIER_TEXT_MAX = 1024 };
+enum { PROFILE_MAX = 128, CHAIN_NAME_MAX = 255, IDENTIFIER_TEXT_MAX = 1024, TIME_TEXT_MAX = 40 };
 
 /*
  * What a certificate is called unless told: its first name. "*." is spelt "wildcard.", and the
@@ -101,10 +102,37 @@ static void read_subject(const struct members *m, struct spec_certificate *out)
         members_wrong(m, "identifiers", "must hold at least one name");
 }
 
+/* RFC 8555 section 8.3, RFC 8737 section 3, RFC 8738 section 7. */
+static void check_proof(const struct members *challenge, const char *type,
+                        const struct identifier *id)
+{
+    bool by_name = !strncmp(type, "dns-", 4);
+    if (!by_name && identifier_is_wildcard(id))
+        members_wrong(challenge, "type", "cannot prove the wildcard %s; dns-01 can", id->value);
+    if (by_name && id->type == IDENTIFIER_IP)
+        members_wrong(challenge, "type", "cannot prove the address %s; http-01 and tls-alpn-01 can",
+                      id->value);
+}
+
+static void read_persist_until(const struct members *challenge, struct spec_certificate *out)
+{
+    int64_t ms;
+    const char *text = members_text(challenge, "persist_until", MEMBERS_OPTIONAL, TIME_TEXT_MAX);
+    if (!text)
+        return;
+    if (strcmp(out->challenge_type, "dns-persist-01") != 0)
+        members_wrong(challenge, "persist_until", "is for dns-persist-01 alone");
+    else if (clock_parse_rfc3339(text, &ms) < 0)
+        members_wrong(challenge, "persist_until", "must be a time: 2027-01-31T00:00:00Z");
+    else
+        out->challenge_persist_until = ms;
+}
+
 static void read_challenge(const struct members *m, struct spec_certificate *out)
 {
-    static const char *const names[] = {"type", "solver", NULL};
-    static const char *const types[] = {"http-01", "dns-01", NULL};
+    static const char *const names[] = {"type", "solver", "persist_until", NULL};
+    static const char *const types[] = {"http-01",        "tls-alpn-01",    "dns-01",
+                                        "dns-account-01", "dns-persist-01", NULL};
     struct members challenge;
     if (!members_object(m, "challenge", MEMBERS_OPTIONAL, &challenge))
         return;
@@ -115,15 +143,9 @@ static void read_challenge(const struct members *m, struct spec_certificate *out
     if (type < 0)
         return;
     out->challenge_type = mem_strdup(types[type]);
-    for (size_t i = 0; i < out->id_count; i++) {
-        /* RFC 8555 section 8.3 and RFC 8738 section 7. */
-        if (type == 0 && identifier_is_wildcard(&out->ids[i]))
-            members_wrong(&challenge, "type", "cannot prove the wildcard %s; dns-01 can",
-                          out->ids[i].value);
-        if (type == 1 && out->ids[i].type == IDENTIFIER_IP)
-            members_wrong(&challenge, "type", "cannot prove the address %s; http-01 can",
-                          out->ids[i].value);
-    }
+    read_persist_until(&challenge, out);
+    for (size_t i = 0; i < out->id_count; i++)
+        check_proof(&challenge, types[type], &out->ids[i]);
 }
 
 static void read_issuer(const struct members *m, struct spec_certificate *out)
@@ -150,6 +172,7 @@ static void read_all(const struct members *m, bool with_name, struct spec_certif
                            "challenge",
                            "labels",
                            "targets",
+                           "renew",
                            "retry_for_seconds",
                            with_name ? "name" : NULL,
                            NULL};
@@ -162,6 +185,7 @@ static void read_all(const struct members *m, bool with_name, struct spec_certif
     out->labels = labels_read(m, MEMBERS_OPTIONAL);
     out->targets_given = members_has(m, "targets");
     target_items_read(m, &out->targets);
+    spec_renew_read(m, &out->renew);
     out->retry_for_ms = spec_retry_for_ms(m);
     out->id_count = identifiers_sort(out->ids, out->id_count);
 }
@@ -202,16 +226,17 @@ void spec_certificate_finish(struct spec_certificate *spec)
 int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
                                 struct spec_certificate_patch *out)
 {
-    static const char *const names[] = {"labels", "targets", NULL};
+    static const char *const names[] = {"labels", "targets", "renew", NULL};
     size_t before = errors->count;
     struct members m = members_of_body(body, errors);
     struct spec_certificate_patch patch = {.targets_given = members_has(&m, "targets")};
     members_only(&m, names);
     if (members_has(&m, "labels"))
         patch.labels = labels_read(&m, MEMBERS_REQUIRED);
-    else if (!patch.targets_given && m.object)
-        members_wrong(&m, "labels", "is required (or targets)");
+    else if (!patch.targets_given && !members_has(&m, "renew") && m.object)
+        members_wrong(&m, "labels", "is required (or targets, or renew)");
     target_items_read(&m, &patch.targets);
+    spec_renew_read(&m, &patch.renew);
     if (errors->count > before) {
         spec_certificate_patch_finish(&patch);
         return -1;
@@ -243,6 +268,11 @@ static struct json_object *challenge_json(const struct spec_certificate *spec)
     json_object_object_add(challenge, "type", json_object_new_string(spec->challenge_type));
     if (spec->challenge_solver)
         json_object_object_add(challenge, "solver", json_object_new_string(spec->challenge_solver));
+    if (spec->challenge_persist_until) {
+        char until[CLOCK_RFC3339_SIZE];
+        clock_rfc3339(spec->challenge_persist_until, until);
+        json_object_object_add(challenge, "persist_until", json_object_new_string(until));
+    }
     return challenge;
 }
 

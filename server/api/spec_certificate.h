@@ -19,13 +19,15 @@ struct spec_certificate {
     struct buf csr;                             /* DER; empty: ours to make */
     char csr_spki_sha256[KEY_SPKI_SHA256_SIZE]; /* "" likewise */
     char *email;                                /* for the subject; NULL */
-    char *challenge_type;                       /* "http-01", "dns-01"; NULL: solvers by zone */
+    char *challenge_type;                       /* "http-01", …; NULL: solvers by zone */
     char *challenge_solver;                     /* NULL unless given */
+    int64_t challenge_persist_until;            /* wall time, ms; 0: unless given */
     char *preferred_chain;                      /* NULL */
     char *labels;                               /* JSON object of strings, canonical */
     bool targets_given;                         /* else the defaults' are meant */
     struct target_items targets;
-    int64_t retry_for_ms; /* -1 unless given */
+    int64_t retry_for_ms;    /* -1 unless given */
+    struct spec_renew renew; /* unless given, the defaults' is meant */
 };
 
 /* with_name: whether `name` may be there (a POST). */
@@ -38,6 +40,7 @@ struct spec_certificate_patch {
     char *labels; /* canonical; NULL unless given */
     bool targets_given;
     struct target_items targets;
+    struct spec_renew renew;
 };
 
 int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
@@ -47,12 +50,13 @@ void spec_certificate_patch_finish(struct spec_certificate_patch *patch);
 /* The identifiers as a JSON array of strings; the caller frees. */
 char *spec_certificate_identifiers(const struct spec_certificate *spec);
 
-/* challenge as a JSON object {type, solver?}; NULL unless given. The caller frees. */
+/* challenge as a JSON object {type, solver?, persist_until?}; NULL unless given. The caller frees.
+ */
 char *spec_certificate_challenge(const struct spec_certificate *spec);
 
 /*
- * What PUT compares to tell whether a new version is wanted: all but name, labels, targets
- * and retry_for_seconds, canonical. The caller frees.
+ * What PUT compares to tell whether a new version is wanted: all but name, labels, targets,
+ * renew and retry_for_seconds, canonical. The caller frees.
  */
 char *spec_certificate_normalized(const struct spec_certificate *spec);
 

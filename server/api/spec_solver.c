@@ -21,12 +21,14 @@ enum {
     HAS_PROPAGATION = 32,
 };
 
-static const char *const types[] = {"http-01", "exec", "httpreq", "manual", "alidns", NULL};
+static const char *const types[] = {"http-01", "tls-alpn-01", "exec", "httpreq",
+                                    "manual",  "alidns",      NULL};
 
 static const struct type_rules {
     unsigned has;
     const char *credential_type; /* NULL: takes none */
 } rules[] = {
+    {0, NULL},
     {0, NULL},
     {HAS_COMMAND | HAS_PROPAGATION, NULL},
     {HAS_ENDPOINT | NEEDS_ENDPOINT | HAS_PROPAGATION, "basic"},

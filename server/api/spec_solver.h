@@ -5,7 +5,7 @@
 #include "server/api/spec_common.h"
 
 struct spec_solver {
-    char *type;       /* "http-01", "exec", "httpreq", "manual", "alidns" */
+    char *type;       /* "http-01", "tls-alpn-01", "exec", "httpreq", "manual", "alidns" */
     char *zones;      /* JSON array of A-labels, sorted, unique */
     char *credential; /* name; NULL */
     char *command;    /* name of one of the config's commands; NULL */

@@ -48,6 +48,7 @@ void config_destroy(struct config *config)
     free(config->language);
     free(config->ops_listen);
     free(config->http01_listen);
+    free(config->tls_alpn01_listen);
     free(config->admin_token_file);
     free(config->master_key_file);
     free(config);
@@ -231,11 +232,12 @@ static void read_resources(const struct settings *file, struct config *config)
 
 static void read_members(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {
-        "user_agent",    "language",  "listen",         "ops_listen", "http01_listen",
-        "workers",       "resolvers", "resolvers_only", "log_level",  "data",
-        "allowed_hosts", "commands",  "pidfiles",       "file_roots", "defaults",
-        "resources",     NULL};
+    static const char *const names[] = {"user_agent", "language",      "listen",
+                                        "ops_listen", "http01_listen", "tls_alpn01_listen",
+                                        "workers",    "resolvers",     "resolvers_only",
+                                        "log_level",  "data",          "allowed_hosts",
+                                        "commands",   "pidfiles",      "file_roots",
+                                        "defaults",   "resources",     NULL};
     char *level = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
@@ -244,6 +246,7 @@ static void read_members(const struct settings *file, struct config *config)
     settings_texts(file, "listen", checks_address, &config->listen);
     settings_text(file, "ops_listen", checks_address, &config->ops_listen);
     settings_text(file, "http01_listen", checks_address, &config->http01_listen);
+    settings_text(file, "tls_alpn01_listen", checks_address, &config->tls_alpn01_listen);
     settings_int(file, "workers", 1, CONFIG_WORKERS_MAX, &config->workers);
     settings_texts(file, "resolvers", checks_nothing, &config->resolvers);
     settings_bool(file, "resolvers_only", &config->resolvers_only);
@@ -320,6 +323,10 @@ static void apply_environment(struct config *config, struct complaints *c)
     apply_text(variable("CERTWRIGHT_DATA"), "CERTWRIGHT_DATA", checks_nothing, &config->data, c);
     apply_text(variable("CERTWRIGHT_OPS_LISTEN"), "CERTWRIGHT_OPS_LISTEN", checks_address,
                &config->ops_listen, c);
+    apply_text(variable("CERTWRIGHT_HTTP01_LISTEN"), "CERTWRIGHT_HTTP01_LISTEN", checks_address,
+               &config->http01_listen, c);
+    apply_text(variable("CERTWRIGHT_TLS_ALPN01_LISTEN"), "CERTWRIGHT_TLS_ALPN01_LISTEN",
+               checks_address, &config->tls_alpn01_listen, c);
     apply_text(variable("CERTWRIGHT_ADMIN_TOKEN_FILE"), "CERTWRIGHT_ADMIN_TOKEN_FILE",
                checks_nothing, &config->admin_token_file, c);
     apply_text(variable("CERTWRIGHT_MASTER_KEY_FILE"), "CERTWRIGHT_MASTER_KEY_FILE", checks_nothing,

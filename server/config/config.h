@@ -58,6 +58,7 @@ struct config {
     char *language;             /* "en"; NULL: no Accept-Language */
     char *ops_listen;           /* NULL: none */
     char *http01_listen;        /* NULL: none */
+    char *tls_alpn01_listen;    /* NULL: none */
     struct config_texts listen; /* {"127.0.0.1:8555"} */
     struct config_texts allowed_hosts;
     struct config_texts resolvers; /* none: the system's */

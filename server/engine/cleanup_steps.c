@@ -7,9 +7,9 @@
 #include "acme/base/memory.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/responders.h"
 #include "server/engine/solver_use.h"
 #include "server/engine/step.h"
-#include "server/solver/http01.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void lane(const struct step_context *c, char out[LANE_NAME_SIZE])
 
 void cleanup_lane(const struct duty *duty, char out[LANE_NAME_SIZE])
 {
-    if (!strcmp(duty->solver, "http-01"))
+    if (responders_do(duty->solver))
         snprintf(out, LANE_NAME_SIZE, "local");
     else
         solver_use_lane(duty->solver, duty->record_zone, out);
@@ -88,9 +88,9 @@ static int take_record_back(struct step_context *c, const struct duty *duty, str
 
 static int fulfil(struct step_context *c, const struct duty *duty, struct err *e)
 {
-    if (strcmp(duty->solver, "http-01") != 0)
+    if (!responders_do(duty->solver))
         return take_record_back(c, duty, e);
-    http01_remove(c->engine->options.http01, duty->order, duty->record_name);
+    responders_remove(&c->engine->options, duty);
     return 0;
 }
 

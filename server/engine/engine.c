@@ -14,8 +14,8 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/responders.h"
 #include "server/engine/step.h"
-#include "server/solver/http01.h"
 #include "store/authority.h"
 #include "store/job.h"
 #include "store/order.h"
@@ -300,24 +300,6 @@ static int park_authorities(struct engine *engine, struct db *db, struct err *e)
     return 0;
 }
 
-/* The http-01 responder answers again for every challenge that was up. */
-static int fill_responder(struct engine *engine, struct db *db, struct err *e)
-{
-    struct duty *duties;
-    size_t count;
-    int rc = 0;
-    if (duty_list_of_solver(db, "http-01", &duties, &count, e) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        if (rc == 0)
-            rc = http01_add(engine->options.http01, duties[i].order, duties[i].record_name,
-                            duties[i].record_value, e);
-        duty_finish(&duties[i]);
-    }
-    free(duties);
-    return rc;
-}
-
 /* Verdicts of DNS are in memory: who waited for one of the process before has to ask again. */
 static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
 {
@@ -340,7 +322,8 @@ int engine_start(struct engine *engine, struct err *e)
 {
     struct db *db;
     if (store_write_wait(engine->options.store, wake_waiting, NULL, e) < 0 ||
-        store_reader(engine->options.store, &db, e) < 0 || fill_responder(engine, db, e) < 0)
+        store_reader(engine->options.store, &db, e) < 0 ||
+        responders_fill(&engine->options, db, e) < 0)
         return -1;
     pthread_mutex_lock(&engine->mutex);
     int rc = job_lanes(db, take_up, engine, e);

@@ -15,6 +15,7 @@
 
 struct commands;
 struct http01_table;
+struct tls_alpn01_table;
 struct propagation;
 struct target_pidfile;
 struct engine;
@@ -24,6 +25,7 @@ struct engine_options {
     struct store *store;
     struct commands *commands;
     struct http01_table *http01;
+    struct tls_alpn01_table *tls_alpn01; /* NULL: there is no listener for it */
     struct propagation *propagation;
     const char *user_agent;
     const char *language; /* NULL: no Accept-Language */

@@ -2,6 +2,7 @@
 
 #include "acme/base/memory.h"
 #include "server/engine/intake_deploy.h"
+#include "server/engine/issue.h"
 #include "server/engine/lanes.h"
 #include "server/engine/step.h"
 #include "store/order.h"
@@ -326,6 +327,8 @@ static int place_manual(struct store_tx *tx, const char *job, size_t *placed, st
     size_t count;
     if (order_load_of_job(store_tx_db(tx), job, &order, e) < 0)
         return -1;
+    if (a->step == AUTHORIZATION_ANNOUNCED && !a->solver)
+        return true;
     int rc = authorization_list(store_tx_db(tx), order.id, &list, &count, e);
     order_finish(&order);
     if (rc < 0)
@@ -333,10 +336,16 @@ static int place_manual(struct store_tx *tx, const char *job, size_t *placed, st
     *placed = 0;
     for (size_t i = 0; i < count; i++) {
         if (rc == 0 && is_manual(store_tx_db(tx), &list[i])) {
-            list[i].step = AUTHORIZATION_PRESENTED;
-            free(list[i].detail);
-            list[i].detail = NULL;
-            rc = authorization_put(tx, &list[i], e);
+static int mark_placed(struct store_tx *tx, struct authorization *a, struct err *e)
+{
+    a->step = AUTHORIZATION_PRESENTED;
+    free(a->detail);
+    a->detail = NULL;
+    return authorization_put(tx, a, e);
+}
+
+            if (!issue_is_persist(&list[i])) /* that one is looked for until it is there */
+                rc = mark_placed(tx, &list[i], e);
             ++*placed;
         }
         authorization_finish(&list[i]);

@@ -2,6 +2,7 @@
 
 #include "server/engine/intake.h"
 #include "server/engine/lanes.h"
+#include "server/engine/responders.h"
 #include "server/engine/step.h"
 #include "store/solver.h"
 
@@ -178,7 +179,7 @@ int intake_solver_test(struct store_tx *tx, const char *solver, const char *name
     struct solver row;
     if (solver_load(store_tx_db(tx), solver, &row, e) < 0)
         return -1;
-    bool is_dns = strcmp(row.type, "http-01") != 0 && strcmp(row.type, "manual") != 0;
+    bool is_dns = !responders_do(row.type) && strcmp(row.type, "manual") != 0;
     solver_finish(&row);
     if (!is_dns)
         return err_set(e, ERR_CONFLICT, "The solver \"%s\" places no records by itself.", solver);

@@ -4,7 +4,7 @@
  *   prepare ──► order ──► authorize ──┬──► present ──► propagate ──┬──► respond ──► validate
  *   key, CSR    newOrder  what the CA │    TXT or     wait: seen   │    "look"      wait: valid
  *               │         asks of us  │    token      everywhere   │                   │
- *               │                     │                            └─ http-01 only     │
+ *               │                     │                            └─ no record        │
  *               │                     └──► all valid already ─────────────┐            │
  *               ▼                                                         ▼            ▼
  *               └── an order that is ready ─────────────────────────► finalize ◄───────┘
@@ -54,11 +54,6 @@ size_t issue_count_from(const struct step_context *c, enum authorization_step st
     for (size_t i = 0; i < c->authorization_count; i++)
         n += c->authorizations[i].step >= step;
     return n;
-}
-
-bool issue_is_http01(const struct authorization *authorization)
-{
-    return authorization->challenge_type && !strcmp(authorization->challenge_type, "http-01");
 }
 
 int issue_read_identifiers(const char *json, struct identifier **out, size_t *count, struct err *e)

@@ -41,8 +41,22 @@ ptrdiff_t issue_find(const struct step_context *c, enum authorization_step step,
 /* How many have come at least as far as that. */
 size_t issue_count_from(const struct step_context *c, enum authorization_step step);
 
-/* Whether this authorization's challenge is answered over HTTP by ourselves. */
-bool issue_is_http01(const struct authorization *authorization);
+/* issue_persist.c: dns-persist-01, whose record stays */
+
+/* Whether the authorization's challenge is that. */
+bool issue_is_persist(const struct authorization *authorization);
+
+/* Fills the record's name and value. ERR_CA_PROTOCOL if the challenge asks for what no record of
+   this account may say; ERR_INVALID if the certificate's persist_until is over. */
+int issue_persist_choose(struct step_context *c, struct authorization *row,
+                         const struct acme_authorization *a, const struct acme_challenge *challenge,
+                         struct err *e);
+
+/* What a fitting record has to say: the value for issue_persist_matches; the caller frees. */
+char *issue_persist_wanted(const struct step_context *c, const struct authorization *row);
+
+/* For struct propagation_check. */
+bool issue_persist_matches(const char *record, const char *wanted);
 
 /* Records the CA's failure of an authorization, and fills e with it; returns -1. */
 int issue_authorization_failed(struct step_context *c, size_t i,

@@ -1,8 +1,10 @@
 /* What the CA asks for each name, and who is to answer it. */
 #include "acme/base/memory.h"
 #include "acme/challenge.h"
+#include "acme/json.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
+#include "server/engine/responders.h"
 #include "store/solver.h"
 
 #include <json-c/json.h>
@@ -12,42 +14,74 @@
 enum { AUTHORIZATIONS_A_STEP = 16 };
 
 struct choice {
-    const char *type; /* "http-01" or "dns-01" */
-    char *solver;
+    const char *type; /* of the challenge; a constant */
+    char *solver;     /* NULL: a person is shown the record (dns-persist-01) */
 };
 
-static const char *challenge_type_for(const char *solver_type)
+static const char *const challenge_types[] = {"http-01", "tls-alpn-01", "dns-01", "dns-account-01",
+                                              "dns-persist-01"};
+
+/* The constant of that name; NULL if it is none of ours. */
+static const char *known_type(const char *name)
 {
-    return strcmp(solver_type, "http-01") ? "dns-01" : "http-01";
+    for (size_t i = 0; name && i < sizeof challenge_types / sizeof *challenge_types; i++)
+        if (!strcmp(challenge_types[i], name))
+            return challenge_types[i];
+    return NULL;
 }
 
-static const char *text_member(struct json_object *json, const char *name)
+static const struct acme_challenge *offered(const struct acme_authorization *a, const char *type)
 {
-    struct json_object *value = NULL;
-    return json && json_object_object_get_ex(json, name, &value) ? json_object_get_string(value)
-                                                                 : NULL;
+    bool has_token = strcmp(type, "dns-persist-01") != 0;
+    for (size_t i = 0; i < a->challenge_count; i++)
+        if (!strcmp(a->challenges[i].type, type) && (a->challenges[i].token || !has_token))
+            return &a->challenges[i];
+    return NULL;
 }
 
-/* By the longest matching zone; http-01 where no solver has one and the name can do that. */
-static int choose_by_zone(struct step_context *c, const struct acme_authorization *a, bool only_dns,
-                          struct choice *choice, struct err *e)
+/* Answered by ourselves: over HTTP, unless the CA looks by TLS alone and we listen for that. */
+static void choose_responder(struct step_context *c, const struct acme_authorization *a,
+                             struct choice *choice)
+{
+    bool tls = !offered(a, "http-01") && offered(a, "tls-alpn-01") && c->engine->options.tls_alpn01;
+    choice->type = tls ? "tls-alpn-01" : "http-01";
+    choice->solver = mem_strdup(choice->type);
+}
+
+/* What a solver does; dns_type is what its records are for. */
+static void choose_of_solver(const struct solver *solver, const char *dns_type,
+                             struct choice *choice)
+{
+    choice->type = responders_do(solver->type) ? known_type(solver->type) : dns_type;
+    choice->solver = mem_strdup(solver->name);
+}
+
+/* By the longest matching zone. dns_type NULL: of any kind, and where no solver has a zone a
+   responder of ours if the name can do with that. */
+static int choose_by_zone(struct step_context *c, const struct acme_authorization *a,
+                          const char *dns_type, struct choice *choice, struct err *e)
 {
     struct solver solver;
-    bool is_ip = !strcmp(a->identifier_type, "ip");
-    if (!is_ip && solver_for_name(c->db, a->identifier_value, &solver, e) == 0) {
-        choice->type = challenge_type_for(solver.type);
-        choice->solver = mem_strdup(solver.name);
+    bool found = strcmp(a->identifier_type, "ip") != 0 &&
+                 solver_for_name(c->db, a->identifier_value, &solver, e) == 0;
+    if (!found && strcmp(a->identifier_type, "ip") != 0 && e->code != ERR_SOLVER_MISSING)
+        return -1;
+    bool fits = found && !((dns_type || a->wildcard) && responders_do(solver.type));
+    if (fits)
+        choose_of_solver(&solver, dns_type ? dns_type : "dns-01", choice);
+    if (found)
         solver_finish(&solver);
+    if (fits)
+        return 0;
+    if (dns_type && !strcmp(dns_type, "dns-persist-01")) {
+        choice->type = dns_type;
         return 0;
     }
-    if (!is_ip && e->code != ERR_SOLVER_MISSING)
-        return -1;
-    if (a->wildcard || only_dns)
-        return err_set(e, ERR_SOLVER_MISSING,
-                       "%s%s needs dns-01 (RFC 8555 section 8.4), and no solver's zones hold it.",
-                       a->wildcard ? "*." : "", a->identifier_value);
-    choice->type = "http-01";
-    choice->solver = mem_strdup("http-01");
+    if (a->wildcard || dns_type)
+        return err_set(e, ERR_SOLVER_MISSING, "%s%s needs %s, and no solver's zones hold it.",
+                       a->wildcard ? "*." : "", a->identifier_value,
+                       dns_type ? dns_type : "dns-01 (RFC 8555 section 8.4)");
+    choose_responder(c, a, choice);
     return 0;
 }
 
@@ -56,33 +90,37 @@ static int choose_solver(struct step_context *c, const struct acme_authorization
 {
     struct json_object *wish =
         c->certificate.challenge ? json_tokener_parse(c->certificate.challenge) : NULL;
-    const char *type = text_member(wish, "type");
-    const char *name = text_member(wish, "solver");
+    const char *type = known_type(json_text_of(wish, "type"));
+    const char *name = json_text_of(wish, "solver");
     int rc = 0;
     if (name) {
         struct solver solver;
         rc = solver_load(c->db, name, &solver, e);
         if (rc == 0) {
-            choice->type = challenge_type_for(solver.type);
-            choice->solver = mem_strdup(solver.name);
+            choose_of_solver(&solver, type ? type : "dns-01", choice);
             solver_finish(&solver);
         }
-    } else if (type && !strcmp(type, "http-01")) {
-        choice->type = "http-01";
-        choice->solver = mem_strdup("http-01");
+    } else if (responders_do(type)) {
+        choice->type = type;
+        choice->solver = mem_strdup(type);
     } else {
-        rc = choose_by_zone(c, a, type != NULL, choice, e);
+        rc = choose_by_zone(c, a, type, choice, e);
     }
     json_object_put(wish);
     return rc;
 }
 
-static const struct acme_challenge *offered(const struct acme_authorization *a, const char *type)
+static void choose_record(struct step_context *c, struct authorization *row,
+                          const struct acme_authorization *a, const char *key_authorization)
 {
-    for (size_t i = 0; i < a->challenge_count; i++)
-        if (!strcmp(a->challenges[i].type, type) && a->challenges[i].token)
-            return &a->challenges[i];
-    return NULL;
+    char name[CHALLENGE_DNS_ACCOUNT01_NAME_SIZE], value[CHALLENGE_DNS01_VALUE_SIZE];
+    if (!strcmp(row->challenge_type, "dns-account-01"))
+        challenge_dns_account01_name(c->account.url, a->identifier_value, name);
+    else
+        challenge_dns01_name(a->identifier_value, name);
+    challenge_dns01_value(key_authorization, value);
+    issue_set(&row->record_name, name);
+    issue_set(&row->record_value, value);
 }
 
 static int take_challenge(struct step_context *c, struct authorization *row,
@@ -90,22 +128,23 @@ static int take_challenge(struct step_context *c, struct authorization *row,
                           struct err *e)
 {
     const struct acme_challenge *challenge = offered(a, choice->type);
+    char *key_authorization = NULL;
     if (!challenge)
         return err_set(e, ERR_NO_CHALLENGE, "The CA offers no %s challenge for %s%s.", choice->type,
                        a->wildcard ? "*." : "", a->identifier_value);
-    char *key_authorization;
-    if (challenge_key_authorization(challenge->token, c->account_key, &key_authorization, e) < 0)
-        return -1;
     issue_set(&row->challenge_type, choice->type);
     issue_set(&row->challenge_url, challenge->url);
-    issue_set(&row->token, challenge->token);
     issue_set(&row->solver, choice->solver);
-    if (!strcmp(choice->type, "dns-01")) {
-        char name[CHALLENGE_DNS01_NAME_SIZE], value[CHALLENGE_DNS01_VALUE_SIZE];
-        challenge_dns01_name(a->identifier_value, name);
-        challenge_dns01_value(key_authorization, value);
-        issue_set(&row->record_name, name);
-        issue_set(&row->record_value, value);
+    if (issue_is_persist(row)) {
+        if (issue_persist_choose(c, row, a, challenge, e) < 0)
+            return -1;
+    } else {
+        if (challenge_key_authorization(challenge->token, c->account_key, &key_authorization, e) <
+            0)
+            return -1;
+        issue_set(&row->token, challenge->token);
+        if (!responders_do(choice->type))
+            choose_record(c, row, a, key_authorization);
     }
     free(row->key_authorization);
     row->key_authorization = key_authorization;

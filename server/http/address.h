@@ -1,4 +1,4 @@
-/* Where to listen: "HOST:PORT", "[v6]:PORT", "unix:PATH". Private to server/http. */
+/* Where to listen: "HOST:PORT", "[v6]:PORT", "unix:PATH". For server/http and server/start. */
 #ifndef CERTWRIGHT_SERVER_HTTP_ADDRESS_H
 #define CERTWRIGHT_SERVER_HTTP_ADDRESS_H
 

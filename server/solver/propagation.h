@@ -44,10 +44,14 @@ int propagation_create(const struct propagation_options *options, struct propaga
 /* Ends the thread. Unanswered checks get no verdict; no callback runs after this. */
 void propagation_destroy(struct propagation *p);
 
+/* Whether a TXT record's text is what is looked for; on the propagation thread. */
+typedef bool propagation_match(const char *record, const char *value);
+
 struct propagation_check {
     char id[PROPAGATION_ID_SIZE]; /* the caller's name for it */
     const char *fqdn;             /* copied; CNAMEs are followed */
     const char *value;            /* copied */
+    propagation_match *matches;   /* whether a record is the one; NULL: it has that very value */
     const char *zone_hint;        /* copied; see propagation_find_zone; may be NULL */
     int64_t deadline_ms;          /* engine time */
     int64_t first_delay_ms;       /* before the first question */

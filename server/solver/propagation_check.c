@@ -117,7 +117,7 @@ static void probe_answered(void *context, enum dns_outcome outcome, const struct
     free(question);
     if (outcome == DNS_CLOSED)
         return;
-    probe_file(probe, outcome, answer, check->value, !check->p->resolvers_only);
+    probe_file(probe, outcome, answer, check->value, check->matches, !check->p->resolvers_only);
     check_question_ended(check);
 }
 
@@ -199,6 +199,11 @@ static void check_round(void *context)
     dns_zone_find(check->p->lookup, check->fqdn, check_zone_found, check);
 }
 
+static bool is_equal(const char *record, const char *value)
+{
+    return !strcmp(record, value);
+}
+
 struct check *check_create(struct propagation *p, const struct propagation_check *wanted,
                            propagation_callback *callback, void *context, struct err *e)
 {
@@ -211,6 +216,7 @@ struct check *check_create(struct propagation *p, const struct propagation_check
     check->p = p;
     snprintf(check->id, sizeof check->id, "%s", wanted->id);
     check->value = mem_strdup(wanted->value);
+    check->matches = wanted->matches ? wanted->matches : is_equal;
     check->deadline_ms = wanted->deadline_ms;
     check->first_delay_ms = wanted->first_delay_ms;
     check->interval_ms = wanted->interval_ms > 0 ? wanted->interval_ms : DEFAULT_INTERVAL_MS;

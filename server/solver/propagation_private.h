@@ -50,6 +50,7 @@ struct check {
     char fqdn[DNS_NAME_SIZE]; /* as given */
     char hint[DNS_NAME_SIZE];
     char *value;
+    propagation_match *matches;
     int64_t deadline_ms; /* engine time */
     int64_t first_delay_ms;
     int64_t interval_ms;

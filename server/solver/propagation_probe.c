@@ -52,7 +52,7 @@ void probed_servers_finish(struct probed_servers *servers)
 }
 
 void probe_file(struct probe *probe, enum dns_outcome outcome, const struct dns_answer *answer,
-                const char *value, bool authority)
+                const char *value, propagation_match *matches, bool authority)
 {
     if (outcome != DNS_ANSWERED) {
         probe->reply = outcome == DNS_UNREACHABLE ? PROBE_UNREACHABLE : PROBE_SILENT;
@@ -67,7 +67,7 @@ void probe_file(struct probe *probe, enum dns_outcome outcome, const struct dns_
     else if (authority && answer->value_count == 0 && !answer->authoritative)
         probe->reply = PROBE_LAME;
     for (size_t i = 0; i < answer->value_count; i++)
-        if (strcmp(answer->values[i], value) == 0)
+        if (matches(answer->values[i], value))
             probe->reply = PROBE_HAS;
 }
 

@@ -47,7 +47,7 @@ void probed_servers_finish(struct probed_servers *servers);
 
 /* Files a server's answer to the question for TXT. */
 void probe_file(struct probe *probe, enum dns_outcome outcome, const struct dns_answer *answer,
-                const char *value, bool authority);
+                const char *value, propagation_match *matches, bool authority);
 
 /*
  * Counts, and says it in words. A silent IPv6 address is passed over if an IPv4 address of that

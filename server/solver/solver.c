@@ -33,11 +33,12 @@ const struct solver_provider *solver_provider_by_name(const char *name)
 
 /* ---- the providers' functions behind shared checks ---- */
 
+/* What needs no escaping in JSON, in a zone file between quotes, and as an argument. */
 static bool value_is_clean(const char *value)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                  "0123456789._*-";
-    return *value && strlen(value) < 256 && value[strspn(value, allowed)] == '\0';
+                                  "0123456789._*- ;:/=?&%~+@,";
+    return *value && strlen(value) <= SOLVER_VALUE_MAX && value[strspn(value, allowed)] == '\0';
 }
 
 static int record_check(const struct solver_provider *provider,
@@ -48,7 +49,7 @@ static int record_check(const struct solver_provider *provider,
     if (!dns_name_read(record->fqdn, clean) || strcmp(clean, record->fqdn) != 0)
         return err_set(e, ERR_INVALID, "the record's name is none that a solver may be given");
     if (!value_is_clean(record->value))
-        return err_set(e, ERR_INVALID, "the record's value is none of a dns-01 challenge");
+        return err_set(e, ERR_INVALID, "the record's value is none of a challenge");
     if (!record->zone[0] && provider->needs_zone)
         return err_set(e, ERR_DNS_NO_ZONE, "the zone of %s is not known, and %s needs it",
                        record->fqdn, provider->name);

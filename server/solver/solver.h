@@ -30,6 +30,7 @@ struct json_object;
 
 enum {
     SOLVER_DEFAULT_TTL_SECONDS = 600,
+    SOLVER_VALUE_MAX = 512,
     SOLVER_DEFAULT_PROPAGATION_TIMEOUT_SECONDS = 300,
 };
 
@@ -37,7 +38,7 @@ enum {
 struct solver_record {
     const char *zone;  /* found by walking SOA (propagation_find_zone); "" if not known */
     const char *fqdn;  /* where the record goes, after CNAMEs were followed */
-    const char *value; /* base64url */
+    const char *value; /* base64url, or the tags of dns-persist-01 */
     int ttl_seconds;   /* 0: SOLVER_DEFAULT_TTL_SECONDS */
 };
 
@@ -85,9 +86,9 @@ const struct solver_provider *solver_provider_by_name(const char *name);
 const struct solver_provider *solver_provider_at(size_t i);
 
 /*
- * The provider's functions behind the checks they share: names and value consist of
- * [A-Za-z0-9._*-] only, the zone is there if needed and is the fqdn or above it (ERR_DNS_NO_ZONE),
- * the credential is there if required. On failure state is as it was.
+ * The provider's functions behind the checks they share: names consist of [A-Za-z0-9._*-] only,
+ * values of these and " ;:/=?&%~+@,", the zone is there if needed and is the fqdn or above it
+ * (ERR_DNS_NO_ZONE), the credential is there if required. On failure state is as it was.
  */
 int solver_present(const struct solver_provider *provider, const struct solver_context *context,
                    const struct solver_record *record, struct buf *state, struct err *e);

@@ -11,10 +11,12 @@
 #include "server/deploy/scratch.h"
 #include "server/deploy/target.h"
 #include "server/engine/engine.h"
+#include "server/http/address.h"
 #include "server/http/server.h"
 #include "server/outside/commands.h"
 #include "server/solver/http01.h"
 #include "server/solver/propagation.h"
+#include "server/solver/tls_alpn01_listener.h"
 #include "server/start/secrets.h"
 #include "store/job.h"
 
@@ -45,6 +47,9 @@ struct house {
     char *scratch;
     struct store *store;
     struct http01_table *http01;
+    struct bound_address tls_alpn01_bound;
+    struct tls_alpn01_table *tls_alpn01;
+    struct tls_alpn01_listener *tls_alpn01_listener;
     struct propagation *propagation;
     struct engine *engine;
     struct api *api;
@@ -61,6 +66,7 @@ static int read_plan(const struct config *config, struct api_defaults *defaults,
     struct err first;
     *plan = NULL;
     api_defaults_read(config->defaults, &errors, defaults);
+    defaults->answers_tls_alpn01 = config->tls_alpn01_listen != NULL;
     converge_read(config, &errors, plan);
     int rc = fields_verdict(&errors, &first);
     for (size_t i = 0; i < errors.count; i++)
@@ -155,6 +161,20 @@ static int find_places(struct house *house, struct err *e)
     return target_scratch_clear(house->scratch, e);
 }
 
+static int start_tls_alpn01(struct house *house, struct err *e)
+{
+    const char *address = house->config->tls_alpn01_listen;
+    if (!address)
+        return 0;
+    if (tls_alpn01_create(&house->tls_alpn01, e) < 0 ||
+        address_listen(address, &house->tls_alpn01_bound, e) < 0 ||
+        tls_alpn01_listener_create(house->tls_alpn01, house->tls_alpn01_bound.fd,
+                                   &house->tls_alpn01_listener, e) < 0)
+        return -1;
+    log_info("listening", "on", house->tls_alpn01_bound.name, "for", "tls-alpn-01", NULL);
+    return 0;
+}
+
 static int start_engine(struct house *house, struct err *e)
 {
     const struct config *config = house->config;
@@ -163,13 +183,15 @@ static int start_engine(struct house *house, struct err *e)
         .resolver_count = config->resolvers.count,
         .resolvers_only = config->resolvers_only,
     };
-    if (find_places(house, e) < 0 || propagation_create(&propagation, &house->propagation, e) < 0)
+    if (find_places(house, e) < 0 || start_tls_alpn01(house, e) < 0 ||
+        propagation_create(&propagation, &house->propagation, e) < 0)
         return -1;
     house->http01 = http01_create();
     struct engine_options options = {
         .store = house->store,
         .commands = house->commands,
         .http01 = house->http01,
+        .tls_alpn01 = house->tls_alpn01,
         .propagation = house->propagation,
         .user_agent = config->user_agent,
         .language = config->language,
@@ -295,6 +317,7 @@ int house_create(const struct config *config, struct house **out, struct buf *co
 {
     struct house *house = mem_new(1, sizeof *house);
     house->config = config;
+    house->tls_alpn01_bound.fd = -1;
     house->converge_at = INT64_MAX;
     house->sweep_at = clock_engine_ms();
     pthread_mutex_init(&house->server_mutex, NULL);
@@ -365,12 +388,15 @@ void house_destroy(struct house *house)
     http_server_destroy(swap_server(house, NULL));
     if (house->engine)
         engine_stop(house->engine);
+    tls_alpn01_listener_destroy(house->tls_alpn01_listener);
+    address_finish(&house->tls_alpn01_bound);
     propagation_destroy(house->propagation);
     if (house->store)
         store_close(house->store);
     engine_destroy(house->engine);
     api_destroy(house->api);
     http01_destroy(house->http01);
+    tls_alpn01_destroy(house->tls_alpn01);
     commands_destroy(house->commands);
     free(house->file_roots);
     free(house->pidfiles);
