@@ -13,6 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_final(const struct account *account)
+{
+    return !strcmp(account->status, "deactivated") || !strcmp(account->status, "revoked");
+}
+
+int account_check_usable(const struct account *account, struct err *e)
+{
+    if (!is_final(account))
+        return 0;
+    return err_set(e, ERR_ACCOUNT_UNUSABLE, "The account \"%s\" is %s at its authority.",
+                   account->name, account->status);
+}
+
+static struct json_object *show_terms(const struct account *account)
+{
+    struct json_object *terms = json_object_new_object();
+    show_add_text(terms, "agreed_url", account->terms_agreed_url);
+    show_add_text(terms, "current_url", account->terms_current_url);
+    return terms;
+}
+
 static struct json_object *show_key(const struct account *account)
 {
     struct json_object *key = json_object_new_object();
@@ -20,6 +41,7 @@ static struct json_object *show_key(const struct account *account)
     show_add_text(key, "thumbprint", account->thumbprint);
     json_object_object_add(key, "jwk", show_stored(account->jwk));
     show_add_text(key, "public_pem", account->public_pem);
+    show_add_bool(key, "changing", account->next_spki_sha256 != NULL);
     return key;
 }
 
@@ -35,10 +57,12 @@ struct json_object *account_show(const struct account *account)
     show_add_text(json, "status", account->status);
     json_object_object_add(json, "contacts", show_stored(account->contacts));
     show_add_bool(json, "terms_of_service_agreed", account->terms_of_service_agreed);
+    json_object_object_add(json, "terms_of_service", show_terms(account));
     show_add_time(json, "created_at", told ? created : 0);
     show_add_text(json, "initial_ip", account->initial_ip);
     json_object_object_add(json, "key", show_key(account));
     json_object_object_add(json, "ca_object", show_stored(account->ca_object));
+    json_object_object_add(json, "ca_orders", show_stored(account->ca_orders));
     json_object_object_add(json, "last_error", show_failure(account->last_error));
     show_add_text(json, "active_job", account->active_job);
     show_add_text(json, "managed_by", origin_name(account->origin));
@@ -83,6 +107,7 @@ static struct account row_of(const char *name, const struct spec_account *spec, 
         .terms_of_service_agreed = spec->terms_of_service_agreed,
         .only_existing = spec->only_existing,
         .eab_kid = spec->eab_kid,
+        .eab_mac = spec->eab_mac,
         .origin = origin,
         .key_type = spec->key.type,
     };
@@ -151,12 +176,28 @@ static int change(struct store_tx *tx, const struct account *row, const struct s
                   struct err *e)
 {
     bool contacts_changed = strcmp(row->contacts, spec->contacts) != 0;
+    bool agrees = spec->terms_of_service_agreed && !row->terms_of_service_agreed && row->url;
     struct account wanted = row_of(row->name, spec, normalized, origin);
     wanted.id = row->id;
-    if (check_key(row, spec, e) < 0 ||
+    if ((origin == ORIGIN_API && account_check_usable(row, e) < 0) || check_key(row, spec, e) < 0 ||
         account_update_spec(tx, &wanted, eab_key(spec), spec->eab_key.size, e) < 0)
         return -1;
-    return row->url && !contacts_changed ? 0 : tell_ca(tx, row->name, retry_for_ms, out, e);
+    if (agrees && account_ask_for_terms(tx, row->id, e) < 0)
+        return -1;
+    if (row->url && !contacts_changed && !agrees)
+        return 0;
+    return tell_ca(tx, row->name, retry_for_ms, out, e);
+}
+
+/*
+ * Whether who asks agrees to terms that have changed since. The config does not ask: it says at
+ * each start what it said of the former ones.
+ */
+static bool agrees_anew(const struct account *row, enum origin origin)
+{
+    return origin == ORIGIN_API && row->url && row->terms_of_service_agreed &&
+           row->terms_current_url && row->terms_agreed_url &&
+           strcmp(row->terms_current_url, row->terms_agreed_url) != 0;
 }
 
 /* The same spec again: nothing to do, a job that is at it, or a new try. */
@@ -168,6 +209,13 @@ static int keep(struct store_tx *tx, const struct account *row, enum origin orig
     if (row->active_job) {
         memcpy(out->job, row->active_job, ULID_SIZE);
         return 0;
+    }
+    if (is_final(row))
+        return 0;
+    if (agrees_anew(row, origin)) {
+        if (account_ask_for_terms(tx, row->id, e) < 0)
+            return -1;
+        return tell_ca(tx, row->name, retry_for_ms, out, e);
     }
     if (row->url && !row->last_error)
         return 0;
@@ -200,22 +248,33 @@ int account_apply(struct store_tx *tx, const char *name, const struct spec_accou
     return rc;
 }
 
-int account_apply_contacts(struct store_tx *tx, const char *name, char *contacts,
-                           struct applied *out, struct err *e)
+static int change_contacts(struct store_tx *tx, const struct account *row, char *contacts,
+                           struct err *e)
 {
-    struct account row;
-    if (account_load(store_tx_db(tx), name, &row, e) < 0)
-        return -1;
     /* As if the body had held them, so that a PUT of it compares right. */
-    struct json_object *spec = json_tokener_parse(row.spec);
+    struct json_object *spec = json_tokener_parse(row->spec);
     json_object_object_add(spec, "contacts", json_tokener_parse(contacts));
     char *normalized = canonical_json(spec);
     json_object_put(spec);
-    struct account wanted = row;
+    struct account wanted = *row; /* borrows */
     wanted.spec = normalized;
     wanted.contacts = contacts;
     int rc = account_update_spec(tx, &wanted, NULL, 0, e);
     free(normalized);
+    return rc;
+}
+
+int account_apply_patch(struct store_tx *tx, const char *name,
+                        const struct spec_account_patch *patch, struct applied *out, struct err *e)
+{
+    struct account row;
+    if (account_load(store_tx_db(tx), name, &row, e) < 0)
+        return -1;
+    int rc = account_check_usable(&row, e);
+    if (rc == 0 && patch->contacts)
+        rc = change_contacts(tx, &row, patch->contacts, e);
+    if (rc == 0 && patch->terms_of_service_agreed)
+        rc = account_ask_for_terms(tx, row.id, e);
     account_finish(&row);
     return rc < 0 ? -1 : tell_ca(tx, name, INTAKE_RETRY_DEFAULT_MS, out, e);
 }

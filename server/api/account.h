@@ -24,8 +24,11 @@ int account_insert_spec(struct store_tx *tx, const char *name, const struct spec
 int account_apply(struct store_tx *tx, const char *name, const struct spec_account *spec,
                   enum origin origin, int64_t retry_for_ms, struct applied *out, struct err *e);
 
-/* Other contacts (JSON array) for an account that exists. */
-int account_apply_contacts(struct store_tx *tx, const char *name, char *contacts,
-                           struct applied *out, struct err *e);
+/* Other contacts for an account that exists, or its CA's terms agreed to anew. */
+int account_apply_patch(struct store_tx *tx, const char *name,
+                        const struct spec_account_patch *patch, struct applied *out, struct err *e);
+
+/* ERR_CONFLICT, naming it, for an account whose status lets it order no certificates any more. */
+int account_check_usable(const struct account *account, struct err *e);
 
 #endif

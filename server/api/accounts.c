@@ -168,48 +168,75 @@ static void put(struct http_exchange *x, void *context)
         call_write(context, x, apply_put, spec, destroy_spec);
 }
 
-/* ---- PATCH and refresh ---- */
+/* ---- PATCH ---- */
+
+/* The contacts may be the config's; to agree to changed terms is a person's affair. */
+static int check_patch(const struct call *call, struct db *db, struct err *e)
+{
+    const struct spec_account_patch *patch = call->spec;
+    struct account row;
+    if (patch->contacts)
+        return check_change(call, db, true, e);
+    if (account_load(db, http_param(call->x, "name"), &row, e) < 0)
+        return -1;
+    int rc = call_if_match(call, account_show(&row), e);
+    account_finish(&row);
+    return rc;
+}
 
 static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)
 {
     struct applied applied = {0};
-    if (check_change(call, store_tx_db(tx), true, e) < 0 ||
-        account_apply_contacts(tx, http_param(call->x, "name"), call->spec, &applied, e) < 0)
+    if (check_patch(call, store_tx_db(tx), e) < 0 ||
+        account_apply_patch(tx, http_param(call->x, "name"), call->spec, &applied, e) < 0)
         return -1;
     memcpy(call->out.job, applied.job, ULID_SIZE);
     return 0;
 }
 
+static void destroy_patch(void *patch)
+{
+    spec_account_patch_finish(patch);
+    free(patch);
+}
+
 static void patch(struct http_exchange *x, void *context)
 {
     struct fields errors = {0};
-    char *contacts = NULL;
     struct json_object *body = call_body(x);
     if (!body)
         return;
-    spec_account_patch_read(body, &errors, &contacts);
+    struct spec_account_patch *patch = mem_new(1, sizeof *patch);
+    spec_account_patch_read(body, &errors, patch);
     body_destroy(body);
-    if (!call_refused(x, &errors))
-        call_write(context, x, apply_patch, contacts, free);
+    if (call_refused(x, &errors))
+        destroy_patch(patch);
+    else
+        call_write(context, x, apply_patch, patch, destroy_patch);
 }
 
-static int apply_refresh(struct call *call, struct store_tx *tx, struct err *e)
+/* ---- DELETE ---- */
+
+/* One that orders certificates, or may, is deactivated first: its key is all that could. */
+static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
+    const char *name = http_param(call->x, "name");
     struct account row;
-    bool existing;
-    if (account_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
+    if (check_change(call, store_tx_db(tx), true, e) < 0 ||
+        account_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
-    int rc = row.url
-                 ? intake_account_refresh(tx, &row, call->out.job, &existing, e)
-                 : err_set(e, ERR_CONFLICT, "The account \"%s\" is not registered yet.", row.name);
+    bool lives = row.url && !strcmp(row.status, "valid");
+    int rc = lives ? err_set(e, ERR_CONFLICT,
+                             "The account \"%s\" is valid at its authority; deactivate it first.",
+                             name)
+                   : account_delete(tx, row.id, e);
     account_finish(&row);
     return rc;
 }
 
-static void refresh(struct http_exchange *x, void *context)
+static void delete(struct http_exchange *x, void *context)
 {
-    if (call_empty_body(x))
-        call_post(context, x, apply_refresh, NULL, NULL);
+    call_write(context, x, apply_delete, NULL, NULL);
 }
 
 const struct http_route accounts_routes[] = {
@@ -218,6 +245,6 @@ const struct http_route accounts_routes[] = {
     {HTTP_GET, "/accounts/{name}", get, 0},
     {HTTP_PUT, "/accounts/{name}", put, 0},
     {HTTP_PATCH, "/accounts/{name}", patch, 0},
-    {HTTP_POST, "/accounts/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY},
+    {HTTP_DELETE, "/accounts/{name}", delete, 0},
     {0},
 };

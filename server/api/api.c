@@ -15,6 +15,7 @@
 const struct http_route *const api_routes[] = {
     authorities_routes,
     accounts_routes,
+    account_actions_routes,
     certificates_routes,
     certificate_files_routes,
     certificate_pkcs12_routes,

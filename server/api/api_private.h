@@ -21,6 +21,7 @@ struct api {
 /* Route tables; each ends with a route whose path is NULL. */
 extern const struct http_route authorities_routes[];
 extern const struct http_route accounts_routes[];
+extern const struct http_route account_actions_routes[];
 extern const struct http_route certificates_routes[];
 extern const struct http_route certificate_files_routes[];
 extern const struct http_route certificate_pkcs12_routes[];

@@ -1,6 +1,7 @@
 /* /certificates/{name}/renew, /revoke and /deploy */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/certificate_targets.h"
@@ -37,13 +38,25 @@ static int check_age(struct db *db, const struct certificate *row, const struct 
                    (long long)row->version);
 }
 
+static int check_account(struct db *db, const struct certificate *row, struct err *e)
+{
+    struct account account;
+    if (account_load_by_id(db, row->account_id, &account, e) < 0)
+        return -1;
+    int rc = account_check_usable(&account, e);
+    account_finish(&account);
+    return rc;
+}
+
 static int apply_renew(struct call *call, struct store_tx *tx, struct err *e)
 {
     struct certificate row;
     bool existing;
     if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    int rc = check_age(store_tx_db(tx), &row, call->spec, e);
+    int rc = check_account(store_tx_db(tx), &row, e);
+    if (rc == 0)
+        rc = check_age(store_tx_db(tx), &row, call->spec, e);
     if (rc == 0)
         rc = intake_certificate_issue(tx, &row, row.retry_for_ms, call->out.job, &existing, e);
     certificate_finish(&row);

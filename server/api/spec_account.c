@@ -48,7 +48,8 @@ static char *read_contacts(const struct members *m, enum members_need need)
 
 static void read_eab(const struct members *m, struct spec_account *out)
 {
-    static const char *const names[] = {"kid", "hmac_key", NULL};
+    static const char *const names[] = {"kid", "hmac_key", "algorithm", NULL};
+    static const char *const algorithms[] = {"HS256", "HS384", "HS512", NULL};
     struct members eab;
     if (!members_object(m, "eab", MEMBERS_OPTIONAL, &eab))
         return;
@@ -58,6 +59,9 @@ static void read_eab(const struct members *m, struct spec_account *out)
     struct err e;
     if (key && base64url_decode(key, strlen(key), &out->eab_key, &e) < 0)
         members_wrong(&eab, "hmac_key", "must be base64url without padding");
+    int algorithm = members_choice(&eab, "algorithm", MEMBERS_OPTIONAL, algorithms);
+    if (algorithm >= 0)
+        jws_mac_by_name(algorithms[algorithm], &out->eab_mac);
 }
 
 static void read_all(const struct members *m, bool with_name, struct spec_account *out)
@@ -116,19 +120,35 @@ void spec_account_finish(struct spec_account *spec)
     *spec = (struct spec_account){0};
 }
 
-int spec_account_patch_read(struct json_object *body, struct fields *errors, char **contacts)
+int spec_account_patch_read(struct json_object *body, struct fields *errors,
+                            struct spec_account_patch *out)
 {
-    static const char *const names[] = {"contacts", NULL};
+    static const char *const names[] = {"contacts", "terms_of_service_agreed", NULL};
     size_t before = errors->count;
     struct members m = members_of_body(body, errors);
+    struct spec_account_patch patch = {0};
     members_only(&m, names);
-    char *read = read_contacts(&m, MEMBERS_REQUIRED);
+    bool agrees = members_has(&m, "terms_of_service_agreed");
+    patch.terms_of_service_agreed = members_bool(&m, "terms_of_service_agreed", true) && agrees;
+    if (agrees && !patch.terms_of_service_agreed)
+        members_wrong(&m, "terms_of_service_agreed",
+                      "must be true: what was agreed to cannot be taken back");
+    if (members_has(&m, "contacts"))
+        patch.contacts = read_contacts(&m, MEMBERS_REQUIRED);
+    else if (!agrees && m.object)
+        members_wrong(&m, "contacts", "is required (or terms_of_service_agreed)");
     if (errors->count > before) {
-        free(read);
+        spec_account_patch_finish(&patch);
         return -1;
     }
-    *contacts = read;
+    *out = patch;
     return 0;
+}
+
+void spec_account_patch_finish(struct spec_account_patch *patch)
+{
+    free(patch->contacts);
+    *patch = (struct spec_account_patch){0};
 }
 
 static struct json_object *normalized_eab(const struct spec_account *spec,
@@ -139,6 +159,7 @@ static struct json_object *normalized_eab(const struct spec_account *spec,
     struct json_object *eab = json_object_new_object();
     json_object_object_add(eab, "kid", json_object_new_string(spec->eab_kid));
     json_object_object_add(eab, "hmac_key", json_object_new_string(hash));
+    json_object_object_add(eab, "algorithm", json_object_new_string(jws_mac_name(spec->eab_mac)));
     return eab;
 }
 

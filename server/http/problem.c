@@ -34,6 +34,7 @@ static const short statuses[ERR_COUNT] = {
     [ERR_NAME_TAKEN] = 409,
     [ERR_IN_USE] = 409,
     [ERR_CONFLICT] = 409,
+    [ERR_ACCOUNT_UNUSABLE] = 409,
     [ERR_PRECONDITION] = 412,
     [ERR_MANAGED] = 409,
 

@@ -324,6 +324,7 @@ static void test_accounts(void **state)
     assert_string_equal(spec.name, "main");
     assert_string_equal(spec.contacts, "[\"mailto:a@example.com\",\"mailto:b@example.com\"]");
     assert_string_equal(spec.eab_kid, "k1");
+    assert_int_equal(spec.eab_mac, JWS_HS256);
     assert_int_equal(spec.eab_key.size, 6);
     assert_memory_equal(spec.eab_key.data, "secret", 6);
     assert_non_null(strstr(text, "\"kid\":\"k1\""));
@@ -339,27 +340,44 @@ static void test_mistakes_of_accounts(void **state)
     refused_account("{\"authority\":\"ca\",\"only_existing\":true}", "/only_existing");
     refused_account(
         "{\"authority\":\"ca\",\"contacts\":[\"a@example.com\",3],"
-        "\"eab\":{\"kid\":\"\",\"hmac_key\":\"a+b=\",\"x\":1},\"key\":{\"reuse\":true}}",
-        "/contacts/1 /contacts/0 /key/reuse /eab/x /eab/kid /eab/hmac_key");
+        "\"eab\":{\"kid\":\"\",\"hmac_key\":\"a+b=\",\"algorithm\":\"HS1\",\"x\":1},"
+        "\"key\":{\"reuse\":true}}",
+        "/contacts/1 /contacts/0 /key/reuse /eab/x /eab/kid /eab/hmac_key /eab/algorithm");
     refused_account("{\"authority\":\"ca\",\"key\":{\"pem\":\"@{keys/p256-public.pem}\"}}",
                     "/key/pem");
     refused_account("{\"authority\":\"ca\",\"key\":{\"pem\":\"@{keys/rsa1024.pem}\"}}", "/key/pem");
 }
 
-static void test_contacts_alone(void **state)
+static void refused_patch(const char *text, const char *pointers)
+{
+    struct fields errors = {0};
+    struct spec_account_patch patch = {0};
+    struct json_object *given = body(text);
+    assert_int_equal(spec_account_patch_read(given, &errors, &patch), -1);
+    complains(&errors, "a PATCH", pointers);
+    body_destroy(given);
+}
+
+static void test_patches_of_accounts(void **state)
 {
     (void)state;
     struct fields errors = {0};
-    char *contacts = NULL;
+    struct spec_account_patch patch = {0};
     struct json_object *given = body("{\"contacts\":[]}");
-    assert_int_equal(spec_account_patch_read(given, &errors, &contacts), 0);
-    assert_string_equal(contacts, "[]");
-    free(contacts);
+    assert_int_equal(spec_account_patch_read(given, &errors, &patch), 0);
+    assert_string_equal(patch.contacts, "[]");
+    assert_false(patch.terms_of_service_agreed);
+    spec_account_patch_finish(&patch);
     body_destroy(given);
     given = body("{\"terms_of_service_agreed\":true}");
-    assert_int_equal(spec_account_patch_read(given, &errors, &contacts), -1);
-    complains(&errors, "a PATCH", "/terms_of_service_agreed /contacts");
+    assert_int_equal(spec_account_patch_read(given, &errors, &patch), 0);
+    assert_null(patch.contacts);
+    assert_true(patch.terms_of_service_agreed);
+    spec_account_patch_finish(&patch);
     body_destroy(given);
+    refused_patch("{}", "/contacts");
+    refused_patch("{\"terms_of_service_agreed\":false}", "/terms_of_service_agreed");
+    refused_patch("{\"contacts\":[],\"key\":{}}", "/key");
 }
 
 static void test_authorities(void **state)
@@ -569,7 +587,7 @@ int main(void)
         cmocka_unit_test(test_items_of_targets),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_mistakes_of_accounts),
-        cmocka_unit_test(test_contacts_alone),
+        cmocka_unit_test(test_patches_of_accounts),
         cmocka_unit_test(test_authorities),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_solvers),
