@@ -129,24 +129,20 @@ static int parse_pid(const char *path, const char *text, pid_t *out, struct err 
     return 0;
 }
 
-static int send_signal(const struct reload *reload, char message[RELOAD_MESSAGE_SIZE],
-                       struct err *e)
+/* number 0: only whether it could be sent. */
+static int send_signal(const struct reload *reload, int number, pid_t *pid, struct err *e)
 {
     const char *path = reload->pidfile->path;
     char text[32];
-    pid_t pid = 0;
-    if (read_pidfile(path, text, e) < 0 || parse_pid(path, text, &pid, e) < 0)
+    if (read_pidfile(path, text, e) < 0 || parse_pid(path, text, pid, e) < 0)
         return -1;
-    if (kill(pid, reload->signal) < 0)
-        return errno == ESRCH
-                   ? err_set(e, ERR_TARGET_RELOAD,
-                             "there is no process %d, which the pidfile %s names", (int)pid, path)
-                   : err_set(e, ERR_TARGET_RELOAD,
-                             "process %d of the pidfile %s cannot be sent %s: "
-                             "%s",
-                             (int)pid, path, reload->signal_name, strerror(errno));
-    snprintf(message, RELOAD_MESSAGE_SIZE, "sent %s to process %d", reload->signal_name, (int)pid);
-    return 0;
+    if (kill(*pid, number) == 0)
+        return 0;
+    return errno == ESRCH
+               ? err_set(e, ERR_TARGET_RELOAD, "there is no process %d, which the pidfile %s names",
+                         (int)*pid, path)
+               : err_set(e, ERR_TARGET_RELOAD, "process %d of the pidfile %s cannot be sent %s: %s",
+                         (int)*pid, path, reload->signal_name, strerror(errno));
 }
 
 /* ---- by a command ---- */
@@ -202,6 +198,12 @@ static int call_webhook(const struct reload *reload, const struct target_context
                : err_set(e, ERR_TARGET_RELOAD, "the reload's webhook answered %d", status);
 }
 
+int reload_check(const struct reload *reload, struct err *e)
+{
+    pid_t pid = 0;
+    return reload->pidfile ? send_signal(reload, 0, &pid, e) : 0;
+}
+
 int reload_run(const struct reload *reload, const struct target_context *context,
                const struct target_certificate *certificate, char message[RELOAD_MESSAGE_SIZE],
                struct err *e)
@@ -212,7 +214,10 @@ int reload_run(const struct reload *reload, const struct target_context *context
         rc = run_command(reload, context, certificate, e);
         snprintf(message, RELOAD_MESSAGE_SIZE, "ran the command %s", reload->command);
     } else if (reload->pidfile) {
-        rc = send_signal(reload, message, e);
+        pid_t pid = 0;
+        rc = send_signal(reload, reload->signal, &pid, e);
+        snprintf(message, RELOAD_MESSAGE_SIZE, "sent %s to process %d", reload->signal_name,
+                 (int)pid);
     } else if (reload->webhook) {
         rc = call_webhook(reload, context, certificate, e);
         snprintf(message, RELOAD_MESSAGE_SIZE, "called the webhook");

@@ -29,6 +29,9 @@ int reload_read(const struct target_context *context, struct reload *out, struct
 /* "run the command x", for a rehearsal; "" for none. */
 void reload_describe(const struct reload *reload, char out[RELOAD_MESSAGE_SIZE]);
 
+/* Whether it can be seen to fail without doing it: ERR_TARGET_RELOAD where there is no process. */
+int reload_check(const struct reload *reload, struct err *e);
+
 /*
  * Does it, and says what was done. ERR_TARGET_RELOAD, or ERR_SHUTDOWN. The pidfile is read anew
  * each time; the webhook gets {"certificate", "version"} and has to answer 2xx.

@@ -239,6 +239,8 @@ static int files_test(const struct target_context *context,
                             e) < 0)
         return -1;
     int rc = rehearse(&settings, certificate, &names, e);
+    if (rc == 0)
+        rc = reload_check(&settings.reload, e);
     reload_describe(&settings.reload, reload);
     if (rc == 0)
         say(message, "would write %s in %s%s%s", buf_string(&names), settings.shown,

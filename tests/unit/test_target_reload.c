@@ -230,15 +230,22 @@ static void rehearses_without_a_trace(void **state)
     struct setting s;
     char message[TARGET_MESSAGE_SIZE];
     struct err e = {0};
+    int fd;
     setting_init(&s, ", \"reload\": {\"signal\": \"HUP\", \"pidfile\": \"daemon\"}");
+    assert_int_equal(target_test(&target_files, &s.context, &first.certificate, message, &e), -1);
+    assert_int_equal(e.code, ERR_TARGET_RELOAD);
+    assert_non_null(strstr(e.detail, "does the process run?"));
+    pid_t pid = start_daemon(&fd);
+    write_pid(pid);
     assert_int_equal(target_test(&target_files, &s.context, &first.certificate, message, &e), 0);
+    assert_int_equal(count_signals(fd, 0), 0);
     char *expected =
         mem_printf("would write cert.pem, chain.pem, fullchain.pem, privkey.pem in %s, "
                    "then send HUP to the process of the pidfile daemon",
                    www);
     assert_string_equal(message, expected);
     free(expected);
-    assert_int_equal(count_entries(root, ""), 0);
+    assert_int_equal(count_entries(root, ""), 1); /* the pidfile */
     assert_int_equal(target_test(&target_files, &s.context, NULL, message, &e), 0);
     struct target_certificate without = first.certificate;
     without.key = NULL;
@@ -248,6 +255,7 @@ static void rehearses_without_a_trace(void **state)
     assert_int_equal(target_test(&target_files, &s.context, &first.certificate, message, &e), -1);
     assert_int_equal(e.code, ERR_TARGET_FILES);
     assert_non_null(strstr(e.detail, "/www is there and is no folder"));
+    end_daemon(pid, fd);
     setting_finish(&s);
 }
 
