@@ -1,10 +1,10 @@
 #include "server/api/account.h"
 
 #include "acme/base/clock.h"
-#include "server/api/backoff.h"
 #include "server/api/canonical.h"
 #include "server/api/peek.h"
 #include "server/api/show.h"
+#include "server/engine/backoff.h"
 #include "server/engine/intake.h"
 #include "store/authority.h"
 #include "store/owner.h"

@@ -42,8 +42,9 @@ static void read_default_key(const struct members *m, struct api_defaults *out)
 
 int api_defaults_read(struct json_object *json, struct fields *errors, struct api_defaults *out)
 {
-    static const char *const names[] = {"account", "key", "targets", NULL};
-    struct api_defaults defaults = {.key_type = KEY_EC_P256};
+    static const char *const names[] = {"account", "key", "targets", "renew", NULL};
+    struct api_defaults defaults = {.key_type = KEY_EC_P256,
+                                    .renew = {.enabled = true, .use_ari = true}};
     size_t before = errors->count;
     if (json) {
         struct members m = members_at(json, "/defaults", errors);
@@ -51,6 +52,7 @@ int api_defaults_read(struct json_object *json, struct fields *errors, struct ap
         defaults.account = mem_strdup(members_checked(&m, "account", MEMBERS_OPTIONAL, check_name));
         read_default_key(&m, &defaults);
         target_items_read(&m, &defaults.targets);
+        spec_renew_read(&m, &defaults.renew);
     }
     if (errors->count > before) {
         api_defaults_finish(&defaults);

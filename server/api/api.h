@@ -26,6 +26,7 @@ struct api_defaults {
     char *account; /* NULL: none */
     enum key_type key_type;
     struct target_items targets;
+    struct spec_renew renew;
     bool answers_tls_alpn01; /* whether there is a listener for it */
 };
 

@@ -1,12 +1,13 @@
 #include "server/api/certificate.h"
 
 #include "acme/base/clock.h"
-#include "server/api/backoff.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/peek.h"
 #include "server/api/references.h"
 #include "server/api/show.h"
+#include "server/engine/backoff.h"
 #include "server/engine/intake.h"
+#include "server/engine/renewal.h"
 #include "store/account.h"
 #include "store/owner.h"
 
@@ -55,6 +56,42 @@ static void show_version(const struct certificate *certificate, struct json_obje
     show_add_time(json, "not_after", certificate->not_after);
 }
 
+static struct json_object *show_renew(const struct certificate *certificate)
+{
+    struct json_object *renew = json_object_new_object();
+    int64_t before = certificate->renew_before_ms / CLOCK_SECOND_MS;
+    show_add_bool(renew, "enabled", certificate->renew);
+    json_object_object_add(renew, "before_seconds", before ? json_object_new_int64(before) : NULL);
+    show_add_bool(renew, "use_ari", certificate->renew_ari);
+    return renew;
+}
+
+/* What the CA said of the renewal; NULL: it was not asked, or has nothing to say. */
+static struct json_object *show_renewal(const struct certificate *certificate)
+{
+    struct renewal_memory memory;
+    struct json_object *json = NULL;
+    renewal_memory_read(certificate->renewal, certificate->version, &memory);
+    if (memory.asked_at) {
+        json = json_object_new_object();
+        show_add_time(json, "window_start", memory.window_start);
+        show_add_time(json, "window_end", memory.window_end);
+        show_add_text(json, "explanation_url", memory.explanation_url);
+        show_add_time(json, "asked_at", memory.asked_at);
+        show_add_time(json, "ask_again_at", memory.ask_again_at);
+        show_add_text(json, "error", memory.error);
+    }
+    renewal_memory_finish(&memory);
+    return json;
+}
+
+static void show_plan(const struct certificate *certificate, struct json_object *json)
+{
+    bool is_planned = renewal_is_wanted(certificate);
+    show_add_time(json, "next_renewal_at", is_planned ? certificate->next_renewal_at : 0);
+    json_object_object_add(json, "renewal", is_planned ? show_renewal(certificate) : NULL);
+}
+
 int certificate_show(struct db *db, const struct certificate *certificate, struct json_object **out,
                      struct err *e)
 {
@@ -72,7 +109,9 @@ int certificate_show(struct db *db, const struct certificate *certificate, struc
     json_object_object_add(json, "challenge", show_challenge(certificate));
     show_add_text(json, "preferred_chain", certificate->preferred_chain);
     json_object_object_add(json, "labels", show_stored(certificate->labels));
+    json_object_object_add(json, "renew", show_renew(certificate));
     show_version(certificate, json);
+    show_plan(certificate, json);
     json_object_object_add(json, "last_error", show_failure(certificate->last_error));
     show_add_text(json, "active_job", certificate->active_job);
     json_object_object_add(json, "targets", targets);
@@ -189,6 +228,7 @@ static int draft_make(struct db *db, const struct certificate_request *request, 
                       struct err *e)
 {
     const struct spec_certificate *spec = request->spec;
+    const struct spec_renew *renew = spec->renew.given ? &spec->renew : &request->defaults->renew;
     bool type_given = spec->key.type_given || spec->key.key || spec->csr.size > 0;
     struct draft draft = {0};
     if (find_account(db, request, &draft.account, e) < 0)
@@ -210,6 +250,9 @@ static int draft_make(struct db *db, const struct certificate_request *request, 
         .key_reuse = spec->key_reuse,
         .retry_for_ms = request->retry_for_ms,
         .origin = request->origin,
+        .renew = renew->enabled,
+        .renew_before_ms = renew->before_ms,
+        .renew_ari = renew->use_ari,
     };
     *out = draft;
     return 0;
@@ -297,9 +340,24 @@ static int change(struct store_tx *tx, const struct certificate *row,
     return issue(tx, request->name, request->retry_for_ms, out, e);
 }
 
+int certificate_set_renew(struct store_tx *tx, const struct certificate *row, bool enabled,
+                          int64_t before_ms, bool use_ari, struct err *e)
+{
+    struct certificate changed;
+    if (row->renew == enabled && row->renew_before_ms == before_ms && row->renew_ari == use_ari)
+        return 0;
+    if (certificate_update_renew(tx, row->id, enabled, before_ms, use_ari, e) < 0 ||
+        certificate_load_by_id(store_tx_db(tx), row->id, &changed, e) < 0)
+        return -1;
+    int rc = renewal_plan(tx, &changed, e);
+    certificate_finish(&changed);
+    return rc;
+}
+
 /* The same spec again: nothing to do, a job that is at it, or a new try. */
 static int keep(struct store_tx *tx, const struct certificate *row,
-                const struct certificate_request *request, struct applied *out, struct err *e)
+                const struct certificate_request *request, const struct draft *draft,
+                struct applied *out, struct err *e)
 {
     if (row->origin != request->origin &&
         owner_set(tx, OWNED_CERTIFICATE, row->name, request->origin, e) < 0)
@@ -307,7 +365,10 @@ static int keep(struct store_tx *tx, const struct certificate *row,
     if (strcmp(row->labels, request->spec->labels) != 0 &&
         certificate_update_labels(tx, row->id, request->spec->labels, row->spec, e) < 0)
         return -1;
-    if (set_targets(tx, row->name, request, e) < 0)
+    const struct certificate *wish = &draft->row;
+    if (certificate_set_renew(tx, row, wish->renew, wish->renew_before_ms, wish->renew_ari, e) <
+            0 ||
+        set_targets(tx, row->name, request, e) < 0)
         return -1;
     bool issues;
     if (issues_now(store_tx_db(tx), row, &issues, e) < 0)
@@ -341,7 +402,7 @@ int certificate_apply(struct store_tx *tx, const struct certificate_request *req
     }
     int rc = draft_make(store_tx_db(tx), request, &draft, e);
     if (rc == 0) {
-        rc = strcmp(row.spec, draft.normalized) == 0 ? keep(tx, &row, request, out, e)
+        rc = strcmp(row.spec, draft.normalized) == 0 ? keep(tx, &row, request, &draft, out, e)
                                                      : change(tx, &row, request, &draft, out, e);
         draft_finish(&draft);
     }

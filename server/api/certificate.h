@@ -27,6 +27,10 @@ struct certificate_request {
     int64_t retry_for_ms; /* as intake.h */
 };
 
+/* Changes the wish to renew it, and plans anew; nothing if it is the same. */
+int certificate_set_renew(struct store_tx *tx, const struct certificate *row, bool enabled,
+                          int64_t before_ms, bool use_ari, struct err *e);
+
 /* A new one. ERR_NAME_TAKEN, ERR_KEY_REUSED, ERR_INVALID if an account is missing. */
 int certificate_insert_spec(struct store_tx *tx, const struct certificate_request *request,
                             struct applied *out, struct err *e);

@@ -4,10 +4,12 @@
 #include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
+#include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/check.h"
 #include "server/api/revocation.h"
 #include "server/engine/intake.h"
+#include "server/engine/renewal.h"
 #include "store/certificate.h"
 
 #include <json-c/json.h>
@@ -18,6 +20,7 @@
 
 struct renew {
     bool force;
+    bool only_if_due;
 };
 
 /* A client in a loop must not use up the CA's limits. */
@@ -48,24 +51,54 @@ static int check_account(struct db *db, const struct certificate *row, struct er
     return rc;
 }
 
+/* Whether or not it is renewed by itself. */
+static bool is_due(const struct certificate *row)
+{
+    struct renewal_memory memory;
+    if (!row->version || row->revoked || row->active_job)
+        return true;
+    renewal_memory_read(row->renewal, row->version, &memory);
+    int64_t at = renewal_due_at(row, &memory);
+    renewal_memory_finish(&memory);
+    return at <= clock_wall_ms();
+}
+
+static int answer_certificate(struct call *call, struct db *db, const struct certificate *row,
+                              struct err *e)
+{
+    struct json_object *shown;
+    if (certificate_show(db, row, &shown, e) < 0)
+        return -1;
+    call_answer(call, 200, shown);
+    return 0;
+}
+
+static int renew_row(struct call *call, struct store_tx *tx, const struct certificate *row,
+                     struct err *e)
+{
+    const struct renew *renew = call->spec;
+    bool existing;
+    if (renew->only_if_due && !is_due(row))
+        return answer_certificate(call, store_tx_db(tx), row, e);
+    if (check_account(store_tx_db(tx), row, e) < 0 ||
+        (!renew->only_if_due && check_age(store_tx_db(tx), row, renew, e) < 0))
+        return -1;
+    return intake_certificate_issue(tx, row, row->retry_for_ms, call->out.job, &existing, e);
+}
+
 static int apply_renew(struct call *call, struct store_tx *tx, struct err *e)
 {
     struct certificate row;
-    bool existing;
     if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    int rc = check_account(store_tx_db(tx), &row, e);
-    if (rc == 0)
-        rc = check_age(store_tx_db(tx), &row, call->spec, e);
-    if (rc == 0)
-        rc = intake_certificate_issue(tx, &row, row.retry_for_ms, call->out.job, &existing, e);
+    int rc = renew_row(call, tx, &row, e);
     certificate_finish(&row);
     return rc;
 }
 
 static void renew(struct http_exchange *x, void *context)
 {
-    static const char *const names[] = {"force", NULL};
+    static const char *const names[] = {"force", "only_if_due", NULL};
     struct fields errors = {0};
     struct json_object *body = call_body(x);
     if (!body)
@@ -74,6 +107,9 @@ static void renew(struct http_exchange *x, void *context)
     struct renew *spec = mem_new(1, sizeof *spec);
     members_only(&m, names);
     spec->force = members_bool(&m, "force", false);
+    spec->only_if_due = members_bool(&m, "only_if_due", false);
+    if (spec->force && spec->only_if_due)
+        members_wrong(&m, "only_if_due", "must not be given beside force");
     body_destroy(body);
     if (call_refused(x, &errors))
         free(spec);

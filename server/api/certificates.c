@@ -7,6 +7,7 @@
 #include "server/api/page.h"
 #include "server/api/target_folders.h"
 #include "server/engine/intake.h"
+#include "server/engine/renewal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,10 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
     const struct spec_certificate_patch *patch = call->spec;
     if (patch->labels && certificate_update_labels(tx, row->id, patch->labels, row->spec, e) < 0)
         return -1;
+    const struct spec_renew *renew = &patch->renew;
+    if (renew->given &&
+        certificate_set_renew(tx, row, renew->enabled, renew->before_ms, renew->use_ari, e) < 0)
+        return -1;
     if (!patch->targets_given)
         return 0;
     if (certificate_targets_set(tx, row->name, &patch->targets, e) < 0)
@@ -266,7 +271,7 @@ static void patch(struct http_exchange *x, void *context)
 /* Beyond finalize a job cannot be called back; it ends by itself once its certificate is gone. */
 static int cancel_jobs(struct store_tx *tx, const struct certificate *row, struct err *e)
 {
-    if (certificate_targets_cancel(tx, row->id, e) < 0)
+    if (certificate_targets_cancel(tx, row->id, e) < 0 || renewal_wake(tx, row, e) < 0)
         return -1;
     if (!row->active_job || intake_cancel(tx, row->active_job, e) == 0)
         return 0;

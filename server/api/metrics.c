@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "server/api/api_private.h"
 #include "server/engine/engine.h"
+#include "server/engine/renewal.h"
 #include "store/certificate.h"
 #include "store/job.h"
 
@@ -43,12 +44,18 @@ static void count(const struct certificate *c, struct totals *totals)
 static void write_one_by_one(const struct certificate *list, size_t n, struct buf *out)
 {
     static const char expiry[] = "certwright_certificate_not_after_timestamp_seconds";
+    static const char renewal[] = "certwright_certificate_next_renewal_timestamp_seconds";
     static const char ready[] = "certwright_certificate_ready";
     head(out, expiry, "gauge", "When the certificate in use expires.");
     for (size_t i = 0; i < n; i++)
         if (list[i].version)
             buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %" PRId64 "\n", expiry, list[i].name,
                        list[i].authority, list[i].not_after / CLOCK_SECOND_MS);
+    head(out, renewal, "gauge", "When the certificate is to be renewed by itself.");
+    for (size_t i = 0; i < n; i++)
+        if (renewal_is_wanted(&list[i]))
+            buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %" PRId64 "\n", renewal, list[i].name,
+                       list[i].authority, list[i].next_renewal_at / CLOCK_SECOND_MS);
     head(out, ready, "gauge", "1 while the certificate is valid now.");
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %d\n", ready, list[i].name,

@@ -69,6 +69,21 @@ struct json_object *spec_key_normalized(const struct spec_key *key)
     return json;
 }
 
+void spec_renew_read(const struct members *m, struct spec_renew *out)
+{
+    enum { BEFORE_MIN = 60, BEFORE_MAX = 398 * 24 * 60 * 60 };
+    static const char *const names[] = {"enabled", "before_seconds", "use_ari", NULL};
+    struct members renew;
+    *out = (struct spec_renew){.enabled = true, .use_ari = true};
+    if (!members_object(m, "renew", MEMBERS_OPTIONAL, &renew))
+        return;
+    members_only(&renew, names);
+    out->given = true;
+    out->enabled = members_bool(&renew, "enabled", true);
+    out->before_ms = members_int(&renew, "before_seconds", BEFORE_MIN, BEFORE_MAX, 0) * 1000;
+    out->use_ari = members_bool(&renew, "use_ari", true);
+}
+
 int64_t spec_retry_for_ms(const struct members *m)
 {
     enum { YEAR_SECONDS = 365 * 24 * 60 * 60 };

@@ -39,6 +39,16 @@ struct json_object *spec_key_normalized(const struct spec_key *key);
 /* retry_for_seconds in milliseconds; -1 unless given. */
 int64_t spec_retry_for_ms(const struct members *m);
 
+/* `renew`: whether and when a certificate is renewed by itself. */
+struct spec_renew {
+    bool given;
+    bool enabled;      /* true unless given */
+    int64_t before_ms; /* 0 unless given: by its life */
+    bool use_ari;      /* true unless given */
+};
+
+void spec_renew_read(const struct members *m, struct spec_renew *out);
+
 /* SHA-256 in lower-case hex. */
 void spec_sha256(const void *data, size_t size, char out[SPEC_FINGERPRINT_SIZE]);
 

@@ -90,7 +90,7 @@ int context_anonymous_client(struct step_context *c, struct err *e)
 }
 
 /* A directory that had to be fetched is kept for the next start, and shown by the API. */
-static int prepare(struct step_context *c, struct err *e)
+int context_directory(struct step_context *c, struct err *e)
 {
     char *before = acme_ca_directory_document(c->client.ca);
     bool known = before != NULL;
@@ -111,7 +111,7 @@ int context_client(struct step_context *c, struct err *e)
         return -1;
     c->client.key = c->account_key;
     c->client.kid = c->account.url;
-    return prepare(c, e);
+    return context_directory(c, e);
 }
 
 int context_fail(struct err *e, const struct err *error)

@@ -14,6 +14,8 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/pace.h"
+#include "server/engine/renewal.h"
 #include "server/engine/responders.h"
 #include "server/engine/step.h"
 #include "store/authority.h"
@@ -253,6 +255,7 @@ int engine_create(const struct engine_options *options, struct engine **out, str
     engine->options = *options;
     engine->cas = ca_registry_create();
     engine->verdicts = verdicts_create(options->store, options->propagation);
+    engine->pace = pace_create();
     engine->lanes = lanes_create(options->workers);
     engine->started_at = clock_engine_ms();
     pthread_mutex_init(&engine->mutex, NULL);
@@ -322,6 +325,7 @@ int engine_start(struct engine *engine, struct err *e)
 {
     struct db *db;
     if (store_write_wait(engine->options.store, wake_waiting, NULL, e) < 0 ||
+        renewal_plan_missing(engine->options.store, e) < 0 ||
         store_reader(engine->options.store, &db, e) < 0 ||
         responders_fill(&engine->options, db, e) < 0)
         return -1;
@@ -354,6 +358,7 @@ void engine_destroy(struct engine *engine)
         return;
     free(engine->workers);
     lanes_destroy(engine->lanes);
+    pace_destroy(engine->pace);
     verdicts_destroy(engine->verdicts);
     ca_registry_destroy(engine->cas);
     pthread_cond_destroy(&engine->changed);

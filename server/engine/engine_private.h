@@ -33,6 +33,7 @@ struct engine {
     struct engine_options options;
     struct ca_registry *cas;
     struct verdicts *verdicts;
+    struct pace *pace; /* of renewals; guarded by the mutex */
     struct engine_counters counters;
     int64_t started_at; /* what was committed before is another process's work */
     atomic_bool abort;

@@ -140,6 +140,12 @@ int intake_certificate_issue(struct store_tx *tx, const struct certificate *cert
     return insert_certificate_job(tx, certificate, &job, id, existing, e);
 }
 
+int intake_certificate_renewal(struct store_tx *tx, const struct certificate *certificate,
+                               char id[ULID_SIZE], bool *existing, struct err *e)
+{
+    return intake_certificate_issue(tx, certificate, INTAKE_RETRY_DEFAULT_MS, id, existing, e);
+}
+
 int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,
                               int64_t version, int reason, bool then_delete, char id[ULID_SIZE],
                               bool *existing, struct err *e)
@@ -184,6 +190,10 @@ static int check_cancel(const struct job *job, struct err *e)
 {
     const struct job_kind *kind = job_kind_by_name(job->kind);
     const struct step *step = kind ? job_kind_step(kind, job->step) : NULL;
+    if (!strcmp(job->kind, certificate_renew_kind.name))
+        return err_set(e, ERR_CONFLICT,
+                       "The job plans the certificate's renewal; to switch that off, PATCH the"
+                       " certificate with {\"renew\": {\"enabled\": false}}.");
     if (job_state_is_final(job->state))
         return err_set(e, ERR_CONFLICT, "The job has ended: it is %s.", job_state_name(job->state));
     if (step && step->committed)
@@ -251,9 +261,13 @@ static int again_certificate(struct store_tx *tx, const struct job *job, char id
     struct certificate certificate;
     if (certificate_load_by_id(store_tx_db(tx), job->resource_id, &certificate, e) < 0)
         return -1;
-    int rc = !strcmp(job->kind, certificate_issue_kind.name)
-                 ? intake_certificate_issue(tx, &certificate, retry_for(job), id, existing, e)
-                 : again_revoke(tx, job, &certificate, id, existing, e);
+    int rc;
+    if (!strcmp(job->kind, certificate_issue_kind.name))
+        rc = intake_certificate_issue(tx, &certificate, retry_for(job), id, existing, e);
+    else if (!strcmp(job->kind, certificate_revoke_kind.name))
+        rc = again_revoke(tx, job, &certificate, id, existing, e);
+    else
+        rc = err_set(e, ERR_CONFLICT, "Another job plans the certificate's renewal by now.");
     certificate_finish(&certificate);
     return rc;
 }

@@ -42,6 +42,9 @@ int intake_account_deactivate(struct store_tx *tx, const struct account *account
 int intake_certificate_issue(struct store_tx *tx, const struct certificate *certificate,
                              int64_t retry_for_ms, char id[ULID_SIZE], bool *existing,
                              struct err *e);
+/* The same for a renewal that is due: a stuck one ends after a day, and is begun anew. */
+int intake_certificate_renewal(struct store_tx *tx, const struct certificate *certificate,
+                               char id[ULID_SIZE], bool *existing, struct err *e);
 /* "certificate.revoke". reason is the code of RFC 5280 section 5.3.1, -1: none. version 0: the one
    in use. then_delete: the certificate is deleted afterwards. */
 int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,

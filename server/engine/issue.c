@@ -26,7 +26,7 @@
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
-#include "server/solver/http01.h"
+#include "server/engine/renewal.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -135,6 +135,8 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     /* A cancelled job may have a successor already. */
     bool active = now.active_job && !strcmp(now.active_job, c->job.id);
     int rc = state == JOB_SUCCEEDED ? intake_certificate_deploy_all(tx, &now, e) : 0;
+    if (rc == 0)
+        rc = renewal_plan(tx, &now, e);
     certificate_finish(&now);
     if (rc < 0 || (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0))
         return -1;

@@ -2,6 +2,7 @@
 #include "acme/cert.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
+#include "server/engine/renewal.h"
 #include "server/engine/step.h"
 
 #include <inttypes.h>
@@ -22,6 +23,8 @@ static int load(struct step_context *c, struct err *e)
 static int save(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     int64_t id = c->certificate.id;
+    if (renewal_wake(tx, &c->certificate, e) < 0)
+        return -1;
     if (context_arg_int(c, "then_delete", 0))
         return certificate_delete(tx, id, e);
     return version_revoke(tx, id, context_arg_int(c, "version", 0),

@@ -112,6 +112,8 @@ int context_client(struct step_context *c, struct err *e);
 
 /* A way to a CA without an account, for directories. */
 int context_anonymous_client(struct step_context *c, struct err *e);
+/* After it: the directory is there, fetched unless it was. */
+int context_directory(struct step_context *c, struct err *e);
 
 /* *e = *error, and -1: for an error that was looked at first, whether it is one. */
 int context_fail(struct err *e, const struct err *error);
@@ -135,6 +137,7 @@ extern const struct job_kind account_rollover_kind;
 extern const struct job_kind account_deactivate_kind;
 extern const struct job_kind authority_refresh_kind;
 extern const struct job_kind certificate_issue_kind;
+extern const struct job_kind certificate_renew_kind;
 extern const struct job_kind certificate_revoke_kind;
 extern const struct job_kind certificate_deploy_kind;
 extern const struct job_kind challenge_cleanup_kind;

@@ -1,0 +1,59 @@
+#include "server/engine/backoff.h"
+
+#include "acme/base/clock.h"
+#include "store/failure.h"
+
+#include <stdlib.h>
+
+static const int64_t delays[] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS, 100 * CLOCK_MINUTE_MS,
+                                 CLOCK_DAY_MS};
+
+enum { DELAYS = sizeof delays / sizeof *delays, JITTER_STEPS = 1000 };
+
+/* What failed together is not to be tried again together. */
+static int64_t jitter(const struct job *job, int64_t delay)
+{
+    uint32_t hash = 2166136261; /* FNV-1a */
+    for (const char *c = job->id; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619;
+    return delay / 10 * (hash % JITTER_STEPS) / JITTER_STEPS;
+}
+
+/* Of the error that the job ended with. */
+static int64_t asked_to_wait(const struct job *job)
+{
+    struct err error;
+    char *document;
+    if (!job->error)
+        return 0;
+    failure_read(job->error, &error, &document);
+    free(document);
+    return error.retry_after_ms < CLOCK_DAY_MS ? error.retry_after_ms : CLOCK_DAY_MS;
+}
+
+static int64_t hold(const struct job *last, size_t failures)
+{
+    int64_t delay = delays[failures - 1];
+    int64_t asked = asked_to_wait(last);
+    delay += jitter(last, delay);
+    return last->finished_at + (asked > delay ? asked : delay);
+}
+
+int backoff_until(struct db *db, const char *kind, const char *resource_type, const char *name,
+                  int64_t *until, struct err *e)
+{
+    struct job_filter filter = {
+        .kind = kind, .state = -1, .resource_type = resource_type, .resource_name = name};
+    struct job *jobs;
+    size_t count;
+    size_t failures = 0;
+    if (job_list(db, &filter, NULL, DELAYS, &jobs, &count, e) < 0)
+        return -1;
+    while (failures < count && jobs[failures].state == JOB_FAILED)
+        failures++;
+    *until = failures ? hold(&jobs[0], failures) : 0;
+    for (size_t i = 0; i < count; i++)
+        job_finish(&jobs[i]);
+    free(jobs);
+    return 0;
+}
