@@ -7,6 +7,7 @@
 
 #include "acme/base/error.h"
 #include "acme/key.h"
+#include "server/api/spec_common.h"
 #include "server/api/target_items.h"
 #include "server/http/exchange.h"
 
