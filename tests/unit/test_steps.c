@@ -6,7 +6,7 @@
 
 static const char *const kinds[] = {
     "account.create",    "account.update",     "account.refresh",   "authority.refresh",
-    "certificate.issue", "certificate.revoke", "challenge.cleanup",
+    "certificate.issue", "certificate.revoke", "challenge.cleanup", "certificate.renew",
 };
 
 static void every_kind_is_known(void **state)
