@@ -59,6 +59,23 @@ static void gives_mode_owner_and_place(void **state)
     setting_finish(&s);
 }
 
+/* The same bytes, but whose they are to be has changed. */
+static void gives_another_owner(void **state)
+{
+    (void)state;
+    static const char *const given[] = {", \"owner\": 12345", ", \"owner\": 12346",
+                                        ", \"owner\": 12346, \"group\": 54321"};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct setting s;
+        setting_init(&s, given[i]);
+        deploy_well(&s, &first);
+        struct stat seen = look(www, "..data/privkey.pem");
+        assert_int_equal(seen.st_uid, i ? 12346 : 12345);
+        assert_int_equal(seen.st_gid, i == 2 ? 54321 : 0);
+        setting_finish(&s);
+    }
+}
+
 static void writes_into_the_root_itself(void **state)
 {
     (void)state;
@@ -429,6 +446,7 @@ static int run(void)
     const struct CMUnitTest tests[] = {
         IN_ROOT(writes_the_layout),
         IN_ROOT(gives_mode_owner_and_place),
+        IN_ROOT(gives_another_owner),
         IN_ROOT(writes_into_the_root_itself),
         IN_ROOT(writes_nothing_twice),
         IN_ROOT(writes_again_what_was_changed_by_hand),

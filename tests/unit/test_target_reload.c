@@ -215,6 +215,18 @@ static void calls_a_webhook_on_this_machine(void **state)
     assert_int_equal(deploy_with_hook(&s, &bad, &e), -1);
     assert_int_equal(e.code, ERR_TARGET_RELOAD);
     assert_string_equal(e.detail, "the reload's webhook answered 503");
+    /* a URL that leads elsewhere is not called, over TLS neither */
+    static const char *const elsewhere[] = {"https://www.example.com/reload",
+                                            "http://192.0.2.1/reload",
+                                            "https://localhost.example.com/reload"};
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        struct setting far;
+        char *more = mem_printf(", \"reload\": {\"webhook\": \"%s\"}", elsewhere[i]);
+        setting_init(&far, more);
+        deploy_fails(&far, &first, ERR_INVALID, "webhook");
+        setting_finish(&far);
+        free(more);
+    }
     /* the last hook has gone */
     deploy_fails(&s, &first, ERR_TARGET_RELOAD, "");
     acme_http_destroy(s.context.http);
