@@ -77,7 +77,7 @@ static void inherits_no_descriptors_and_no_signals(void **state)
                    &result, &e),
         0);
     /* 3 is ls's own view of the directory */
-    assert_memory_equal(result.output, "0 1 2 3 ", 8);
+    assert_memory_equal(result.output, "0 1 2 3 SigBlk", 14);
     assert_non_null(strstr(result.output, "SigBlk:\t0000000000000000"));
     assert_non_null(strstr(result.output, "SigIgn:\t0000000000000000"));
 }

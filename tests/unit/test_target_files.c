@@ -173,10 +173,15 @@ static void cleans_up_after_a_kill(void **state)
                    "&& ln -s ..data/cert.pem mine.pem && rm chain.pem",
                    www, unfinished, unfinished, unfinished);
     run_line(line);
+    /* of the same moment: younger, if only by its random part */
+    char twin[256];
+    snprintf(twin, sizeof twin, "%.*sffffffff", (int)strlen(current) - 8, current);
+    run_line(mem_printf("mkdir %s/%s", www, twin));
     deploy_well(&s, &second);
     assert_pair(www, &second);
     assert_text(www, "chain.pem", second.certificate.chain);
     assert_false(exists(www, unfinished));
+    assert_false(exists(www, twin));
     assert_false(exists(www, "..data_tmp"));
     assert_false(exists(www, "..link_tmp"));
     assert_false(exists(www, "old.pem"));
