@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
@@ -87,6 +88,10 @@ def deploy_job(api, condition, what):
         jobs = api.ok("GET", "/jobs?kind=certificate.deploy&certificate=site")["items"]
         return next((job for job in jobs if condition(job)), None)
     return api.job(until(find, 30, what))
+
+
+def seconds(time):
+    return round(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp())
 
 
 def waits(job):
@@ -185,6 +190,57 @@ def test_a_target_taken_off_the_list_calls_its_job_back(api, hook, names):
     api.ok("PATCH", "/certificates/site", {"targets": []})
     hook.release()
     assert api.ended(job)["state"] != "failed"
+
+
+def test_a_version_that_comes_under_the_job_follows_at_once(api, hook, names):
+    hook.hold()
+    issue(api, names, "hook")
+    until(lambda: hook.seen, 30, "the hook is called")
+    renew(api)
+    hook.release()
+    deployed(api, 2)
+    assert [event["version"] for event in hook.events()] == [1, 2]
+
+
+def test_what_failed_for_good_is_planned_again(api, hook, names):
+    """An hour later, then ever more rarely; its job is there to be seen."""
+    hook.answers = [401, 401]
+    issue(api, names, "hook")
+    for hours in (1, 2):
+        failed = deploy_job(api, lambda job: job["state"] == "failed", "the job has failed")
+        [target] = api.certificate("site")["targets"]
+        assert target["state"] == "failed" and target["job"] != failed["id"]
+        planned = api.job(target["job"])
+        wait = seconds(planned["next_attempt_at"]) - seconds(planned["created_at"])
+        assert planned["state"] == "queued" and wait == hours * 3600
+        job = api.ok("POST", "/certificates/site/deploy", status=(202,))
+        assert job["id"] == planned["id"]
+        assert api.ended(job)["state"] == ("failed" if hours == 1 else "succeeded")
+    deployed(api, 1)
+
+
+def test_a_revoked_version_is_not_installed(api, hook, names):
+    hook.answers = [503]
+    issue(api, names, "hook")
+    job = deploy_job(api, waits, "the job waits")
+    api.succeeded(api.ok("POST", "/certificates/site/revoke", status=(202,)))
+    api.call("POST", f"/jobs/{job['id']}/retry")
+    job = api.ended(job)
+    assert job["state"] in ("failed", "cancelled")
+    assert len(hook.seen) == 1
+
+
+def test_a_test_certificate_stays_off_a_cloud_that_allows_it_no_more(api, hook, names):
+    cloud = {"type": "aliyun-cas", "credential": "key", "endpoint": hook.url.split("/deployed")[0]}
+    api.ok("PUT", "/credentials/key", {"type": "alibaba-cloud", "access_key_id": "a",
+                                       "access_key_secret": "b"})
+    api.ok("PUT", "/targets/cloud", {**cloud, "allow_test": True})
+    hook.answers = [503] * 100
+    issue(api, names, "cloud")
+    deploy_job(api, waits, "the job waits")
+    api.ok("PUT", "/targets/cloud", cloud)
+    job = deploy_job(api, lambda job: job["state"] == "failed", "the job has failed")
+    assert job["error"]["code"] == "target.untrusted"
 
 
 # exec
