@@ -99,9 +99,9 @@ void reload_describe(const struct reload *reload, char out[RELOAD_MESSAGE_SIZE])
 
 /* ---- by a signal ---- */
 
-static int read_pidfile(const char *path, char out[32], struct err *e)
+static int read_pidfile(const char *path, char out[32], uid_t *owner, struct err *e)
 {
-    struct stat seen;
+    struct stat seen = {0};
     /* a FIFO in its place must not hold us */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -113,7 +113,24 @@ static int read_pidfile(const char *path, char out[32], struct err *e)
     ssize_t size = plain ? read(fd, out, 31) : 0;
     close(fd);
     out[size > 0 ? size : 0] = '\0';
-    return plain ? 0 : err_set(e, ERR_TARGET_RELOAD, "the pidfile %s is no plain file", path);
+    *owner = seen.st_uid;
+    if (!plain)
+        return err_set(e, ERR_TARGET_RELOAD, "the pidfile %s is no plain file", path);
+    if (seen.st_mode & S_IWOTH)
+        return err_set(e, ERR_TARGET_RELOAD, "everybody may write the pidfile %s", path);
+    return 0;
+}
+
+/* Who owns the pidfile directs our signal: at processes of theirs, unless it is root or us. */
+static int check_owner(const char *path, uid_t owner, pid_t pid, struct err *e)
+{
+    char process[32];
+    struct stat seen;
+    snprintf(process, sizeof process, "/proc/%d", (int)pid);
+    if (owner == 0 || owner == geteuid() || stat(process, &seen) < 0 || seen.st_uid == owner)
+        return 0;
+    return err_set(e, ERR_TARGET_RELOAD, "process %d is not of the user who owns the pidfile %s",
+                   (int)pid, path);
 }
 
 /* A whole number above 1, and nothing else: 0 and negative ones mean groups, 1 the init. */
@@ -134,7 +151,9 @@ static int send_signal(const struct reload *reload, int number, pid_t *pid, stru
 {
     const char *path = reload->pidfile->path;
     char text[32];
-    if (read_pidfile(path, text, e) < 0 || parse_pid(path, text, pid, e) < 0)
+    uid_t owner = 0;
+    if (read_pidfile(path, text, &owner, e) < 0 || parse_pid(path, text, pid, e) < 0 ||
+        check_owner(path, owner, *pid, e) < 0)
         return -1;
     if (kill(*pid, number) == 0)
         return 0;

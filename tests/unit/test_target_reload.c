@@ -120,6 +120,16 @@ static void reads_a_pidfile_with_care(void **state)
     }
     write_pid(getpid());
     deploy_fails(&s, &first, ERR_TARGET_RELOAD, "this process itself");
+    /* who may write it could have any process signalled */
+    int fd;
+    pid_t other = start_daemon(&fd);
+    write_pid(other);
+    assert_int_equal(chown(pidfile_path, 12345, (gid_t)-1), 0);
+    deploy_fails(&s, &first, ERR_TARGET_RELOAD, "is not of the user who owns the pidfile");
+    assert_int_equal(chown(pidfile_path, geteuid(), (gid_t)-1), 0);
+    assert_int_equal(chmod(pidfile_path, 0666), 0);
+    deploy_fails(&s, &first, ERR_TARGET_RELOAD, "everybody may write the pidfile");
+    end_daemon(other, fd);
     assert_int_equal(unlink(pidfile_path), 0);
     assert_int_equal(mkfifo(pidfile_path, 0600), 0);
     deploy_fails(&s, &first, ERR_TARGET_RELOAD, "no plain file");
