@@ -4,10 +4,12 @@
 #include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
+#include "server/api/canonical.h"
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/check.h"
 #include "server/api/revocation.h"
+#include "server/api/spec_target.h"
 #include "server/engine/intake.h"
 #include "server/engine/renewal.h"
 #include "store/certificate.h"
@@ -225,21 +227,34 @@ static int apply_deploy(struct call *call, struct store_tx *tx, struct err *e)
     return rc;
 }
 
+static void destroy_choice(void *spec)
+{
+    struct certificate_targets_choice *choice = spec;
+    free(choice->target);
+    free(choice->parameters);
+    free(choice);
+}
+
 static void deploy(struct http_exchange *x, void *context)
 {
-    static const char *const names[] = {"target", NULL};
+    static const char *const names[] = {"target", "domains", "group_id", "path", NULL};
     struct fields errors = {0};
     struct json_object *body = call_body(x);
     if (!body)
         return;
     struct members m = members_of_body(body, &errors);
     members_only(&m, names);
-    char *target = mem_strdup(members_checked(&m, "target", MEMBERS_OPTIONAL, check_name));
+    struct certificate_targets_choice *choice = mem_new(1, sizeof *choice);
+    choice->target = mem_strdup(members_checked(&m, "target", MEMBERS_OPTIONAL, check_name));
+    struct json_object *parameters = spec_target_parameters_read(&m);
+    if (json_object_object_length(parameters) > 0)
+        choice->parameters = canonical_json(parameters);
+    json_object_put(parameters);
     body_destroy(body);
     if (call_refused(x, &errors))
-        free(target);
+        destroy_choice(choice);
     else
-        call_post(context, x, apply_deploy, target, free);
+        call_post(context, x, apply_deploy, choice, destroy_choice);
 }
 
 const struct http_route certificate_actions_routes[] = {

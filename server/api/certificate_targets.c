@@ -273,30 +273,51 @@ int certificate_targets_cancel(struct store_tx *tx, int64_t certificate_id, stru
 
 /* ---- deploying ---- */
 
-/* The only item that is meant; else complains and names those there are. */
+static bool fits(const struct deployment *item, const struct certificate_targets_choice *choice,
+                 bool exactly)
+{
+    const char *parameters = choice->parameters ? choice->parameters : exactly ? "{}" : NULL;
+    return (!choice->target || !strcmp(item->target, choice->target)) &&
+           (!parameters || !strcmp(item->parameters, parameters));
+}
+
+static size_t find(const struct deployment *list, size_t count,
+                   const struct certificate_targets_choice *choice, bool exactly,
+                   const struct deployment **out)
+{
+    size_t matches = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fits(&list[i], choice, exactly)) {
+            *out = &list[i];
+            matches++;
+        }
+    return matches;
+}
+
+/* The only item that is meant; else complains and names those there are. A target's name alone is
+   the item without parameters where there are several of that target. */
 static const struct deployment *pick(const struct deployment *list, size_t count,
-                                     const char *target, struct fields *errors)
+                                     const struct certificate_targets_choice *choice,
+                                     struct fields *errors)
 {
     const struct deployment *found = NULL;
-    size_t matches = 0;
+    size_t matches = find(list, count, choice, false, &found);
+    if (matches == 1 || (choice->target && find(list, count, choice, true, &found) == 1))
+        return found;
     struct buf names = {0};
     for (size_t i = 0; i < count; i++) {
         bool plain = !strcmp(list[i].parameters, "{}");
-        buf_printf(&names, "%s%s%s%s", i ? ", " : "", list[i].target, plain ? "" : " ",
+        buf_printf(&names, "%s%s%s%s", i ? ", " : "", list[i].target, plain ? "" : " with ",
                    plain ? "" : list[i].parameters);
-        if (target && strcmp(list[i].target, target) != 0)
-            continue;
-        matches++;
-        found = &list[i];
     }
     if (matches == 0)
         fields_add(errors, "/target", "is none of the certificate's targets: %s",
                    buf_string(&names));
-    else if (matches > 1)
+    else
         fields_add(errors, "/target", "must tell one of the certificate's targets: %s",
                    buf_string(&names));
     buf_finish(&names);
-    return matches == 1 ? found : NULL;
+    return NULL;
 }
 
 static int check_deployable(const struct certificate *certificate, size_t targets, struct err *e)
@@ -314,8 +335,8 @@ static int check_deployable(const struct certificate *certificate, size_t target
 }
 
 int certificate_targets_deploy(struct store_tx *tx, const struct certificate *certificate,
-                               const char *target, char job[ULID_SIZE], struct fields *errors,
-                               struct err *e)
+                               const struct certificate_targets_choice *choice, char job[ULID_SIZE],
+                               struct fields *errors, struct err *e)
 {
     struct deployment *list;
     size_t count;
@@ -323,7 +344,7 @@ int certificate_targets_deploy(struct store_tx *tx, const struct certificate *ce
     if (deployment_list(store_tx_db(tx), certificate->id, &list, &count, e) < 0)
         return -1;
     int rc = check_deployable(certificate, count, e);
-    const struct deployment *one = rc == 0 ? pick(list, count, target, errors) : NULL;
+    const struct deployment *one = rc == 0 ? pick(list, count, choice, errors) : NULL;
     if (rc == 0)
         rc = fields_verdict(errors, e);
     if (rc == 0)

@@ -26,10 +26,15 @@ int certificate_targets_check_patch(struct db *db, const char *name, struct json
 int certificate_targets_set(struct store_tx *tx, const char *certificate,
                             const struct target_items *items, struct err *e);
 
-/* The job that installs on the only target, or on the one named; see the contract for errors. */
+/* Which item is meant; NULL: not told. */
+struct certificate_targets_choice {
+    char *target;
+    char *parameters; /* canonical */
+};
+/* The job that installs on the only item, or on the one chosen; see the contract for errors. */
 int certificate_targets_deploy(struct store_tx *tx, const struct certificate *certificate,
-                               const char *target, char job[ULID_SIZE], struct fields *errors,
-                               struct err *e);
+                               const struct certificate_targets_choice *choice, char job[ULID_SIZE],
+                               struct fields *errors, struct err *e);
 
 /* Calls the jobs of its deployments back, where that is still possible. */
 int certificate_targets_cancel(struct store_tx *tx, int64_t certificate_id, struct err *e);

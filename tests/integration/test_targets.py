@@ -1,6 +1,10 @@
 """Targets as resources, and on certificates: what is taken, shown, refused."""
 
+import shutil
+
 import pytest
+
+from process import until
 
 # A CA that is not there: jobs for it wait, which is all that these tests need of one.
 GONE = {"directory_url": "https://127.0.0.1:1/dir", "test": True}
@@ -325,6 +329,18 @@ def test_installed_once_issued(certwright, pebble, names, root):
     assert pointers(api.post("/certificates/site/deploy", {"target": "c"})) == {"/target"}
     again = api.ok("POST", "/certificates/site/deploy", {"target": "b"}, status=(202,))
     assert api.succeeded(again)["kind"] == "certificate.deploy"
+    api.ok("PUT", "/targets/web", {"type": "files", "directory": str(root)})
+    items = ["web", {"target": "web", "path": "x"}, {"target": "web", "path": "y"}]
+    api.ok("PATCH", "/certificates/site", {"targets": items})
+    until(lambda: all(t["state"] == "deployed" for t in api.certificate("site")["targets"]), 20,
+          "all are installed")
+    for item, folder in (({"target": "web"}, "site"), ({"path": "y"}, "y"), (items[1], "x")):
+        shutil.rmtree(root / folder)
+        api.succeeded(api.ok("POST", "/certificates/site/deploy", item, status=(202,)))
+        assert (root / folder / "cert.pem").exists()
+    for item in ({}, {"target": "web", "path": "z"}, {"target": "b"}):
+        answer = api.post("/certificates/site/deploy", item)
+        assert pointers(answer) == {"/target"} and '{"path":"x"}' in answer.json()["detail"]
     assert api.certificate("site")["version"] == 1
 
 
