@@ -147,6 +147,7 @@ int certificate_targets_check(struct db *db, const struct api_defaults *defaults
     struct target_use use = {0};
     struct identifier *ids = NULL;
     bool given = members_has(&m, "targets");
+    use.keyless = peek_text(body, "csr");
     target_items_read(&m, &own);
     if (names_of_body(body, &ids, &use.id_count))
         use.ids = ids;
@@ -164,7 +165,7 @@ static int check_items(struct db *db, const struct certificate *certificate,
 {
     struct json_object *names = show_stored(certificate->identifiers);
     struct identifier *ids;
-    struct target_use use = {.test = !certificate->trusted};
+    struct target_use use = {.test = !certificate->trusted, .keyless = certificate->has_given_csr};
     take_names(names, &ids, &use.id_count);
     use.ids = ids;
     int rc = target_items_check(db, items, &use, errors, e);

@@ -4,6 +4,7 @@
 #include "server/api/canonical.h"
 #include "server/api/check.h"
 #include "server/api/spec_target.h"
+#include "server/deploy/material.h"
 #include "store/target.h"
 
 #include <json-c/json.h>
@@ -138,6 +139,23 @@ static bool allows_test(struct json_object *settings)
     return json_object_get_boolean(json_object_object_get(settings, "allow_test"));
 }
 
+/* Whether it installs the key; files do unless they are told otherwise. */
+static bool needs_key(const struct target *target, struct json_object *settings)
+{
+    struct json_object *files = NULL;
+    enum material material;
+    if (strcmp(target->type, "files") != 0)
+        return spec_target_is_cloud(target->type);
+    if (!json_object_object_get_ex(settings, "files", &files))
+        return true;
+    for (size_t i = 0; i < json_object_array_length(files); i++)
+        if (material_by_name(json_object_get_string(json_object_array_get_idx(files, i)),
+                             &material) == 0 &&
+            material_has_key(material))
+            return true;
+    return false;
+}
+
 void target_parameters_check(const struct target *target, struct json_object *parameters,
                              const struct target_use *use, const char *place, struct fields *errors)
 {
@@ -164,6 +182,13 @@ void target_parameters_check(const struct target *target, struct json_object *pa
                    "the certificate comes from a test authority, which the target \"%s\" does not "
                    "allow (allow_test)",
                    target->name);
+    if (use->keyless && needs_key(target, settings))
+        fields_add(errors, place,
+                   "the target \"%s\" installs the key, which is not here: the CSR is yours%s",
+                   target->name,
+                   spec_target_is_cloud(target->type)
+                       ? ""
+                       : "; let its files be cert.pem, chain.pem or fullchain.pem");
     json_object_put(settings);
 }
 

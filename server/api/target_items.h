@@ -32,7 +32,8 @@ void target_items_finish(struct target_items *items);
 struct target_use {
     const struct identifier *ids; /* NULL: names are not looked at */
     size_t id_count;
-    bool test; /* it comes from a test authority */
+    bool test;    /* it comes from a test authority */
+    bool keyless; /* its CSR is the caller's, and so is its key */
 };
 
 /* Complains, at /targets/N, of targets that are not there and of what does not fit

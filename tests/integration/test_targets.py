@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+import pem
 from process import until
 
 # A CA that is not there: jobs for it wait, which is all that these tests need of one.
@@ -266,6 +267,22 @@ def test_a_wildcard_covers_and_a_real_ca_may(api, targets):
     api.ok("POST", "/certificates", body, status=(202,))
     body["targets"] = [{"target": "cdn", "domains": ["a.b.example.com", "example.com"]}]
     assert pointers(api.post("/certificates", {**body, "name": "v"})) == {"/targets/0/domains"}
+
+
+def test_a_key_that_is_not_here_is_not_installed(api, targets, root):
+    csr = pem.make_csr(pem.make_key(), ["a.example.com"])
+    body = {"csr": csr, "account": "main"}
+    api.ok("PUT", "/targets/chain", {"type": "files", "directory": f"{root}/chain",
+                                     "files": ["cert.pem", "fullchain.pem"]})
+    api.ok("PUT", "/targets/all", {"type": "files", "directory": f"{root}/all",
+                                   "files": ["cert.pem", "combined.pem"]})
+    items = ["web", "chain", "hook", "all", "cdn"]
+    wrong = {"/targets/0", "/targets/3", "/targets/4"}
+    assert pointers(api.post("/certificates", {**body, "targets": items})) == wrong
+    assert pointers(api.put("/certificates/a", {**body, "targets": items})) == wrong
+    api.ok("PUT", "/certificates/a", {**body, "targets": ["chain", "hook"]}, status=(202,))
+    answer = api.patch("/certificates/a", {"targets": items})
+    assert pointers(answer) == wrong and "fullchain.pem" in answer.text
 
 
 def test_changed_targets_order_nothing(api, targets):
