@@ -1,17 +1,20 @@
 /*
- * The CAs in use: one struct acme_ca (directory, nonces) and one set of trust anchors for each
- * authority, shared by all workers. An authority whose URL or trust bundle changes gets a new one;
- * the old one lives until its last user lets go.
+ * The CAs in use: one struct acme_ca (directory, nonces), one set of trust anchors and what was
+ * learned of its pace for each authority, shared by all workers. An authority whose URL or trust
+ * bundle changes gets a new one; the old one lives until its last user lets go.
  */
 #ifndef CERTWRIGHT_SERVER_ENGINE_CA_REGISTRY_H
 #define CERTWRIGHT_SERVER_ENGINE_CA_REGISTRY_H
 
 #include "acme/client.h"
+#include "server/engine/polls.h"
 #include "store/authority.h"
 
 struct ca {
     struct acme_ca *acme;
     struct acme_trust *trust;
+    struct polls validation; /* how long it takes with authorizations … */
+    struct polls issuance;   /* … and, after finalize, with orders */
     char *directory_url;
     char *trust_bundle; /* NULL: the system's */
     int references;     /* guarded by the registry */

@@ -86,6 +86,7 @@ int context_anonymous_client(struct step_context *c, struct err *e)
         return -1;
     c->client.http = client->http;
     c->client.ca = client->ca->acme;
+    c->ca = client->ca;
     return 0;
 }
 

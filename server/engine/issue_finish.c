@@ -24,6 +24,18 @@ static int order_is_dead(struct step_context *c, const struct acme_order *order,
     return -1;
 }
 
+/* Finalize comes before the first look at an order that is processing, collect is one. */
+static bool is_look(const struct step_context *c)
+{
+    return !strcmp(c->step->name, "collect");
+}
+
+static int64_t look_again_ms(const struct step_context *c, int64_t retry_after_ms)
+{
+    int64_t n = is_look(c) ? step_polls(c) + 1 : 0;
+    return polls_wait_ms(&c->ca->issuance, n, retry_after_ms);
+}
+
 int issue_follow_order(struct step_context *c, const struct acme_order *order, struct err *e)
 {
     issue_take_order(c, order);
@@ -31,10 +43,11 @@ int issue_follow_order(struct step_context *c, const struct acme_order *order, s
     case ACME_ORDER_VALID:
         if (!c->order.certificate_url)
             return err_set(e, ERR_CA_PROTOCOL, "The CA's valid order has no certificate URL.");
+        if (is_look(c) && !c->job.error)
+            polls_learn(&c->ca->issuance, step_polls(c));
         return step_next(c, "download", "the certificate is issued");
     case ACME_ORDER_PROCESSING:
-        return step_wait(c, "collect", c->now + retry_poll_ms(step_polls(c), order->retry_after_ms),
-                         NULL);
+        return step_wait(c, "collect", c->now + look_again_ms(c, order->retry_after_ms), NULL);
     case ACME_ORDER_READY:
         return step_wait(c, "finalize",
                          c->now + retry_poll_ms(step_polls(c), order->retry_after_ms), NULL);

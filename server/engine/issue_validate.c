@@ -162,7 +162,7 @@ int issue_respond(struct step_context *c, struct err *e)
     step_mark_authorization(c, (size_t)i);
     if (issue_find(c, AUTHORIZATION_VISIBLE, 0) >= 0)
         return step_next(c, "respond", NULL);
-    return step_wait(c, "validate", c->now + retry_poll_ms(0, retry_after_ms),
+    return step_wait(c, "validate", c->now + polls_wait_ms(&c->ca->validation, 0, retry_after_ms),
                      "the CA was asked to look");
 }
 
@@ -242,9 +242,12 @@ int issue_validate(struct step_context *c, struct err *e)
     size_t valid = issue_count_from(c, AUTHORIZATION_VALID);
     if (valid == c->authorization_count) {
         c->save = save_validated;
+        if (polled && !c->job.error)
+            polls_learn(&c->ca->validation, step_polls(c));
         return step_next(c, "finalize", "the CA has validated all %zu names", valid);
     }
     if (c->shown)
         return wait_with_complaint(c, retry_after_ms, e);
-    return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c) + 1, retry_after_ms), NULL);
+    int64_t wait_ms = polls_wait_ms(&c->ca->validation, step_polls(c) + 1, retry_after_ms);
+    return step_wait(c, NULL, c->now + wait_ms, NULL);
 }

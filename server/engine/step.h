@@ -16,6 +16,7 @@
 #include "store/job.h"
 #include "store/order.h"
 
+struct ca;
 struct engine;
 struct json_object;
 struct step_context;
@@ -69,6 +70,7 @@ struct step_context {
     size_t authorization_count;
     struct key *account_key;
     struct acme_client client; /* ready after context_client */
+    struct ca *ca;             /* likewise; the client's, borrowed */
 
     enum step_outcome outcome;
     const char *next; /* NULL: the same step */
