@@ -122,13 +122,13 @@ def test_user_agent_language_and_media_type(certwright, pebble_with, proxy_with,
         ("GET", "-"), ("HEAD", "-"), ("POST", "application/jose+json")}
 
     service.stop()
-    service.configure({**service.config, "user_agent": "shop/7 (+https://shop.example)",
-                       "language": "de-CH, de;q=0.9"})
+    ours = ("shop/7 (+https://shop.example)", "de-CH, de;q=0.9")
+    service.configure({**service.config, "user_agent": ours[0], "language": ours[1]})
     service.start()
     issue(service.api, proxy, *names())
-    ours = proxy.requests()[len(plain):]
-    assert {r["agent"] for r in ours} == {"shop/7 (+https://shop.example)"}
-    assert {r["language"] for r in ours} == {"de-CH, de;q=0.9"}
+    told = [(r["agent"], r["language"]) for r in proxy.requests()]
+    assert set(told[told.index(ours):]) == {ours}
+    assert len(told) >= len(plain) + len(ISSUE)
 
 
 def test_headers_in_lower_case(certwright, pebble_with, proxy_with, names):
@@ -162,7 +162,7 @@ def test_polls_obey_retry_after(certwright, pebble_with, proxy_with, names):
     api.put_account()
     for job in [api.post_certificate(name) for name in names(6)]:
         api.succeeded(job)
-    requests = proxy.requests()
+    requests = [r for r in proxy.requests() if "renewalInfo" not in r["path"]]
     forms = set()
     for i, request in enumerate(requests):
         until_ms = asked_wait_until(request)
