@@ -1,6 +1,7 @@
 #include "server/deploy/target.h"
 
 #include "acme/base/memory.h"
+#include "acme/base/utf8.h"
 #include "acme/identifier.h"
 #include "acme/json.h"
 
@@ -35,6 +36,21 @@ static int check(const struct target_type *type, const struct target_context *co
     return 0;
 }
 
+/* Messages quote the services, and may be cut in the middle of a character; they become JSON. */
+static void tidy(char *message)
+{
+    size_t left = strlen(message);
+    while (left > 0) {
+        size_t size = utf8_character_size(message, left);
+        if (size == 0)
+            *message = '?';
+        else if ((unsigned char)*message < ' ' || *message == 0x7f)
+            *message = ' ';
+        message += size ? size : 1;
+        left -= size ? size : 1;
+    }
+}
+
 int target_step(const struct target_type *type, const struct target_context *context,
                 struct target_work *work, struct err *e)
 {
@@ -43,7 +59,9 @@ int target_step(const struct target_type *type, const struct target_context *con
     work->outcome = TARGET_AGAIN;
     if (check(type, context, work->certificate, e) < 0)
         return -1;
-    return type->step(context, work, e);
+    int rc = type->step(context, work, e);
+    tidy(work->message);
+    return rc;
 }
 
 int target_test(const struct target_type *type, const struct target_context *context,
@@ -53,7 +71,9 @@ int target_test(const struct target_type *type, const struct target_context *con
     message[0] = '\0';
     if (check(type, context, certificate, e) < 0)
         return -1;
-    return type->test(context, certificate, message, e);
+    int rc = type->test(context, certificate, message, e);
+    tidy(message);
+    return rc;
 }
 
 static bool is_address(const char *text)

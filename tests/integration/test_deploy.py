@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+import alibaba as stand_in
 import pem
 from alibaba import Alibaba
 from alidns import Alidns
+from aliyun_rpc import Refusal
 from process import until
 
 ZONE = "shop.example.com"
@@ -168,6 +170,24 @@ def test_trouble_is_waited_for(service, alibaba):
         return deployed(api, 1)
     until(arrived, 60, "every target has it")
     assert len(alibaba.certificates) == 1
+
+
+def test_what_a_service_says_is_cut_between_characters(service, alibaba, monkeypatch):
+    """An upload that stays is told in the service's words, which may be long and Chinese."""
+    api = service.api
+    api.succeeded(post(api))
+    until(lambda: deployed(api, 1), 60, "every target has it")
+    for filler in ("", "x", "xx"):  # wherever the cut is
+        monkeypatch.setitem(stand_in.FAULTS, "in_use", Refusal(
+            400, "CertificateInUse", filler + "\u8bc1\u4e66\u5df2\u90e8\u7f72" * 40))
+        alibaba.fault("DeleteUserCertificate", "in_use", 5)
+        api.succeeded(api.ok("POST", "/certificates/shop/renew", {"force": True}))
+        version = api.certificate("shop")["version"]
+        until(lambda: deployed(api, version), 60, "every target has the new one")
+        alibaba._faults.clear()
+    told = [event["message"] for job in api.ok("GET", "/jobs?kind=certificate.deploy")["items"]
+            for event in api.ok("GET", f"/jobs/{job['id']}")["events"]]
+    assert any("\u8bc1\u4e66" in message for message in told)
 
 
 def test_a_changed_target_is_installed_anew(service, root):
