@@ -444,8 +444,8 @@ int job_hasten_step(struct store_tx *tx, const char *step, struct err *e)
 {
     return db_run(store_tx_db(tx), NULL, e,
                   "UPDATE job SET due_at = ?2 WHERE finished_at = 0 AND state = 'waiting'"
-                  " AND step = ?1 AND error IS NULL AND due_at > ?2 AND due_at < ?3",
-                  "tii", step, store_tx_now(tx), INT64_MAX);
+                  " AND step = ?1 AND error IS NULL AND due_at > ?2",
+                  "ti", step, store_tx_now(tx));
 }
 
 int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e)
