@@ -35,6 +35,7 @@ void certificate_finish(struct certificate *certificate)
 /* The version in use is joined, so that it cannot tell anything else than its own row. */
 #define SELECT                                                                                     \
     "SELECT c.id, c.name, c.spec, c.identifiers, a.authority, a.name, c.account_id, c.profile,"    \
+    " c.validity_ms,"                                                                              \
     " c.preferred_chain, c.challenge, c.email, c.labels, c.key_type, c.key_reuse,"                 \
     " c.given_key IS NOT NULL, c.given_csr IS NOT NULL, c.retry_for_ms, c.origin, c.version,"      \
     " COALESCE (v.state = 'revoked', 0), COALESCE (v.revision <> c.revision, 0), "                 \
@@ -57,6 +58,7 @@ static void read_certificate(const struct db_row *row, void *out)
     certificate->account = db_text_copy(row, c++);
     certificate->account_id = db_int(row, c++);
     certificate->profile = db_text_copy(row, c++);
+    certificate->validity_ms = db_int(row, c++);
     certificate->preferred_chain = db_text_copy(row, c++);
     certificate->challenge = db_text_copy(row, c++);
     certificate->email = db_text_copy(row, c++);
@@ -240,20 +242,21 @@ static int insert_row(struct store_tx *tx, const struct certificate *certificate
 {
     struct db_row *row;
     struct json_object *challenge = parse_challenge(certificate);
-    int rc = db_query(
-        store_tx_db(tx), &row, e,
-        "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
-        " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
-        " key_reuse, retry_for_ms, origin, created_at, updated_at, renew,"
-        " renew_before_ms, renew_ari) VALUES"
-        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15,"
-        " ?16, ?17, ?18) ON CONFLICT (name) DO NOTHING RETURNING id",
-        "tttitttttttiitiiii", certificate->name, certificate->spec, certificate->identifiers,
-        certificate->account_id, certificate->profile, certificate->preferred_chain,
-        certificate->challenge, solver_of(challenge), certificate->email, certificate->labels,
-        key_type_name(certificate->key_type), (int64_t)certificate->key_reuse,
-        certificate->retry_for_ms, origin_name(certificate->origin), store_tx_now(tx),
-        (int64_t)certificate->renew, certificate->renew_before_ms, (int64_t)certificate->renew_ari);
+    int rc = db_query(store_tx_db(tx), &row, e,
+                      "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
+                      " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
+                      " key_reuse, retry_for_ms, origin, created_at, updated_at, renew,"
+                      " renew_before_ms, renew_ari, validity_ms) VALUES"
+                      " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15,"
+                      " ?16, ?17, ?18, ?19) ON CONFLICT (name) DO NOTHING RETURNING id",
+                      "tttitttttttiitiiiii", certificate->name, certificate->spec,
+                      certificate->identifiers, certificate->account_id, certificate->profile,
+                      certificate->preferred_chain, certificate->challenge, solver_of(challenge),
+                      certificate->email, certificate->labels, key_type_name(certificate->key_type),
+                      (int64_t)certificate->key_reuse, certificate->retry_for_ms,
+                      origin_name(certificate->origin), store_tx_now(tx),
+                      (int64_t)certificate->renew, certificate->renew_before_ms,
+                      (int64_t)certificate->renew_ari, certificate->validity_ms);
     json_object_put(challenge);
     return rc < 0 ? -1 : record_int(row, id, e);
 }
@@ -290,14 +293,15 @@ static int update_row(struct store_tx *tx, const struct certificate *certificate
                     " email = ?9, labels = ?10, key_type = ?11, key_reuse = ?12,"
                     " retry_for_ms = ?13, origin = ?14, updated_at = ?15, given_key = NULL,"
                     " given_csr = NULL, given_spki_sha256 = NULL, renew = ?16,"
-                    " renew_before_ms = ?17, renew_ari = ?18 WHERE id = ?1",
-                    "ittitttttttiitiiii", certificate->id, certificate->spec,
+                    " renew_before_ms = ?17, renew_ari = ?18, validity_ms = ?19 WHERE id = ?1",
+                    "ittitttttttiitiiiii", certificate->id, certificate->spec,
                     certificate->identifiers, account_id, certificate->profile,
                     certificate->preferred_chain, certificate->challenge, solver_of(challenge),
                     certificate->email, certificate->labels, key_type_name(certificate->key_type),
                     (int64_t)certificate->key_reuse, certificate->retry_for_ms,
                     origin_name(certificate->origin), store_tx_now(tx), (int64_t)certificate->renew,
-                    certificate->renew_before_ms, (int64_t)certificate->renew_ari);
+                    certificate->renew_before_ms, (int64_t)certificate->renew_ari,
+                    certificate->validity_ms);
     json_object_put(challenge);
     return rc;
 }

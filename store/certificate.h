@@ -18,6 +18,7 @@ struct certificate {
     char *account;     /* resolved name */
     int64_t account_id;
     char *profile;         /* NULL: the CA's default */
+    int64_t validity_ms;   /* that is asked for; 0: the CA's own */
     char *preferred_chain; /* issuer CN; NULL */
     char *challenge;       /* JSON object {type, solver?}; NULL: by zone */
     char *email;           /* for the CSR's subject; NULL */

@@ -226,10 +226,10 @@ static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
         account_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     bool lives = row.url && !strcmp(row.status, "valid");
-    int rc = lives ? err_set(e, ERR_CONFLICT,
-                             "The account \"%s\" is valid at its authority; deactivate it first.",
-                             name)
-                   : account_delete(tx, row.id, e);
+    int rc =
+        lives ? err_set(e, ERR_CONFLICT,
+                        "The account \"%s\" is valid at its authority; deactivate it first.", name)
+              : account_delete(tx, row.id, e);
     account_finish(&row);
     return rc;
 }

@@ -104,6 +104,9 @@ int certificate_show(struct db *db, const struct certificate *certificate, struc
     show_add_text(json, "authority", certificate->authority);
     show_add_text(json, "account", certificate->account);
     show_add_text(json, "profile", certificate->profile);
+    int64_t validity = certificate->validity_ms / CLOCK_SECOND_MS;
+    json_object_object_add(json, "validity_seconds",
+                           validity ? json_object_new_int64(validity) : NULL);
     json_object_object_add(json, "key", show_key(certificate));
     show_add_text(json, "email", certificate->email);
     json_object_object_add(json, "challenge", show_challenge(certificate));
@@ -242,6 +245,7 @@ static int draft_make(struct db *db, const struct certificate_request *request, 
         .identifiers = draft.identifiers,
         .account_id = draft.account.id,
         .profile = spec->profile,
+        .validity_ms = spec->validity_ms,
         .preferred_chain = spec->preferred_chain,
         .challenge = draft.challenge,
         .email = spec->email,

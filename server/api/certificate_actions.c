@@ -124,6 +124,7 @@ static void renew(struct http_exchange *x, void *context)
 struct revoke {
     int reason;
     int64_t version; /* 0: the one in use */
+    enum intake_signer by;
 };
 
 /* RFC 5280 section 5.3.1; 7 is not used. */
@@ -161,7 +162,7 @@ static int read_reason(const struct members *m)
 }
 
 static int check_version(struct call *call, struct db *db, const struct certificate *row, int64_t n,
-                         struct err *e)
+                         enum intake_signer by, struct err *e)
 {
     struct version version;
     if (!row->version)
@@ -177,6 +178,8 @@ static int check_version(struct call *call, struct db *db, const struct certific
         rc = err_set(e, ERR_CONFLICT, "Version %lld is revoked already.", (long long)version.n);
     else if (version.state != VERSION_VALID)
         rc = err_set(e, ERR_CONFLICT, "Version %lld was not issued.", (long long)version.n);
+    else if (by == INTAKE_SIGNER_CERTIFICATE_KEY && !version.has_key)
+        rc = err_set(e, ERR_CONFLICT, "The key of version %lld is not here.", (long long)version.n);
     version_finish(&version);
     return rc;
 }
@@ -188,9 +191,9 @@ static int apply_revoke(struct call *call, struct store_tx *tx, struct err *e)
     bool existing;
     if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    int rc = check_version(call, store_tx_db(tx), &row, revoke->version, e);
+    int rc = check_version(call, store_tx_db(tx), &row, revoke->version, revoke->by, e);
     if (rc == 0)
-        rc = intake_certificate_revoke(tx, &row, revoke->version, revoke->reason, false,
+        rc = intake_certificate_revoke(tx, &row, revoke->version, revoke->reason, revoke->by, false,
                                        call->out.job, &existing, e);
     certificate_finish(&row);
     return rc;
@@ -198,7 +201,8 @@ static int apply_revoke(struct call *call, struct store_tx *tx, struct err *e)
 
 static void revoke(struct http_exchange *x, void *context)
 {
-    static const char *const names[] = {"reason", "version", NULL};
+    static const char *const names[] = {"reason", "version", "by", NULL};
+    static const char *const signers[] = {"account", "certificate_key", NULL};
     struct fields errors = {0};
     struct json_object *body = call_body(x);
     if (!body)
@@ -208,6 +212,10 @@ static void revoke(struct http_exchange *x, void *context)
     members_only(&m, names);
     spec->reason = read_reason(&m);
     spec->version = members_int(&m, "version", 1, INT32_MAX, 0);
+    int signer = members_choice(&m, "by", MEMBERS_OPTIONAL, signers);
+    spec->by = signer < 0    ? INTAKE_SIGNER_ANY
+               : signer == 0 ? INTAKE_SIGNER_ACCOUNT
+                             : INTAKE_SIGNER_CERTIFICATE_KEY;
     body_destroy(body);
     if (call_refused(x, &errors))
         free(spec);

@@ -305,10 +305,10 @@ static int apply_revoke_and_delete(struct call *call, struct store_tx *tx, struc
     if (!row.version || row.revoked)
         rc = delete_now(tx, &row, e);
     else if ((rc = cancel_jobs(tx, &row, e)) == 0)
-        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, true, call->out.job, &existing, e);
+        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true, call->out.job, &existing, e);
     /* A revocation that was asked for before would leave the certificate. */
     if (rc == 0 && call->out.job[0] && existing && (rc = intake_cancel(tx, call->out.job, e)) == 0)
-        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, true, call->out.job, &existing, e);
+        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true, call->out.job, &existing, e);
     certificate_finish(&row);
     return rc;
 }

@@ -13,8 +13,8 @@ struct spec_account {
     bool terms_of_service_agreed;
     bool only_existing;
     struct spec_key key;
-    char *eab_kid;        /* NULL: no external account binding */
-    struct buf eab_key;   /* the decoded MAC key; secret */
+    char *eab_kid;      /* NULL: no external account binding */
+    struct buf eab_key; /* the decoded MAC key; secret */
     enum jws_mac eab_mac;
     int64_t retry_for_ms; /* -1 unless given */
 };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VALIDITY_MIN_SECONDS = 60, VALIDITY_MAX_SECONDS = 20 * 365 * 24 * 60 * 60 };
 enum { PROFILE_MAX = 128, CHAIN_NAME_MAX = 255, IDENTIFIER_TEXT_MAX = 1024, TIME_TEXT_MAX = 40 };
 
 /*
@@ -155,6 +156,8 @@ static void read_issuer(const struct members *m, struct spec_certificate *out)
     if (out->account && out->authority)
         members_wrong(m, "authority", "must not be given beside account, which has its own");
     out->profile = mem_strdup(members_text(m, "profile", MEMBERS_OPTIONAL, PROFILE_MAX));
+    out->validity_ms =
+        members_int(m, "validity_seconds", VALIDITY_MIN_SECONDS, VALIDITY_MAX_SECONDS, 0) * 1000;
     out->preferred_chain =
         mem_strdup(members_text(m, "preferred_chain", MEMBERS_OPTIONAL, CHAIN_NAME_MAX));
 }
@@ -168,6 +171,7 @@ static void read_all(const struct members *m, bool with_name, struct spec_certif
                            "account",
                            "authority",
                            "profile",
+                           "validity_seconds",
                            "preferred_chain",
                            "challenge",
                            "labels",
@@ -301,6 +305,8 @@ char *spec_certificate_normalized(const struct spec_certificate *spec)
     json_object_object_add(json, "account", spec_text(spec->account));
     json_object_object_add(json, "authority", spec_text(spec->authority));
     json_object_object_add(json, "profile", spec_text(spec->profile));
+    json_object_object_add(json, "validity_seconds",
+                           json_object_new_int64(spec->validity_ms / 1000));
     json_object_object_add(json, "key", spec_key_normalized(&spec->key));
     json_object_object_add(json, "reuse", json_object_new_boolean(spec->key_reuse));
     json_object_object_add(json, "email", spec_text(spec->email));

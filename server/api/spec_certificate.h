@@ -11,9 +11,10 @@ struct spec_certificate {
     char *name; /* of a POST: the given one, or made of the first identifier; else NULL */
     struct identifier *ids; /* sorted, unique; the CSR's if there is one */
     size_t id_count;
-    char *account;   /* NULL unless given; never with authority */
-    char *authority; /* NULL unless given */
-    char *profile;   /* NULL: the CA's default */
+    char *account;       /* NULL unless given; never with authority */
+    char *authority;     /* NULL unless given */
+    char *profile;       /* NULL: the CA's default */
+    int64_t validity_ms; /* 0: the CA's own */
     struct spec_key key;
     bool key_reuse;
     struct buf csr;                             /* DER; empty: ours to make */

@@ -1,6 +1,7 @@
 #include "server/engine/intake.h"
 
 #include "acme/base/memory.h"
+#include "server/engine/authorization_job.h"
 #include "server/engine/intake_deploy.h"
 #include "server/engine/issue.h"
 #include "server/engine/lanes.h"
@@ -147,13 +148,14 @@ int intake_certificate_renewal(struct store_tx *tx, const struct certificate *ce
 }
 
 int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,
-                              int64_t version, int reason, bool then_delete, char id[ULID_SIZE],
-                              bool *existing, struct err *e)
+                              int64_t version, int reason, enum intake_signer by, bool then_delete,
+                              char id[ULID_SIZE], bool *existing, struct err *e)
 {
     char lane[LANE_NAME_SIZE], args[128];
     lane_name_of_authority(certificate->authority, lane);
-    snprintf(args, sizeof args, "{\"version\":%" PRId64 ",\"reason\":%d,\"then_delete\":%d}",
-             version ? version : certificate->version, reason, then_delete);
+    snprintf(args, sizeof args,
+             "{\"version\":%" PRId64 ",\"reason\":%d,\"by\":%d,\"then_delete\":%d}",
+             version ? version : certificate->version, reason, (int)by, then_delete);
     struct job_new job = {
         .kind = certificate_revoke_kind.name,
         .step = "revoke",
@@ -308,6 +310,8 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
         return again_certificate(tx, job, id, &existing, e);
     if (!strcmp(job->resource_type, "authority"))
         return intake_authority_refresh(tx, job->resource_name, id, &existing, e);
+    if (!strcmp(job->kind, authorization_deactivate_kind.name))
+        return authorization_deactivate_again(tx, job->resource_name, id, &existing, e);
     return again_cleanup(tx, job, id, &existing, e);
 }
 

@@ -45,11 +45,15 @@ int intake_certificate_issue(struct store_tx *tx, const struct certificate *cert
 /* The same for a renewal that is due: a stuck one ends after a day, and is begun anew. */
 int intake_certificate_renewal(struct store_tx *tx, const struct certificate *certificate,
                                char id[ULID_SIZE], bool *existing, struct err *e);
+/* Who signs a revocation: the account, and where the CA does not let it the certificate's own key;
+   or one of them alone. */
+enum intake_signer { INTAKE_SIGNER_ANY, INTAKE_SIGNER_ACCOUNT, INTAKE_SIGNER_CERTIFICATE_KEY };
+
 /* "certificate.revoke". reason is the code of RFC 5280 section 5.3.1, -1: none. version 0: the one
    in use. then_delete: the certificate is deleted afterwards. */
 int intake_certificate_revoke(struct store_tx *tx, const struct certificate *certificate,
-                              int64_t version, int reason, bool then_delete, char id[ULID_SIZE],
-                              bool *existing, struct err *e);
+                              int64_t version, int reason, enum intake_signer by, bool then_delete,
+                              char id[ULID_SIZE], bool *existing, struct err *e);
 
 /*
  * "certificate.deploy": brings the deployment to the version in use. A job that waits to try again

@@ -23,6 +23,7 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/engine/authorization_job.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
@@ -125,7 +126,8 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
                struct err *e)
 {
     bool has_order = c->order.id[0];
-    if (has_order && cleanup_plan(tx, "order", c->order.id, e) < 0)
+    if (has_order && (cleanup_plan(tx, "order", c->order.id, e) < 0 ||
+                      authorization_deactivate_plan(tx, c->job.id, e) < 0))
         return -1;
     struct certificate now;
     struct err missing;

@@ -69,6 +69,9 @@ int issue_hand_over(struct store_tx *tx, const struct step_context *c, const cha
 /* The identifiers of a certificate's row, sorted; the caller frees *out. */
 int issue_read_identifiers(const char *json, struct identifier **out, size_t *count, struct err *e);
 
+/* The CA's word. */
+const char *issue_authorization_status_name(enum acme_authorization_status status);
+
 /* Replaces an owned text by a copy of another. */
 void issue_set(char **text, const char *value);
 

@@ -152,7 +152,7 @@ static int take_challenge(struct step_context *c, struct authorization *row,
     return 0;
 }
 
-static const char *authorization_status_name(enum acme_authorization_status status)
+const char *issue_authorization_status_name(enum acme_authorization_status status)
 {
     static const char *const names[] = {"pending",     "valid",   "invalid",
                                         "deactivated", "expired", "revoked"};
@@ -161,7 +161,7 @@ static const char *authorization_status_name(enum acme_authorization_status stat
 
 static void describe(struct authorization *row, const struct acme_authorization *a)
 {
-    issue_set(&row->status, authorization_status_name(a->status));
+    issue_set(&row->status, issue_authorization_status_name(a->status));
     issue_set(&row->document, a->document);
     issue_set(&row->identifier_type, a->identifier_type);
     issue_set(&row->identifier_value, a->identifier_value);

@@ -1,4 +1,5 @@
 /* The order, and the list of what it wants proven. */
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/cert.h"
 #include "server/engine/account_job.h"
@@ -116,17 +117,27 @@ int issue_order(struct step_context *c, struct err *e)
 {
     struct identifier *ids;
     size_t count;
+    bool rolls_over;
     if (c->order.url)
         return step_next(c, "authorize", NULL);
+    if (account_rolls_over(c->db, &c->account, &rolls_over, e) < 0)
+        return -1;
+    if (rolls_over)
+        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
+                         step_polls(c) ? NULL : "waits for the account's new key");
     if (context_client(c, e) < 0 ||
         issue_read_identifiers(c->certificate.identifiers, &ids, &count, e) < 0)
         return -1;
     struct acme_order_request request = {
         .ids = ids, .count = count, .profile = c->certificate.profile};
+    if (c->certificate.validity_ms)
+        request.not_after_ms = clock_wall_ms() + c->certificate.validity_ms;
     struct acme_order order;
     struct err refused = {.code = ERR_NONE};
     int rc = place(c, &request, &order, &refused, e);
     free(ids);
+    if (rc < 0 && e->code == ERR_CA_MALFORMED && request.not_after_ms)
+        err_prefix(e, "The CA may take no validity_seconds, as Let's Encrypt takes none: ");
     if (rc < 0)
         return -1;
     issue_take_order(c, &order);

@@ -1,6 +1,9 @@
-/* "certificate.revoke" (RFC 8555 section 7.6), by the account that ordered it. */
+/* "certificate.revoke" (RFC 8555 section 7.6), by the account that ordered it, or by the key of the
+   certificate itself. */
 #include "acme/cert.h"
+#include "server/engine/account_job.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/intake.h"
 #include "server/engine/issue.h"
 #include "server/engine/renewal.h"
 #include "server/engine/step.h"
@@ -31,21 +34,71 @@ static int save(struct store_tx *tx, struct step_context *c, struct err *e)
                           (int)context_arg_int(c, "reason", -1), e);
 }
 
+static int send(struct step_context *c, const struct buf *der, struct err *e)
+{
+    return acme_certificate_revoke(&c->client, der->data, der->size,
+                                   (int)context_arg_int(c, "reason", -1), e);
+}
+
+static int by_certificate_key(struct step_context *c, int64_t n, const struct buf *der,
+                              struct err *e)
+{
+    struct key *key;
+    if (version_open_key(c->db, c->certificate.id, n, &key, e) < 0)
+        return -1;
+    c->client.key = key;
+    c->client.kid = NULL;
+    int rc = send(c, der, e);
+    c->client.key = c->account_key;
+    c->client.kid = c->account.url;
+    key_destroy(key);
+    return rc;
+}
+
+/* Whether the account is not the one that may do it, as far as the CA says. */
+static bool is_not_its_own(const struct err *e)
+{
+    return e->code == ERR_CA_UNAUTHORIZED || e->code == ERR_CA_ACCOUNT_MISSING;
+}
+
+/* A request that the CA refused had no effect: the second one is the first that has. */
+static int by_whoever_may(struct step_context *c, const struct version *version,
+                          const struct buf *der, struct err *e)
+{
+    int64_t by = context_arg_int(c, "by", INTAKE_SIGNER_ANY);
+    bool usable = c->account.url && !strcmp(c->account.status, "valid");
+    if (by == INTAKE_SIGNER_CERTIFICATE_KEY ||
+        (by == INTAKE_SIGNER_ANY && !usable && version->has_key))
+        return by_certificate_key(c, version->n, der, e);
+    if (send(c, der, e) == 0)
+        return 0;
+    /* A key that has just changed is no reason: the step is run again with the new one. */
+    if (by != INTAKE_SIGNER_ANY || !version->has_key || !is_not_its_own(e) ||
+        account_key_has_moved(c, e))
+        return -1;
+    return by_certificate_key(c, version->n, der, e);
+}
+
+static int revoke_version(struct step_context *c, const struct version *version, struct err *e)
+{
+    struct buf der = {0};
+    int rc = version->leaf ? cert_to_der(version->leaf, strlen(version->leaf), &der, e)
+                           : err_set(e, ERR_CONFLICT, "Version %" PRId64 " holds no certificate.",
+                                     version->n);
+    if (rc == 0)
+        rc = by_whoever_may(c, version, &der, e);
+    buf_finish(&der);
+    return rc;
+}
+
 static int revoke(struct step_context *c, struct err *e)
 {
     struct version version;
-    struct buf der = {0};
     int64_t n = context_arg_int(c, "version", 0);
     if (context_client(c, e) < 0 || version_load(c->db, c->certificate.id, n, &version, e) < 0)
         return -1;
-    int rc = version.leaf
-                 ? cert_to_der(version.leaf, strlen(version.leaf), &der, e)
-                 : err_set(e, ERR_CONFLICT, "Version %" PRId64 " holds no certificate.", n);
+    int rc = revoke_version(c, &version, e);
     version_finish(&version);
-    if (rc == 0)
-        rc = acme_certificate_revoke(&c->client, der.data, der.size,
-                                     (int)context_arg_int(c, "reason", -1), e);
-    buf_finish(&der);
     bool already = rc < 0 && e->code == ERR_CA_ALREADY_REVOKED;
     if (rc < 0 && !already)
         return -1;

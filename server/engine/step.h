@@ -138,6 +138,7 @@ extern const struct job_kind account_refresh_kind;
 extern const struct job_kind account_rollover_kind;
 extern const struct job_kind account_deactivate_kind;
 extern const struct job_kind authority_refresh_kind;
+extern const struct job_kind authorization_deactivate_kind;
 extern const struct job_kind certificate_issue_kind;
 extern const struct job_kind certificate_renew_kind;
 extern const struct job_kind certificate_revoke_kind;
