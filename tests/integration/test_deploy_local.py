@@ -202,6 +202,25 @@ def test_a_version_that_comes_under_the_job_follows_at_once(api, hook, names):
     assert [event["version"] for event in hook.events()] == [1, 2]
 
 
+def test_a_cancelled_job_leaves_its_successor_alone(api, hook, names):
+    hook.hold()
+    issue(api, names, "hook")
+    until(lambda: hook.seen, 30, "the hook is called")
+    first = deploy_job(api, lambda job: not job["finished_at"], "the job is under way")
+    api.ok("POST", f"/jobs/{first['id']}/cancel", status=(200, 202))
+    second = api.ok("POST", "/certificates/site/deploy", status=(202,))
+    assert second["id"] != first["id"]
+    hook.release()  # whoever waits goes on, and the next is held again
+    hook.hold()
+    until(lambda: len(hook.seen) == 2, 30, "the successor calls the hook")
+    api.ended(first)
+    [target] = api.certificate("site")["targets"]
+    assert target["job"] == second["id"] and target["state"] == "pending"
+    hook.release()
+    api.succeeded(second)
+    deployed(api, 1)
+
+
 def test_what_failed_for_good_is_planned_again(api, hook, names):
     """An hour later, then ever more rarely; its job is there to be seen."""
     hook.answers = [401, 401]
