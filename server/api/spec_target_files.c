@@ -133,6 +133,8 @@ void spec_target_read_files(const struct members *m, const char *credential,
     if (pkcs12 && !credential && !members_has(m, "credential"))
         members_wrong(m, "credential",
                       "is required: certificate.p12 takes its password from one of type password");
+    else if (!pkcs12 && members_has(m, "credential"))
+        members_wrong(m, "credential", "is of use only where files has certificate.p12");
     add_text(settings, "mode", members_checked(m, "mode", MEMBERS_OPTIONAL, check_mode));
     add_text(settings, "owner", members_text(m, "owner", MEMBERS_OPTIONAL, OWNER_MAX));
     add_text(settings, "group", members_text(m, "group", MEMBERS_OPTIONAL, OWNER_MAX));

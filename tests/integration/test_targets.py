@@ -101,6 +101,7 @@ def test_each_type_shows_what_it_was_given(api, root, body):
       "reload": {"command": "other"}},
      {"/directory", "/path", "/mode", "/files/0", "/reload/command"}),
     ({"type": "files", "directory": "ROOT", "files": ["certificate.p12"]}, {"/credential"}),
+    ({"type": "files", "directory": "ROOT", "credential": "pass"}, {"/credential"}),
     ({"type": "files", "directory": "ROOT-beside"}, {"/directory"}),
     ({"type": "files", "directory": "ROOT/../etc"}, {"/directory"}),
     ({"type": "files", "directory": "ROOT", "reload": {"signal": "KILL", "pidfile": "other"}},
