@@ -185,5 +185,10 @@ int issue_download(struct step_context *c, struct err *e)
     c->save = save_issued;
     char until[CLOCK_RFC3339_SIZE];
     clock_rfc3339(issued->info.not_after_ms, until);
+    if (issued->info.chain_break)
+        return step_done(c,
+                         "valid until %s, serial %s; but certificate %d of its chain does not "
+                         "certify the one before it",
+                         until, issued->info.serial, issued->info.chain_break);
     return step_done(c, "valid until %s, serial %s", until, issued->info.serial);
 }
