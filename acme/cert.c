@@ -122,18 +122,32 @@ static int read_leaf(X509 *x, struct cert_info *info, struct err *e)
     return read_names(x, info, e);
 }
 
-/* Appends one certificate to the leaf (the first) or the chain. */
-static int read_block(const struct pem_block *block, bool first, struct buf *leaf_pem,
+/* By name, key identifier and signature. */
+static bool certifies(X509 *issuer, X509 *subject)
+{
+    EVP_PKEY *key = X509_get0_pubkey(issuer);
+    bool good =
+        key && X509_check_issued(issuer, subject) == X509_V_OK && X509_verify(subject, key) == 1;
+    ERR_clear_error();
+    return good;
+}
+
+/* Appends certificate number n to the leaf or the chain. *previous, the one before it and NULL for
+   the leaf, is replaced; the caller frees it. */
+static int read_block(const struct pem_block *block, int n, X509 **previous, struct buf *leaf_pem,
                       struct buf *chain_pem, struct cert_info *info, struct err *e)
 {
     X509 *x = decode(block);
     if (!x)
         return crypto_error(e, ERR_CERT_INVALID, "a certificate cannot be read");
-    int rc = first ? read_leaf(x, info, e) : 0;
+    int rc = n == 0 ? read_leaf(x, info, e) : 0;
+    if (n > 0 && info->chain_break == 0 && !certifies(x, *previous))
+        info->chain_break = n;
     if (rc == 0)
         pem_write(PEM_STRING_X509, block->data, (size_t)block->size, false,
-                  first ? leaf_pem : chain_pem);
-    X509_free(x);
+                  n == 0 ? leaf_pem : chain_pem);
+    X509_free(*previous);
+    *previous = x;
     return rc;
 }
 
@@ -141,18 +155,20 @@ static int read_chain(BIO *in, struct buf *leaf_pem, struct buf *chain_pem, stru
                       struct err *e)
 {
     struct pem_block block;
+    X509 *previous = NULL;
     int count = 0, rc;
     while ((rc = next_certificate(in, &block, e)) == 1) {
         if (count == CERT_CHAIN_MAX_CERTS)
             rc = err_set(e, ERR_CERT_INVALID, "the chain holds more than %d certificates",
                          CERT_CHAIN_MAX_CERTS);
         else
-            rc = read_block(&block, count == 0, leaf_pem, chain_pem, info, e);
+            rc = read_block(&block, count, &previous, leaf_pem, chain_pem, info, e);
         pem_block_finish(&block);
         if (rc < 0)
-            return -1;
+            break;
         count++;
     }
+    X509_free(previous);
     if (rc == 0 && count == 0)
         return err_set(e, ERR_CERT_INVALID, "there is no certificate in PEM form");
     return rc;

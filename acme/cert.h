@@ -21,6 +21,9 @@ struct cert_info {
     enum key_type key_type;
     struct identifier *ids; /* from the SAN; sorted, unique */
     size_t count;
+    /* The first certificate (from 1; the leaf is 0) that does not certify the one before it, as it
+       should (RFC 8555 section 9.1): clients may not find their way to a root. 0: all do. */
+    int chain_break;
 };
 
 void cert_info_finish(struct cert_info *info);

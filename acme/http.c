@@ -32,6 +32,7 @@ struct call {
     size_t sent; /* of the request's body */
     struct acme_http_response response;
     size_t header_bytes;    /* of all answers, interim ones too: those have no end otherwise */
+    bool has_headers;       /* the empty line after them came */
     const char *broken_cap; /* what was too large, NULL: nothing */
 };
 
@@ -131,10 +132,14 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     }
     call->header_bytes += n;
     /* A status line begins anew: what stood before belonged to an interim answer. */
-    if (length >= 5 && !memcmp(data, "HTTP/", 5))
+    if (length >= 5 && !memcmp(data, "HTTP/", 5)) {
         buf_clear(headers);
-    else if (length)
+        call->has_headers = false;
+    } else if (length) {
         add_header_line(headers, data, length);
+    } else {
+        call->has_headers = true;
+    }
     return n;
 }
 
@@ -323,6 +328,9 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
 
     int64_t started = clock_monotonic_ms();
     CURLcode rc = curl_easy_perform(http->curl);
+    /* curl takes a connection that ends among the headers for an answer without a body. */
+    if (rc == CURLE_OK && !call.has_headers)
+        rc = CURLE_PARTIAL_FILE;
     long status = 0;
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
     trace(http, request, rc == CURLE_OK ? (int)status : 0, started);

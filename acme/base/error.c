@@ -199,6 +199,12 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_JOB_GAVE_UP] = {"job.gave_up", "the time to retry is over", NULL, false},
 };
 
+/* U+0080 … U+009F: terminals take some of them for escapes. */
+static bool is_c1_control(const char *character)
+{
+    return (unsigned char)character[0] == 0xc2 && (unsigned char)character[1] < 0xa0;
+}
+
 /* Details hold words from outside, and may be cut in the middle of a character; they end up in JSON
    and in the log as UTF-8 on one line. */
 static void tidy(char *detail)
@@ -210,6 +216,8 @@ static void tidy(char *detail)
             *detail = '?';
         else if ((unsigned char)*detail < ' ' || *detail == 127)
             *detail = ' ';
+        else if (size == 2 && is_c1_control(detail))
+            detail[0] = detail[1] = ' ';
         detail += size ? size : 1;
         left -= size ? size : 1;
     }

@@ -35,6 +35,10 @@ static void details_are_one_line_of_utf8(void **state)
     assert_string_equal(e.detail, "a b [31m \xc3\xbc ? ??? ?");
     assert_int_equal(e.code, ERR_INVALID);
 
+    /* U+009B is what terminals take for ESC [ */
+    err_set(&e, ERR_INVALID, "a\xc2\x9b%s\xc2\x80z\xc2\xa0", "31m");
+    assert_string_equal(e.detail, "a  31m  z\xc2\xa0");
+
     /* two bytes a character, so that the cut falls into the middle of one */
     char umlauts[ERR_DETAIL_MAX + 100] = "";
     for (size_t i = 0; i + 2 < sizeof umlauts; i += 2)

@@ -61,6 +61,39 @@ static void reads_a_chain(void **state)
     buf_finish(&expected);
 }
 
+/* The leaf in place of each certificate of the chain in turn. */
+static void tells_where_a_chain_breaks(void **state)
+{
+    (void)state;
+    struct buf whole = fixture("certs/chain.pem"), alone = fixture("certs/leaf.pem");
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    const char *second = strstr(strstr(whole.data, begin) + 1, begin);
+    const char *third = strstr(second + 1, begin);
+    char *skips = mem_printf("%s%s", alone.data, third);
+    char *repeats = mem_printf("%s%.*s%s", alone.data, (int)(third - second), second, second);
+    char *alien = mem_printf("%s%s", whole.data, alone.data);
+    const struct {
+        const char *pem;
+        int at;
+    } rows[] = {{whole.data, 0}, {alone.data, 0}, {skips, 1}, {repeats, 2}, {alien, 3}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf leaf = {0}, chain = {0};
+        struct cert_info info = {0};
+        struct err e;
+        assert_int_equal(
+            cert_chain_read(rows[i].pem, strlen(rows[i].pem), &leaf, &chain, &info, &e), 0);
+        assert_int_equal(info.chain_break, rows[i].at);
+        cert_info_finish(&info);
+        buf_finish(&leaf);
+        buf_finish(&chain);
+    }
+    free(skips);
+    free(repeats);
+    free(alien);
+    buf_finish(&whole);
+    buf_finish(&alone);
+}
+
 static void drops_text_between_blocks(void **state)
 {
     (void)state;
@@ -256,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_chain),
+        cmocka_unit_test(tells_where_a_chain_breaks),
         cmocka_unit_test(drops_text_between_blocks),
         cmocka_unit_test(reads_unusual_leaves),
         cmocka_unit_test(refuses_what_is_no_chain),

@@ -214,6 +214,15 @@ static void refuses_garbage_and_floods(void **state)
     buf_add_string(&flood, "Connection: close\r\n\r\n");
     assert_fails(flood.data, ERR_CA_PROTOCOL, "header block is too large");
 
+    /* interim answers have headers too, and no end */
+    buf_clear(&flood);
+    for (int i = 0; i < 3000; i++)
+        buf_printf(&flood, "HTTP/1.1 103 Early Hints\r\nX-Hint: %d\r\n\r\n", i);
+    buf_add_string(&flood, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    assert_fails(flood.data, ERR_CA_PROTOCOL, "header block is too large");
+    assert_fails("HTTP/1.1 200 OK\r\nX-Half: there\r\nConnection: close\r\n", ERR_CA_PROTOCOL,
+                 "127.0.0.1");
+
     /* one line beyond curl's own cap */
     buf_clear(&flood);
     buf_add_string(&flood, "HTTP/1.1 200 OK\r\nX-Long: ");
