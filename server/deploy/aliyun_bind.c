@@ -125,7 +125,9 @@ static int domain_install(const struct bind *b, struct target_work *work, const 
     bind_name(b, domain, try, name);
     int rc = b->binding->set(b->context, &b->a, domain, name, &material, code, e);
     aliyun_material_finish(&material);
-    if (rc && aliyun_code_is_duplicate(code) && try < TRIES_MAX) {
+    /* "RepeatedCommit" is about the change that is under way, not about a name */
+    if (rc && e->code == ERR_PROVIDER_REFUSED && aliyun_code_is_duplicate(code) &&
+        try < TRIES_MAX) {
         snprintf(work->message, sizeof work->message, "the name %.100s is taken", name);
         domain_set(work, domain, "look", try + 1);
         return 0;

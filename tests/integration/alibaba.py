@@ -70,6 +70,7 @@ FAULTS = {
     "throttle": THROTTLED,
     "broken": BROKEN,
     "busy": Refusal(403, "ServiceBusy", "The specified Domain is configuring, retry later."),
+    "repeated": Refusal(400, "RepeatedCommit", "Resubmit request."),
     "quota": Refusal(400, "QuotaExceeded", "The number of certificates exceeds the quota."),
     "in_use": Refusal(400, "CertificateInUse", "The certificate is deployed to cloud products."),
     "duplicate": Refusal(400, "Certificate.Duplicated", "The certificate name already exists."),
@@ -142,8 +143,9 @@ class Alibaba(Rpc):
 
     def fault(self, action, kind, times=1):
         """
-        The next calls of that action ("*": any) fail: throttle, broken, busy, quota, in_use,
-        duplicate; or are carried out, but lose (503) or drop (no) answer; or succeed but forget.
+        The next calls of that action ("*": any) fail: throttle, broken, busy, repeated, quota,
+        in_use, duplicate; or are carried out, but lose (503) or drop (no) answer; or succeed but
+        forget.
         """
         if kind not in {*FAULTS, *AFTER, "forget"}:
             raise ValueError(kind)

@@ -469,6 +469,23 @@ static void takes_another_name_if_one_is_taken(void **state)
     refused(w, "aliyun-cas", ERR_PROVIDER_REFUSED, "lists no upload of that name");
 }
 
+/* The gateway says so of a change that is under way: that is waited for, under the same name. */
+static void waits_for_the_same_change(void **state)
+{
+    struct world *w = *state;
+    enum target_outcome outcome;
+    int64_t polls = 0;
+    struct err e;
+    int rc = 0;
+    tell(w, "[\"fault\", \"SetDomainCertificate\", \"repeated\"]");
+    for (int i = 0; rc == 0 && i < CALLS_MAX; i++)
+        rc = call(w, "aliyun-apigateway", &w->first, false, &polls, false, &outcome, &e);
+    assert_int_equal(rc, -1);
+    assert_int_equal(e.code, ERR_PROVIDER_UNREACHABLE);
+    deployed(w, "aliyun-apigateway", &w->first, LOST_NEVER);
+    assert_int_equal(count_of_action(w, "SetDomainCertificate"), 3);
+}
+
 static void says_what_is_missing(void **state)
 {
     struct world *w = *state;
@@ -660,6 +677,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(notices_a_change_that_is_forgotten, world_make, world_end),
         cmocka_unit_test_setup_teardown(gives_again_what_was_forgotten, world_make, world_end),
         cmocka_unit_test_setup_teardown(takes_another_name_if_one_is_taken, world_make, world_end),
+        cmocka_unit_test_setup_teardown(waits_for_the_same_change, world_make, world_end),
         cmocka_unit_test_setup_teardown(says_what_is_missing, world_make, world_end),
         cmocka_unit_test_setup_teardown(refuses_a_bad_credential, world_make, world_end),
         cmocka_unit_test_setup_teardown(deletes_former_uploads_that_nothing_uses, world_make,
