@@ -432,8 +432,12 @@ int converge_apply(const struct converge_plan *plan, const struct api_options *o
                    int64_t *again_at, struct err *e)
 {
     struct run run = {.plan = plan, .options = options};
-    if (store_write_wait(options->store, apply, &run, e) < 0)
+    if (store_write_wait(options->store, apply, &run, e) < 0) {
+        /* what only the database could tell is a mistake of the config no less */
+        if (e->code == ERR_INVALID || e->code == ERR_IN_USE)
+            e->code = ERR_CONFIG;
         return -1;
+    }
     char jobs[24];
     snprintf(jobs, sizeof jobs, "%lld", (long long)run.jobs);
     log_info("resources converged", "jobs", jobs, NULL);

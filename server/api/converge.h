@@ -19,7 +19,7 @@ void converge_destroy(struct converge_plan *plan);
 /*
  * Applies it in one transaction: resources are made and changed, and jobs begun for what is not as
  * it should be; these never give up on what is transient. What the config no longer names is the
- * API's from then on. ERR_INVALID, ERR_CONFLICT, ERR_KEY_REUSED, … with the place in the config.
+ * API's from then on. ERR_CONFIG, ERR_CONFLICT, ERR_KEY_REUSED, … with the place in the config.
  *
  * *again_at is the engine time at which doing it again would achieve more, 0 if there is none: what
  * has failed is held back for a while, and so is a change that came too late for a job under way.
