@@ -117,7 +117,29 @@ static int apply_credential(struct run *run, struct store_tx *tx, const struct e
     return credential_apply(tx, entry->name, entry->spec, ORIGIN_CONFIG, &created, e);
 }
 
+/* The type of a credential of the same config; whether others are there is the database's to say.
+ */
+static void allow_credential(const struct config *config, struct json_object *body,
+                             const char *wanted, struct fields *errors)
+{
+    struct json_object *all = peek_object(config->resources, "credentials");
+    const char *name = peek_name(body, "credential");
+    struct json_object *credential = all && name ? peek_object(all, name) : NULL;
+    const char *type = credential ? peek_text(credential, "type") : NULL;
+    if (type && wanted && strcmp(type, wanted) != 0)
+        fields_add(errors, "/credential", "is of type %s; %s is needed", type, wanted);
+}
+
 /* ---- solvers ---- */
+
+static void allow_solver(const struct config *config, struct json_object *body,
+                         struct fields *errors)
+{
+    const char *type = peek_text(body, "type");
+    allowed_check_solver(config, body, errors);
+    if (type)
+        allow_credential(config, body, spec_solver_credential_type(type), errors);
+}
 
 static void *read_solver(struct json_object *body, struct fields *errors)
 {
@@ -148,6 +170,15 @@ static int apply_solver(struct run *run, struct store_tx *tx, const struct entry
 }
 
 /* ---- targets ---- */
+
+static void allow_target(const struct config *config, struct json_object *body,
+                         struct fields *errors)
+{
+    const char *type = peek_text(body, "type");
+    allowed_check_target(config, body, errors);
+    if (type)
+        allow_credential(config, body, spec_target_credential_type(type), errors);
+}
 
 static void *read_target(struct json_object *body, struct fields *errors)
 {
@@ -256,8 +287,8 @@ static int apply_certificate(struct run *run, struct store_tx *tx, const struct 
 static const struct kind kinds[KINDS] = {
     {"authorities", read_authority, destroy_authority, NULL, check_nothing, apply_authority},
     {"credentials", read_credential, destroy_credential, NULL, check_nothing, apply_credential},
-    {"solvers", read_solver, destroy_solver, allowed_check_solver, check_solver, apply_solver},
-    {"targets", read_target, destroy_target, allowed_check_target, check_target, apply_target},
+    {"solvers", read_solver, destroy_solver, allow_solver, check_solver, apply_solver},
+    {"targets", read_target, destroy_target, allow_target, check_target, apply_target},
     {"accounts", read_account, destroy_account, NULL, check_account, apply_account},
     {"certificates", read_certificate, destroy_certificate, NULL, check_certificate,
      apply_certificate},

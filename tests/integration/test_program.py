@@ -67,14 +67,20 @@ def test_check_config(tmp_path):
                "run": {"type": "exec", "command": "another"},
                "web": {"type": "files", "directory": "/etc", "reload": {"command": "another"}},
                "sent": {"type": "files", "directory": "/certs",
-                        "reload": {"signal": "HUP", "pidfile": "another"}}}
+                        "reload": {"signal": "HUP", "pidfile": "another"}},
+               "cdn": {"type": "aliyun-cdn", "credential": "word"},
+               "hook": {"type": "webhook", "url": "https://a.example/", "credential": "elsewhere"}}
+    credentials = {"word": {"type": "password", "password": "secret"}}
+    solvers = {"dns": {"type": "alidns", "credential": "word"}}
     bad.write_text(json.dumps({"commands": {"hook": ["/bin/true"]}, "file_roots": ["/certs"],
                                "pidfiles": {"web": "/run/web.pid"},
-                               "resources": {"targets": targets}}))
+                               "resources": {"targets": targets, "solvers": solvers,
+                                             "credentials": credentials}}))
     done = run("check-config", bad)
-    told = ["run/command", "web/directory", "web/reload/command", "sent/reload/pidfile"]
+    told = ["targets/run/command", "targets/web/directory", "targets/web/reload/command",
+            "targets/sent/reload/pidfile", "targets/cdn/credential", "solvers/dns/credential"]
     assert done.returncode == 3 and done.stderr.count("\n") == len(told)
-    assert all(f"/resources/targets/{place}: " in done.stderr for place in told)
+    assert all(f"/resources/{place}: " in done.stderr for place in told)
 
     assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
 
