@@ -33,11 +33,15 @@ const struct solver_provider *solver_provider_by_name(const char *name)
 
 /* ---- the providers' functions behind shared checks ---- */
 
-/* What needs no escaping in JSON, in a zone file between quotes, and as an argument. */
+/* Base64url, or what dns-persist-01 says; none of it is escaped in JSON, or between a zone file's
+   quotes. */
 static bool value_is_clean(const char *value)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                  "0123456789._*- ;:/=?&%~+@,";
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789._*-";
+    static const char tagged[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789._*- ;:/=?&%~+@,";
+    const char *allowed = strstr(value, "; accounturi=") ? tagged : plain;
     return *value && strlen(value) <= SOLVER_VALUE_MAX && value[strspn(value, allowed)] == '\0';
 }
 

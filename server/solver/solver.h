@@ -87,8 +87,8 @@ const struct solver_provider *solver_provider_at(size_t i);
 
 /*
  * The provider's functions behind the checks they share: names consist of [A-Za-z0-9._*-] only,
- * values of these and " ;:/=?&%~+@,", the zone is there if needed and is the fqdn or above it
- * (ERR_DNS_NO_ZONE), the credential is there if required. On failure state is as it was.
+ * values with "; accounturi=" of " ;:/=?&%~+@," too, the zone is there if needed and is the fqdn or
+ * above it (ERR_DNS_NO_ZONE), the credential is there if required. On failure state is as it was.
  */
 int solver_present(const struct solver_provider *provider, const struct solver_context *context,
                    const struct solver_record *record, struct buf *state, struct err *e);

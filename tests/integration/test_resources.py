@@ -109,6 +109,7 @@ def test_what_a_solver_refers_to_has_to_be_there(api):
 def test_each_type_of_solver(api):
     bodies = {
         "web": {"type": "http-01", "zones": ["www.example.com"]},
+        "tls": {"type": "tls-alpn-01", "zones": ["mail.example.com"]},
         "hook": {"type": "exec", "command": "hook", "propagation": False},
         "post": {"type": "httpreq", "endpoint": "http://127.0.0.1:9/x"},
         "hand": {"type": "manual", "zones": ["b\u00fccher.example", "a.example"],
@@ -119,8 +120,9 @@ def test_each_type_of_solver(api):
         assert shown["type"] == body["type"]
     assert api.ok("GET", "/solvers/hand")["zones"] == ["a.example", "xn--bcher-kva.example"]
     listed = [s["name"] for s in api.ok("GET", "/solvers")["items"]]
-    assert listed == sorted([*bodies, "http-01"])
+    assert listed == sorted([*bodies, "http-01", "tls-alpn-01"])
     assert api.delete("/solvers/http-01").status == 409
+    assert api.delete("/solvers/tls-alpn-01").status == 409
 
 
 def test_a_solver_in_a_challenge_is_in_use(api):

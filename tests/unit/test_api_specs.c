@@ -217,6 +217,16 @@ static void test_a_challenge_has_to_fit_the_names(void **state)
                         "/challenge/type");
     refused_certificate("{\"identifiers\":[\"192.0.2.1\"],\"challenge\":{\"type\":\"dns-01\"}}",
                         "/challenge/type");
+    refused_certificate("{\"identifiers\":[\"*.a.example\"],"
+                        "\"challenge\":{\"type\":\"tls-alpn-01\"}}",
+                        "/challenge/type");
+    refused_certificate("{\"identifiers\":[\"2001:db8::1\"],"
+                        "\"challenge\":{\"type\":\"dns-persist-01\"}}",
+                        "/challenge/type");
+    refused_certificate(
+        "{\"identifiers\":[\"a.example\"],\"challenge\":{\"type\":\"dns-persist-01\","
+        "\"persist_until\":\"soon\"}}",
+        "/challenge/persist_until");
     refused_certificate("{\"identifiers\":[\"a.example\"],\"challenge\":{\"solver\":\"x\"}}",
                         "/challenge/type");
 }

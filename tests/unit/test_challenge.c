@@ -83,6 +83,45 @@ static char *persistent(const char *issuer, const char *url, bool wildcard, int6
     return value;
 }
 
+static void reads_persistent_records(void **state)
+{
+    (void)state;
+    static const char wanted[] = "ca.example,other.example.; accounturi=https://ca.example/1";
+    static const char wild[] = "ca.example; accounturi=https://ca.example/1; policy=wildcard";
+    static const struct {
+        const char *value;
+        bool fits, fits_wild;
+    } cases[] = {
+        {"ca.example; accounturi=https://ca.example/1", true, false},
+        {"other.example; accounturi=https://ca.example/1", true, false},
+        {"CA.example.;AccountURI=https://ca.example/1;POLICY=WildCard", true, true},
+        {"  ca.example ;x=y;; policy = wildcard ; accounturi = https://ca.example/1 ", true, true},
+        {"ca.example; policy=all; accounturi=https://ca.example/1", true, false},
+        {"ca.example; accounturi=https://ca.example/1; persistUntil=2001", true, false},
+        {"ca.example; accounturi=https://ca.example/1; persistuntil=2000", false, false},
+        {"ca.example; accounturi=https://ca.example/1; persistUntil=", false, false},
+        {"ca.example; accounturi=https://ca.example/1; persistUntil=2e9", false, false},
+        {"ca.example; accounturi=https://ca.example/1; persistUntil=9999999999999999999", false,
+         false},
+        {"ca.example; accounturi=https://CA.example/1", false, false},
+        {"ca.example; accounturi=https://ca.example/1; accounturi=https://ca.example/1", false,
+         false},
+        {"ca.example; accounturi=https://ca.example/1; lone", false, false},
+        {"ca.example; accounturi=", false, false},
+        {"; accounturi=https://ca.example/1", false, false},
+        {"ca.example,other.example; accounturi=https://ca.example/1", false, false},
+        {"example; accounturi=https://ca.example/1", false, false},
+        {"ca.example", false, false},
+        {"", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (challenge_dns_persist01_fits(cases[i].value, wanted, 2000) != cases[i].fits)
+            fail_msg("%s", cases[i].value);
+        if (challenge_dns_persist01_fits(cases[i].value, wild, 2000) != cases[i].fits_wild)
+            fail_msg("%s, for a wildcard", cases[i].value);
+    }
+}
+
 static void makes_the_persistent_record(void **state)
 {
     (void)state;
@@ -137,6 +176,7 @@ int main(void)
         cmocka_unit_test(names_the_record),
         cmocka_unit_test(names_the_record_of_an_account),
         cmocka_unit_test(makes_the_persistent_record),
+        cmocka_unit_test(reads_persistent_records),
         cmocka_unit_test(refuses_what_breaks_the_record),
     };
     return cmocka_run_group_tests_name("challenge", tests, NULL, NULL);

@@ -365,6 +365,8 @@ static void refuses_names_and_values_that_are_none(void **state)
         {.zone = "", .fqdn = "a.example", .value = ""},
         {.zone = "", .fqdn = "a.example", .value = "v;id"},
         {.zone = "", .fqdn = "a.example", .value = "\"v\""},
+        {.zone = "", .fqdn = "a.example", .value = "ca; accounturi=https://ca.example/$(id)"},
+        {.zone = "", .fqdn = "a.example", .value = "ca; accounturi=https://ca.example/\""},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf kept = {0};
