@@ -290,7 +290,8 @@ static int save_begin(struct store_tx *tx, struct step_context *c, struct err *e
     return rc;
 }
 
-/* 1: the CA sends no Date. The directory is fetched if its last answer is too old to tell. */
+/* 1: the CA sends no Date. Unless its answers of the last hour say that the clocks agree, the
+   directory is fetched to tell: who was asleep meanwhile is not to be judged by what was. */
 static int compare_clocks(struct step_context *c, int64_t *ahead, struct err *e)
 {
     struct acme_ca *ca;
@@ -298,8 +299,6 @@ static int compare_clocks(struct step_context *c, int64_t *ahead, struct err *e)
         return -1;
     ca = c->client.ca;
     if (acme_ca_clock_ahead(ca, CLOCK_HOUR_MS, ahead) && llabs(*ahead) <= CLOCKS_DIFFER_MS)
-        return 0;
-    if (acme_ca_clock_ahead(ca, CLOCK_MINUTE_MS, ahead))
         return 0;
     if (acme_client_refresh(&c->client, e) < 0)
         return -1;

@@ -23,7 +23,7 @@ def test_a_config_alone_gets_a_certificate(certwright, pebble, names, tmp_path):
             "certificates": {"site": {"identifiers": [name]}}},
         env={"CONTACT": "mailto:env@example.com"})
     api = service.api
-    [job] = api.ok("GET", "/jobs?certificate=site")["items"]
+    [job] = api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"]
     api.succeeded(job)
     resource = api.certificate("site")
     assert resource["managed_by"] == "config" and resource["identifiers"] == [name]
@@ -32,7 +32,7 @@ def test_a_config_alone_gets_a_certificate(certwright, pebble, names, tmp_path):
     assert account["managed_by"] == "config"
     service.restart()
     assert api.certificate("site")["version"] == 1
-    assert len(api.ok("GET", "/jobs?certificate=site")["items"]) == 1
+    assert len(api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"]) == 1
     answer = api.delete("/certificates/site")
     assert answer.status == 409 and answer.json()["code"] == "config.managed"
 
@@ -43,7 +43,7 @@ def test_what_leaves_the_config_stays_and_is_ours(certwright, pebble, names):
         "accounts": {"main": main_account()},
         "certificates": {"site": {"identifiers": [name], "account": "main"}}})
     api = service.api
-    [job] = api.ok("GET", "/jobs?certificate=site")["items"]
+    [job] = api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"]
     api.succeeded(job)
     service.stop()
     service.configure({**service.config, "resources": {
@@ -59,14 +59,14 @@ def test_a_changed_config_makes_a_new_version(certwright, pebble, names):
         "accounts": {"main": main_account()},
         "certificates": {"site": {"identifiers": [a], "account": "main"}}})
     api = service.api
-    [job] = api.ok("GET", "/jobs?certificate=site")["items"]
+    [job] = api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"]
     api.succeeded(job)
     service.stop()
     resources = {**service.config["resources"],
                  "certificates": {"site": {"identifiers": [a, b], "account": "main"}}}
     service.configure({**service.config, "resources": resources})
     service.start()
-    job = api.ok("GET", "/jobs?certificate=site")["items"][0]
+    job = api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"][0]
     api.succeeded(job)
     assert api.certificate("site")["version"] == 2
     assert pem.names_of(pem.load(api.pem("site", "cert.pem"))) == sorted([a, b])
@@ -96,7 +96,7 @@ def test_put_twice_orders_once(certwright, pebble, names):
     # The same set in another order and case is the same spec.
     same = api.put("/certificates/site", {"identifiers": [a.upper(), b], "account": "main"})
     assert same.status == 200 and same.json()["version"] == 1
-    assert len(api.ok("GET", "/jobs?certificate=site")["items"]) == 1
+    assert len(api.ok("GET", "/jobs?certificate=site&kind=certificate.issue")["items"]) == 1
 
 
 @pytest.mark.parametrize("change", [

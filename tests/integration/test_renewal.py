@@ -6,6 +6,7 @@ import time
 import pytest
 
 from fake_ca import FakeCa
+from fake_ca_script import problem
 from process import until
 
 DAY = 24 * 3600
@@ -104,3 +105,304 @@ def test_a_window_in_the_past_renews_at_once(start, fake, names):
     assert "replaces" not in first and second["replaces"] == ari.asked[0]
     assert len(ari.asked) == 2
     assert [j["state"] for j in jobs(api, "certificate.renew", name)] == ["waiting", "succeeded"]
+
+
+@pytest.mark.parametrize("answer, told", [
+    ((404, {}, b""), "404"),
+    ((500, {}, b"oops"), "500"),
+    ((200, {}, b"<html>"), "JSON"),
+    ((200, {}, b"{}"), "window"),
+    ((200, {}, {"suggestedWindow": {"start": "tomorrow", "end": "then"}}), "window"),
+    (window(2 * DAY, DAY), "ends before it starts"),
+])
+def test_without_usable_information_the_life_decides(start, fake, names, answer, told):
+    ari = Ari(fake, answer)
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    until(lambda: api.certificate(name)["renewal"], 10, "the question")
+    certificate = api.certificate(name)
+    assert told in certificate["renewal"]["error"]
+    assert certificate["renewal"]["window_start"] is None
+    assert 5.9 * 3600 < wall(certificate["renewal"]["ask_again_at"]) - time.time() < 6.1 * 3600
+    left = wall(certificate["not_after"]) - wall(certificate["next_renewal_at"])
+    assert 2.4 * DAY < left < 2.7 * DAY
+    [job] = jobs(api, "certificate.renew", name)
+    until(lambda: api.job(job)["state"] == "waiting", 5, "it waits")
+    assert api.job(job)["error"] is None
+    assert len(ari.asked) == 1 and certificate["last_error"] is None
+
+
+@pytest.mark.parametrize("kind, again", [
+    ("alreadyReplaced", True), ("malformed", True), ("unauthorized", True), ("conflict", True),
+    ("somethingNew", True), ("rejectedIdentifier", False), ("invalidProfile", False),
+])
+def test_a_refused_replacement_is_ordered_without(start, fake, names, kind, again):
+    ari = Ari(fake, window(2 * DAY, 3 * DAY))
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    until(lambda: ari.asked, 10, "the question")
+    fake.script("/new-order", problem(kind))
+    job = api.ended(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+    assert job["state"] == ("succeeded" if again else "failed")
+    _, with_it, *without = fake.posts("/new-order")
+    assert with_it["replaces"] == ari.asked[0]
+    assert ["replaces" in order for order in without] == ([False] if again else [])
+    told = [event["message"] for event in job["events"] if event["step"] == "order"]
+    assert any("not as a replacement" in message for message in told) == again
+
+
+def test_a_rate_limit_is_not_about_the_replacement(start, fake, names):
+    """It is waited for, and the next try replaces again."""
+    Ari(fake, window(2 * DAY, 3 * DAY))
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    fake.script("/new-order", problem("rateLimited", after=1))
+    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+    _, *orders = fake.posts("/new-order")
+    assert len(orders) == 2 and orders[0]["replaces"] == orders[1]["replaces"]
+
+
+def test_a_failed_renewal_leaves_the_certificate(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    fake.hold("/renewal-info")
+    first = issue(api, name)
+    fake.answer["/new-order"] = problem("rejectedIdentifier")
+    before = api.pem(name, "fullchain.pem")
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["last_error"], 10, "the failure")
+    now = api.certificate(name)
+    assert now["last_error"]["code"] == "ca.rejected_identifier"
+    assert (now["status"], now["version"], now["serial"]) == ("valid", 1, first["serial"])
+    assert now["active_job"] is None and api.pem(name, "fullchain.pem") == before
+    # A minute, and up to a tenth more.
+    failed, = [j for j in jobs(api, "certificate.issue", name) if j["state"] == "failed"]
+    assert 60 <= wall(now["next_renewal_at"]) - wall(failed["finished_at"]) <= 67
+    until(lambda: jobs(api, "certificate.renew", name)[0]["state"] == "waiting", 5, "it waits")
+    assert len(fake.posts("/new-order")) == 2
+    # When it works again a person need not wait; then all is as if nothing had failed.
+    del fake.answer["/new-order"]
+    Ari(fake, window(3 * DAY, 4 * DAY))
+    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+    until(lambda: api.certificate(name)["renewal"], 10, "the answer")
+    now = api.certificate(name)
+    assert now["last_error"] is None and wall(now["next_renewal_at"]) > time.time() + 2 * DAY
+
+
+def test_the_error_s_retry_after_counts(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    fake.hold("/renewal-info")
+    issue(api, name)
+    fake.answer["/new-order"] = problem("rejectedIdentifier", after=3600)
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["last_error"], 10, "the failure")
+    assert 3590 < wall(api.certificate(name)["next_renewal_at"]) - time.time() <= 3601
+
+
+def test_a_restart_keeps_the_plan(start, fake, names):
+    ari = Ari(fake, window(2 * DAY, 3 * DAY))
+    service = start()
+    [name] = names()
+    issue(service.api, name)
+    until(lambda: service.api.certificate(name)["renewal"], 10, "the answer")
+    before = service.api.certificate(name)
+    [job] = jobs(service.api, "certificate.renew", name)
+    service.restart()
+    assert service.api.certificate(name) == before
+    assert [j["id"] for j in jobs(service.api, "certificate.renew", name)] == [job["id"]]
+    # Hastened it comes to the same end, and has no question yet.
+    service.api.ok("POST", f"/jobs/{job['id']}/retry")
+    service.api.until_job(job, lambda j: j["state"] == "waiting" and j["updated_at"] >
+                          job["updated_at"])
+    assert service.api.certificate(name) == before and len(ari.asked) == 1
+
+
+def test_off_and_on(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    certificate = issue(api, name, renew={"enabled": False})
+    assert certificate["next_renewal_at"] is None and certificate["renew"]["enabled"] is False
+    assert jobs(api, "certificate.renew", name) == []
+    patched = api.ok("PATCH", f"/certificates/{name}",
+                     {"renew": {"before_seconds": DAY, "use_ari": False}})
+    assert patched["renew"] == {"enabled": True, "before_seconds": DAY, "use_ari": False}
+    left = wall(patched["not_after"]) - wall(patched["next_renewal_at"])
+    assert DAY <= left <= DAY + 0.031 * 5.01 * DAY
+    [job] = jobs(api, "certificate.renew", name)
+    assert api.post(f"/jobs/{job['id']}/cancel").status == 409
+    patched = api.ok("PATCH", f"/certificates/{name}", {"renew": {"enabled": False}})
+    assert patched["next_renewal_at"] is None
+    assert api.ended(job)["state"] == "succeeded"
+    assert len(fake.posts("/new-order")) == 1
+    # The CA's information counts as soon as it may: it says now.
+    api.ok("PATCH", f"/certificates/{name}", {"renew": {}})
+    until_version(api, name, 2)
+
+
+def test_put_changes_when_without_an_order(start, fake, names):
+    api = start().api
+    [name] = names()
+    first = issue(api, name)
+    body = {"identifiers": [name], "account": "main", "renew": {"before_seconds": DAY}}
+    now = api.ok("PUT", f"/certificates/{name}", body, status=(200,))
+    assert wall(now["next_renewal_at"]) > wall(first["next_renewal_at"])
+    assert now["version"] == 1 and len(fake.posts("/new-order")) == 1
+
+
+@pytest.mark.parametrize("renew, pointer", [
+    ({"before_seconds": 59}, "/renew/before_seconds"), ({"enabled": "no"}, "/renew/enabled"),
+    ({"use_ari": None}, "/renew/use_ari"), ({"after": 1}, "/renew/after"), (True, "/renew"),
+])
+def test_what_is_wrong_with_renew_is_told(start, names, renew, pointer):
+    api = start().api
+    answer = api.post("/certificates", {"identifiers": names(), "renew": renew})
+    assert answer.status == 422
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+def test_the_config_says_when(certwright, fake, provider, names):
+    """By its defaults and by the certificate; what is changed there needs no order."""
+    [one, other] = names(2)
+    resources = {
+        "authorities": {"fake": fake.authority()},
+        "accounts": {"main": {"authority": "fake", "contacts": [],
+                              "terms_of_service_agreed": True}},
+        "solvers": {"dns": {"type": "httpreq", "endpoint": provider.endpoint,
+                            "zones": ["example.com"], "propagation": False}},
+        "certificates": {one: {"identifiers": [one]},
+                         other: {"identifiers": [other], "renew": {"enabled": True}}}}
+    service = certwright(resources=resources,
+                         defaults={"account": "main", "renew": {"enabled": False}})
+    for name in (one, other):
+        until(lambda: service.api.certificate(name)["status"] == "valid", 20, "it is issued")
+    assert service.api.certificate(one)["next_renewal_at"] is None
+    assert service.api.certificate(other)["next_renewal_at"]
+    service.configure({**service.config, "defaults": {"account": "main"}})
+    service.restart()
+    assert service.api.certificate(one)["next_renewal_at"]
+    assert len(fake.posts("/new-order")) == 2
+
+
+@pytest.mark.parametrize("offset", [2 * 3600, -2 * 3600])
+def test_no_renewal_by_a_wrong_clock(start, fake, names, offset):
+    Ari(fake, window(-2 * DAY, -DAY))
+    service = start()
+    [name] = names()
+    fake.clock_offset = offset
+    issue(service.api, name)
+    [job] = jobs(service.api, "certificate.renew", name)
+    waits = service.api.until_job(job, lambda j: j["step"] == "begin" and j["state"] == "waiting")
+    said = waits["events"][-1]["message"]
+    assert f"2.0 hours {'behind' if offset > 0 else 'ahead of'} the CA's" in said
+    assert 3590 < wall(waits["next_attempt_at"]) - wall(waits["updated_at"]) <= 3601
+    assert "2.0 hours" in service.process.log()
+    assert len(fake.posts("/new-order")) == 1
+    # Once the clocks agree, the next look finds it due.
+    fake.clock_offset = 0
+    service.api.ok("POST", f"/jobs/{job['id']}/retry")
+    until_version(service.api, name, 2)
+
+
+def test_only_if_due(start, fake, names):
+    api = start().api
+    [name, short] = names(2)
+    issue(api, name, renew={"enabled": False})
+    answer = api.post(f"/certificates/{name}/renew", {"only_if_due": True})
+    assert answer.status == 200 and answer.json()["version"] == 1
+    both = api.post(f"/certificates/{name}/renew", {"only_if_due": True, "force": True})
+    assert both.status == 422
+    fake.days = 120 / DAY  # and five minutes before now: more than half of it is over
+    issue(api, short, renew={"enabled": False})
+    job = api.ok("POST", f"/certificates/{short}/renew", {"only_if_due": True}, status=(202,))
+    api.succeeded(job)
+    assert api.certificate(short)["version"] == 2 and api.certificate(name)["version"] == 1
+
+
+def test_a_ca_that_always_says_now_is_not_asked_for_ever(start, fake, names):
+    """Two renewals follow each other; the third waits."""
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    until_version(api, name, 3)
+    until(lambda: [e for e in jobs(api, "certificate.renew", name)[0]["events"]
+                   if "rests for a while" in e["message"]], 10, "it rests")
+    assert jobs(api, "certificate.renew", name)[0]["state"] == "waiting"
+    assert len(fake.posts("/new-order")) == 3 and api.certificate(name)["version"] == 3
+
+
+def test_a_renewal_that_is_called_off_is_not_begun_at_once(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    fake.hold("/renewal-info")
+    issue(api, name)
+    fake.hold("/new-order")
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["active_job"], 10, "the renewal")
+    active = api.certificate(name)["active_job"]
+    api.ok("POST", f"/jobs/{active}/cancel")
+    fake.release("/new-order")
+    assert api.ended(active)["state"] == "cancelled"
+    until(lambda: jobs(api, "certificate.renew", name)[0]["state"] == "waiting", 5, "it waits")
+    now = api.certificate(name)
+    assert now["active_job"] is None and now["version"] == 1
+    assert 0.99 * DAY < wall(now["next_renewal_at"]) - time.time() <= DAY
+
+
+@pytest.mark.parametrize("end", ["revoke", "delete"])
+def test_what_is_gone_is_not_renewed(start, fake, names, end):
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    [job] = jobs(api, "certificate.renew", name)
+    if end == "revoke":
+        api.succeeded(api.ok("POST", f"/certificates/{name}/revoke", {}))
+        assert api.certificate(name)["next_renewal_at"] is None
+    else:
+        assert api.delete(f"/certificates/{name}").status == 204
+    assert api.ended(job)["state"] == ("succeeded" if end == "revoke" else "cancelled")
+    assert len(fake.posts("/new-order")) == 1
+
+
+def test_many_due_at_once_begin_one_after_the_other(start, fake, names):
+    """After a burst of 20 there is one a second: the others have their places in line."""
+    ari = Ari(fake, window(-2 * DAY, -DAY))
+    service = start()
+    many = names(40)
+    fake.hold("/renewal-info")
+    for job in [service.api.post_certificate(name) for name in many]:
+        service.api.succeeded(job)
+    fake.hold("/new-order")
+    before = len(fake.posts("/new-order"))
+    fake.release("/renewal-info")
+    until(lambda: len(ari.asked) == 40, 20, "all are asked for")
+
+    def waiting():
+        return [j for name in many for j in jobs(service.api, "certificate.renew", name)
+                if any("many are due at once" in e["message"] for e in j["events"])]
+    until(lambda: len(waiting()) >= 20, 20, "20 have their place")
+    places = sorted(int(e["message"].split()[-2]) for j in waiting() for e in j["events"]
+                    if "many are due at once" in e["message"])
+    fake.release("/new-order")
+    assert before == 40 and len(places) == 20
+    assert places[-1] >= 15
+
+
+@pytest.mark.parametrize("version", ["debian", "newest"])
+def test_with_pebble(certwright, pebble_with, names, version):
+    """Twelve seconds each: after half of it there is another, and another one."""
+    pebble = pebble_with(version=version, config={"certificateValidityPeriod": 12})
+    api = certwright(pebble).api
+    api.put_account()
+    [name] = names()
+    issue(api, name, renew={"use_ari": False})
+    until_version(api, name, 2)
+    assert api.certificate(name)["status"] == "valid"
