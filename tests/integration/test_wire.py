@@ -174,3 +174,35 @@ def test_polls_obey_retry_after(certwright, pebble_with, proxy_with, names):
         assert following["at"] >= until_ms - 100, (request, following)
         forms.add(request["retry_after"].isdigit())
     assert forms == {True, False}
+
+
+def slow(instead, since):
+    """A bend: what is valid shows another status until 350 ms after it was seen with status since."""
+    first = {}
+
+    def show(thing, _ca):
+        name = thing.get("finalize") or thing["challenges"][0]["url"]
+        now = time.monotonic()
+        if thing["status"] == since:
+            first.setdefault(name, now)
+        early = thing["status"] == "valid" and now - first[name] < 0.35
+        return {**thing, "status": instead} if early else thing
+
+    return show
+
+
+def test_looks_that_come_too_soon_are_left_out(certwright, fake, names):
+    """Only at first is a CA that takes 350 ms looked at after 40, 100, 200 and 400."""
+    api = certwright(resources={"authorities": {"pebble": fake.authority()}}).api
+    api.put_account()
+    fake.bend["authorization"] = slow("pending", since="pending")
+    fake.bend["order"] = slow("processing", since="valid")
+    looks = []
+    for name in names(6):
+        before = len(fake.trail())
+        api.succeeded(api.post_certificate(name))
+        paths = [line.split("/")[1] for line in fake.trail(before)]
+        # The first of the authorization tells the challenges; finalize is a look of no order.
+        looks.append((paths.count("authz") - 1, paths.count("order")))
+    assert all(authz >= 1 and order >= 1 for authz, order in looks)
+    assert all(authz <= 2 and order <= 2 for authz, order in looks[-2:]), looks
