@@ -2,13 +2,19 @@
 
 import os
 import re
+import socket
+import ssl
 import subprocess
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import pem
 from hook import Hook
+from pebble import make_server_certificate
+from process import Process, free_port, until
 from service import BINARY
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -84,3 +90,52 @@ def test_webhooks_are_verified_with_the_function_shown(certwright, hook, secret)
         shown["receive"](secret, headers, body + b" ")
     with pytest.raises(ValueError):
         shown["receive"]("another-secret-of-24-characters", headers, body)
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web server that speaks TLS, and tells which protocol it was asked for."""
+    _, certificate, key = make_server_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["http/1.1"])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True,
+                                        do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def protocol_at(port, offered):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([offered])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, \
+            context.wrap_socket(connection, server_hostname="localhost") as tls:
+        return tls.selected_alpn_protocol()
+
+
+def test_tls_alpn_01_behind_haproxy(certwright, pebble_with, web, names, tmp_path):
+    [shown] = re.findall(r"```haproxy\n(.*?)```", README.read_text(), re.DOTALL)
+    outside, inside = free_port(), free_port()
+    for here, there in ((":443", f"127.0.0.1:{outside}"), ("127.0.0.1:8557", f"127.0.0.1:{inside}"),
+                        ("127.0.0.1:8443", f"127.0.0.1:{web.server_address[1]}")):
+        assert here in shown
+        shown = shown.replace(here, there)
+    config = tmp_path / "haproxy.cfg"
+    config.write_text("defaults\n    timeout connect 5s\n    timeout client 30s\n"
+                      f"    timeout server 30s\n{shown}")
+    haproxy = Process(["haproxy", "-db", "-f", config], tmp_path / "haproxy.log")
+    haproxy.start()
+    try:
+        pebble = pebble_with(config={"tlsPort": outside})
+        api = certwright(pebble, tls_alpn01_listen=f"127.0.0.1:{inside}").api
+        api.put_account()
+        until(lambda: haproxy.running and protocol_at(outside, "http/1.1") == "http/1.1", 10,
+              "the web server answers through the proxy")
+        api.succeeded(api.post_certificate(*names(2), challenge={"type": "tls-alpn-01"}))
+    finally:
+        haproxy.kill()
