@@ -1,5 +1,7 @@
-"""HAProxy in front of Pebble, which builds its URLs from the Host it is called by. It speaks TLS and
-HTTP/1.1 or 2 to certwright, and tells of every request on which connection it came."""
+"""
+HAProxy in front of Pebble, which builds its URLs from the Host it is called by. It speaks TLS and
+HTTP/1.1 or 2 to certwright, and tells of every request on which connection it came.
+"""
 
 import json
 import socket

@@ -47,7 +47,8 @@ def test_the_library_needs_nothing_of_the_floors_above():
     symbols = subprocess.run(["nm", EXAMPLE], check=True, capture_output=True, text=True).stdout
     defined = re.findall(r"^[0-9a-f]+ [A-Za-z] (\w+)$", symbols, re.MULTILINE)
     assert "acme_order_new" in defined
-    assert not [s for s in defined if s.startswith(("store_", "sqlite", "job_", "engine_", "http_"))]
+    above = ("store_", "sqlite", "job_", "engine_", "http_")
+    assert not [s for s in defined if s.startswith(above)]
     needed = subprocess.run(["ldd", EXAMPLE], check=True, capture_output=True, text=True).stdout
     assert "libcrypto" in needed
     assert not [lib for lib in ("microhttpd", "sqlite", "ldns") if lib in needed]

@@ -177,7 +177,7 @@ def test_polls_obey_retry_after(certwright, pebble_with, proxy_with, names):
 
 
 def slow(instead, since):
-    """A bend: what is valid shows another status until 350 ms after it was seen with status since."""
+    """A bend: what is valid shows another status until 350 ms after it was seen as `since`."""
     first = {}
 
     def show(thing, _ca):
