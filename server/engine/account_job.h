@@ -13,9 +13,6 @@ int account_job_end(struct store_tx *tx, struct step_context *c, enum job_state 
 /* ERR_CA_ACCOUNT_MISSING before it is registered. */
 int account_job_expect_registered(const struct step_context *c, struct err *e);
 
-/* What the CA calls its terms of service now; NULL if it has none. The caller frees. */
-char *account_job_terms(struct step_context *c);
-
 /*
  * Changes of the key (account_rollover_steps.c): whether one is under way. New orders wait for it,
  * since the responses to their challenges would hold the thumbprint of a key that is about to go.

@@ -49,21 +49,6 @@ int account_job_end(struct store_tx *tx, struct step_context *c, enum job_state 
     return account_set_job(tx, c->account.id, NULL, last_error, e);
 }
 
-char *account_job_terms(struct step_context *c)
-{
-    char *document = acme_ca_directory_document(c->client.ca);
-    struct acme_directory directory;
-    struct err ignored;
-    char *terms = NULL;
-    if (document &&
-        acme_directory_read(document, c->authority.directory_url, &directory, &ignored) == 0) {
-        terms = mem_strdup(directory.terms_of_service);
-        acme_directory_finish(&directory);
-    }
-    free(document);
-    return terms;
-}
-
 /* ---- keygen ---- */
 
 static void free_key(void *saved)
@@ -202,7 +187,7 @@ static int register_account(struct step_context *c, struct err *e)
     if (send_registration(c, &registration->account, e) < 0)
         return -1;
     registration->agreed = c->account.terms_of_service_agreed && !c->account.only_existing;
-    registration->terms = account_job_terms(c);
+    registration->terms = context_terms(c);
     c->save = save_registration;
     return step_done(c, "%s: %s", registration->account.created ? "registered" : "found by its key",
                      registration->account.url);
@@ -250,7 +235,7 @@ static int agree(struct step_context *c, struct err *e)
     if (acme_account_new(&c->client, &request, &registration->account, e) < 0)
         return -1;
     registration->agreed = true;
-    registration->terms = account_job_terms(c);
+    registration->terms = context_terms(c);
     c->save = save_registration;
     return step_done(c, "the terms of service are agreed to: %s",
                      registration->terms ? registration->terms : "the CA has none");

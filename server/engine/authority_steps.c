@@ -1,5 +1,4 @@
 /* "authority.refresh": fetches the CA's directory (RFC 8555 section 7.1.1) and keeps it. */
-#include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/step.h"
 
@@ -19,8 +18,9 @@ static int fetch(struct step_context *c, struct err *e)
         acme_directory_fetch(c->client.http, c->authority.directory_url, &directory, e) < 0)
         return -1;
     int rc = acme_ca_set_directory(c->client.ca, directory.document, e);
-    c->directory = mem_strdup(directory.document);
     acme_directory_finish(&directory);
+    if (rc == 0)
+        context_take_directory(c);
     return rc < 0 ? -1 : step_done(c, "the directory is fetched");
 }
 

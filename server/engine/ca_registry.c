@@ -70,8 +70,9 @@ static int ca_create(const struct authority *authority, int64_t now, struct ca *
     ca->references = 1;
     /* A stored document that no longer reads is no reason to fail: it is fetched anew. */
     struct err ignored;
-    if (authority->directory && now - authority->directory_fetched_at < CLOCK_DAY_MS)
-        (void)acme_ca_set_directory(ca->acme, authority->directory, &ignored);
+    if (authority->directory && now - authority->directory_fetched_at < CLOCK_DAY_MS &&
+        acme_ca_set_directory(ca->acme, authority->directory, &ignored) == 0)
+        atomic_store(&ca->directory_at, authority->directory_fetched_at);
     *out = ca;
     return 0;
 }

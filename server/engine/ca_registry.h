@@ -10,11 +10,15 @@
 #include "server/engine/polls.h"
 #include "store/authority.h"
 
+#include <stdatomic.h>
+
 struct ca {
     struct acme_ca *acme;
     struct acme_trust *trust;
     struct polls validation; /* how long it takes with authorizations … */
     struct polls issuance;   /* … and, after finalize, with orders */
+    atomic_llong directory_at;   /* when it was fetched, engine time; 0: there is none */
+    atomic_bool directory_doubt; /* the CA has spoken as if it was another one by now */
     char *directory_url;
     char *trust_bundle; /* NULL: the system's */
     int references;     /* guarded by the registry */

@@ -1,3 +1,5 @@
+#include "acme/base/clock.h"
+#include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/step.h"
@@ -7,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void set_message(struct step_context *c, const char *format, va_list args)
 {
@@ -90,18 +93,96 @@ int context_anonymous_client(struct step_context *c, struct err *e)
     return 0;
 }
 
+/* A directory that is younger is not doubted: what it led to is the CA's last word. */
+enum { DOUBT_MS = 2 * CLOCK_SECOND_MS };
+
+static char *terms_of(const char *document, const char *url)
+{
+    struct acme_directory directory;
+    struct err ignored;
+    if (!document || acme_directory_read(document, url, &directory, &ignored) < 0)
+        return NULL;
+    char *terms = mem_strdup(directory.terms_of_service);
+    acme_directory_finish(&directory);
+    return terms;
+}
+
+char *context_terms(struct step_context *c)
+{
+    char *document = acme_ca_directory_document(c->client.ca);
+    char *terms = terms_of(document, c->authority.directory_url);
+    free(document);
+    return terms;
+}
+
+void context_take_directory(struct step_context *c)
+{
+    free(c->directory);
+    c->directory = acme_ca_directory_document(c->client.ca);
+    atomic_store(&c->ca->directory_at, c->now);
+    char *before = terms_of(c->authority.directory, c->authority.directory_url);
+    char *now = terms_of(c->directory, c->authority.directory_url);
+    if (before && now && strcmp(before, now) != 0)
+        log_warn("the CA's terms of service have changed; PATCH its accounts to agree", "authority",
+                 c->authority.name, "former", before, "terms", now, NULL);
+    free(before);
+    free(now);
+}
+
+/* One worker at a time fetches what the others go on using meanwhile. */
+static bool is_directory_due(struct step_context *c)
+{
+    struct ca *ca = c->ca;
+    long long at = atomic_load(&ca->directory_at);
+    long long age = c->now - at;
+    bool doubted = age >= DOUBT_MS && atomic_load(&ca->directory_doubt);
+    if (age < CLOCK_DAY_MS && !doubted)
+        return false;
+    /* If it cannot be fetched, that is tried again in an hour. */
+    long long claim = c->now - CLOCK_DAY_MS + CLOCK_HOUR_MS;
+    if (!atomic_compare_exchange_strong(&ca->directory_at, &at, claim))
+        return false;
+    atomic_store(&ca->directory_doubt, false);
+    return true;
+}
+
+static void refresh_directory(struct step_context *c)
+{
+    struct acme_directory fresh;
+    struct err error;
+    int rc = acme_directory_fetch(c->client.http, c->authority.directory_url, &fresh, &error);
+    if (rc == 0) {
+        rc = acme_ca_set_directory(c->client.ca, fresh.document, &error);
+        acme_directory_finish(&fresh);
+    }
+    if (rc == 0)
+        context_take_directory(c);
+    else
+        log_warn("the directory cannot be fetched again: the former one is used", "authority",
+                 c->authority.name, "detail", error.detail, NULL);
+}
+
 /* A directory that had to be fetched is kept for the next start, and shown by the API. */
 int context_directory(struct step_context *c, struct err *e)
 {
     char *before = acme_ca_directory_document(c->client.ca);
     bool known = before != NULL;
     free(before);
+    if (known && is_directory_due(c))
+        refresh_directory(c);
     if (known)
         return 0;
     if (acme_client_prepare(&c->client, e) < 0)
         return -1;
-    c->directory = acme_ca_directory_document(c->client.ca);
+    context_take_directory(c);
     return 0;
+}
+
+void context_doubt_directory(struct step_context *c, const struct err *error)
+{
+    enum { NOT_FOUND = 404 };
+    if (c->ca && (error->code == ERR_CA_INVALID_PROFILE || error->http_status == NOT_FOUND))
+        atomic_store(&c->ca->directory_doubt, true);
 }
 
 int context_client(struct step_context *c, struct err *e)

@@ -104,6 +104,7 @@ static void after_failure(struct commit *commit, const struct err *error,
     int64_t attempt = c->job.error ? c->job.attempt : 0;
     int64_t left = c->job.deadline_at == INT64_MAX ? INT64_MAX : c->job.deadline_at - c->now;
     struct retry retry = retry_decide(error, attempt, left);
+    context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
     commit->change.error = commit->error;
     commit->message = error->detail;

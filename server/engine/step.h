@@ -116,6 +116,12 @@ int context_client(struct step_context *c, struct err *e);
 int context_anonymous_client(struct step_context *c, struct err *e);
 /* After it: the directory is there, fetched unless it was. */
 int context_directory(struct step_context *c, struct err *e);
+/* Keeps the CA's directory, which was fetched in this step; warns of terms that have changed. */
+void context_take_directory(struct step_context *c);
+/* What the CA calls its terms of service now; NULL if it has none. The caller frees. */
+char *context_terms(struct step_context *c);
+/* After a refusal that an outdated directory explains: it is fetched again soon. */
+void context_doubt_directory(struct step_context *c, const struct err *error);
 
 /* *e = *error, and -1: for an error that was looked at first, whether it is one. */
 int context_fail(struct err *e, const struct err *error);
