@@ -12,6 +12,9 @@ char *failure_write(const struct err *error, const struct acme_problem *acme)
     json_object_object_add(json, "detail", json_object_new_string(error->detail));
     if (error->http_status)
         json_object_object_add(json, "http_status", json_object_new_int(error->http_status));
+    if (error->retry_after_ms)
+        json_object_object_add(json, "retry_after_ms",
+                               json_object_new_int64(error->retry_after_ms));
     if (acme && acme->document)
         json_object_object_add(json, "acme", json_object_new_string(acme->document));
     char *text = mem_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
@@ -38,6 +41,9 @@ void failure_read(const char *json, struct err *error, char **acme_document)
     struct json_object *status = NULL;
     if (object && json_object_object_get_ex(object, "http_status", &status))
         error->http_status = json_object_get_int(status);
+    struct json_object *retry_after = NULL;
+    if (object && json_object_object_get_ex(object, "retry_after_ms", &retry_after))
+        error->retry_after_ms = json_object_get_int64(retry_after);
     *acme_document = object ? mem_strdup(member(object, "acme")) : NULL;
     json_object_put(object);
 }
