@@ -16,7 +16,9 @@ static const char base[] = "https://ca.example/";
 static const char directory[] = "{\"newNonce\":\"https://ca.example/nonce\","
                                 "\"newAccount\":\"https://ca.example/account\","
                                 "\"newOrder\":\"https://ca.example/order\","
-                                "\"revokeCert\":\"https://ca.example/revoke\",\"meta\":{}}";
+                                "\"revokeCert\":\"https://ca.example/revoke\","
+                                "\"keyChange\":\"https://ca.example/key\","
+                                "\"renewalInfo\":\"https://ca.example/ari\",\"meta\":{}}";
 
 static struct fuzz_input answers;
 
@@ -74,6 +76,8 @@ static void check_url(const char *url)
     must(!strncasecmp(url, "https://", 8), "a URL that is taken is https");
     for (const char *p = url; *p; p++)
         must(*p > ' ' && *p <= '~', "a URL that is taken is printable ASCII");
+    size_t host = strcspn(url + 8, "/?#");
+    must(host > 0 && !memchr(url + 8, '@', host), "a URL that is taken has a host and no user");
 }
 
 static void check_order(const struct acme_order *order)
@@ -84,8 +88,13 @@ static void check_order(const struct acme_order *order)
     must(order->status != ACME_ORDER_VALID || order->certificate, "a valid order has its URL");
     must(order->status != ACME_ORDER_PENDING || order->authorization_count > 0,
          "a pending order has authorizations");
-    for (size_t i = 0; i < order->authorization_count; i++)
+    for (size_t i = 0; i < order->authorization_count; i++) {
         check_url(order->authorizations[i]);
+        for (size_t j = 0; j < i; j++)
+            must(strcmp(order->authorizations[i], order->authorizations[j]) != 0,
+                 "an authorization is listed once");
+    }
+    must(strlen(order->document) <= ACME_ORDER_MAX_BYTES, "a document keeps its cap");
     must(order->retry_after_ms >= 0, "nobody waits for the past");
 }
 
@@ -186,6 +195,59 @@ static int revoke(struct acme_client *client, struct err *e)
     return acme_certificate_revoke(client, "der", 3, 4, e);
 }
 
+static int change_key(struct acme_client *client, struct err *e)
+{
+    static struct key *next;
+    if (!next)
+        must(key_generate(KEY_EC_P384, &next, e) == 0, "a key can be made");
+    int rc = acme_account_key_change(client, next, e);
+    must(rc == 0 || !client->problem.location || e->http_status == 409,
+         "only a conflict tells of another account");
+    if (rc < 0 && client->problem.location)
+        check_url(client->problem.location);
+    return rc;
+}
+
+static int list_orders(struct acme_client *client, struct err *e)
+{
+    struct acme_order_list list = {0};
+    int rc = acme_account_list_orders(client, "https://ca.example/orders/1", &list, e);
+    must(rc == 0 || !list.urls, "outs are untouched on failure");
+    must(list.count <= ACME_ORDER_LIST_MAX, "a list of orders keeps its cap");
+    for (size_t i = 0; i < list.count; i++)
+        check_url(list.urls[i]);
+    acme_order_list_finish(&list);
+    return rc;
+}
+
+static int get_renewal_info(struct acme_client *client, struct err *e)
+{
+    struct acme_renewal_info info = {0};
+    int rc = acme_renewal_info_get(client, "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE", &info, e);
+    if (rc == 0) {
+        must(info.start_ms < info.end_ms, "a window has a length");
+        int64_t first = acme_renewal_time(&info, 0), last = acme_renewal_time(&info, UINT64_MAX);
+        must(first == info.start_ms && last >= info.start_ms && last < info.end_ms,
+             "a time is in its window");
+        must(info.retry_after_ms >= 60 * 1000 && info.retry_after_ms <= 24 * 60 * 60 * 1000,
+             "the next question is in a minute to a day");
+        if (info.explanation_url)
+            check_url(info.explanation_url);
+    }
+    must(rc == 0 || !info.explanation_url, "outs are untouched on failure");
+    acme_renewal_info_finish(&info);
+    return rc;
+}
+
+static int deactivate_account(struct acme_client *client, struct err *e)
+{
+    struct acme_account account = {0};
+    int rc = acme_account_deactivate(client, &account, e);
+    must(rc < 0 || strlen(account.document) <= ACME_DOCUMENT_MAX_BYTES, "a document keeps its cap");
+    acme_account_finish(&account);
+    return rc;
+}
+
 static int fetch_directory(struct acme_client *client, struct err *e)
 {
     struct acme_directory d = {0};
@@ -203,9 +265,13 @@ static const struct {
     char letter;
     int (*call)(struct acme_client *client, struct err *e);
 } calls[] = {
-    {'o', new_order}, {'p', get_order},       {'f', finalize},    {'z', get_authorization},
-    {'c', respond},   {'a', new_account},     {'g', get_account}, {'t', download},
-    {'r', revoke},    {'d', fetch_directory},
+    {'o', new_order},        {'p', get_order},
+    {'f', finalize},         {'z', get_authorization},
+    {'c', respond},          {'a', new_account},
+    {'g', get_account},      {'t', download},
+    {'r', revoke},           {'d', fetch_directory},
+    {'k', change_key},       {'l', list_orders},
+    {'i', get_renewal_info}, {'x', deactivate_account},
 };
 
 /* An answer that is no success says what the CA said. */
