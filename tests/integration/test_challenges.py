@@ -225,6 +225,28 @@ def test_dns_persist_01_survives_a_restart(certwright, ca, resolvers, txt, names
     service.api.succeeded(job)
 
 
+# addresses over http-01
+
+@pytest.mark.parametrize("written, address, host", [
+    ("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("0:0:0:0:0:0:0:1", "::1", "[::1]")])
+def test_addresses_over_http_01(certwright, pebble, http01_port, written, address, host):
+    api = certwright(pebble, http01_listen=f"{host}:{http01_port}").api
+    api.put_account()
+    job = api.succeeded(api.post_certificate(written, name="address"))
+    assert [i["value"] for i in job["identifiers"]] == [address]
+    assert pem.names_of(pem.load(api.pem("address", "cert.pem"))) == [address]
+
+
+def test_an_address_is_written_as_rfc_5952_has_it(certwright, ca):
+    ca.bend["authorization"] = lambda a, _ca: a["identifier"].update(
+        value="2001:0DB8:0:0:0:0:0:1" if a["identifier"]["type"] == "ip" else "x")
+    api = certwright(ca).api
+    api.put_account()
+    api.succeeded(api.post_certificate("2001:0DB8:0:0::0:1"))
+    [order] = ca.posts("/new-order")
+    assert order["identifiers"] == [{"type": "ip", "value": "2001:db8::1"}]
+
+
 # challenges that nobody knows
 
 def test_strange_challenges_do_no_harm(certwright, ca, names):
