@@ -4,6 +4,7 @@
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
+#include "server/engine/responders.h"
 #include "server/engine/retry.h"
 #include "store/failure.h"
 
@@ -178,7 +179,7 @@ static bool was_away(const struct step_context *c)
         return false;
     for (size_t i = 0; i < c->authorization_count; i++)
         if (c->authorizations[i].step == AUTHORIZATION_INVALID &&
-            !issue_is_http01(&c->authorizations[i]))
+            !responders_do(c->authorizations[i].challenge_type))
             return false;
     return true;
 }
