@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOURS *(int64_t)CLOCK_HOUR_MS
-#define DAYS  *(int64_t)CLOCK_DAY_MS
+#define HOURS(n) ((n) * (int64_t)CLOCK_HOUR_MS)
+#define DAYS(n)  ((n) * (int64_t)CLOCK_DAY_MS)
 
 /* The certificates' validity begins here; times below are counted from it. */
 static const int64_t START = (int64_t)1795000000000;
@@ -26,23 +26,26 @@ struct schedule {
 };
 
 static const struct schedule schedules[] = {
-    {"a third of 90 days", 90 DAYS, 0, 0, 0, 60 DAYS - 90 DAYS * 3 / 100, 60 DAYS},
-    {"a third of ten days", 240 HOURS, 0, 0, 0, 160 HOURS - 240 HOURS * 3 / 100, 160 HOURS},
-    {"half of less", 239 HOURS, 0, 0, 0, 239 HOURS / 2 - 239 HOURS * 3 / 100, 239 HOURS / 2},
-    {"half of 160 hours", 160 HOURS, 0, 0, 0, 80 HOURS - 160 HOURS * 3 / 100, 80 HOURS},
+    {"a third of 90 days", DAYS(90), 0, 0, 0, DAYS(60) - DAYS(90) * 3 / 100, DAYS(60)},
+    {"a third of ten days", HOURS(240), 0, 0, 0, HOURS(160) - HOURS(240) * 3 / 100, HOURS(160)},
+    {"half of less", HOURS(239), 0, 0, 0, HOURS(239) / 2 - HOURS(239) * 3 / 100, HOURS(239) / 2},
+    {"half of 160 hours", HOURS(160), 0, 0, 0, HOURS(80) - HOURS(160) * 3 / 100, HOURS(80)},
     {"half of a minute", 60000, 0, 0, 0, 30000 - 1800, 30000},
     {"no life at all", 0, 0, 0, 0, 0, 0},
     {"a negative life", -5000, 0, 0, 0, 0, 0},
-    {"before instead of the third", 90 DAYS, 10 DAYS, 0, 0, 80 DAYS - 90 DAYS * 3 / 100, 80 DAYS},
-    {"before that is longer than its life", 7 DAYS, 30 DAYS, 0, 0, 7 DAYS / 10, 7 DAYS / 10},
-    {"the window instead of the third", 90 DAYS, 0, 70 DAYS, 72 DAYS, 70 DAYS, 72 DAYS},
-    {"a window that is past", 90 DAYS, 0, -9 DAYS, -8 DAYS, -9 DAYS, -8 DAYS},
-    {"a window of a millisecond", 90 DAYS, 0, 5 DAYS, 5 DAYS + 1, 5 DAYS, 5 DAYS},
-    {"a window after the end", 90 DAYS, 0, 91 DAYS, 92 DAYS, 60 DAYS - 90 DAYS * 3 / 100, 60 DAYS},
-    {"a window that is none", 90 DAYS, 0, 9 DAYS, 9 DAYS, 60 DAYS - 90 DAYS * 3 / 100, 60 DAYS},
-    {"the window before before", 90 DAYS, 10 DAYS, 50 DAYS, 51 DAYS, 50 DAYS, 51 DAYS},
-    {"before before the window", 90 DAYS, 30 DAYS, 70 DAYS, 71 DAYS, 60 DAYS - 90 DAYS * 3 / 100,
-     60 DAYS},
+    {"before instead of the third", DAYS(90), DAYS(10), 0, 0, DAYS(80) - DAYS(90) * 3 / 100,
+     DAYS(80)},
+    {"before that is longer than its life", DAYS(7), DAYS(30), 0, 0, DAYS(7) / 10, DAYS(7) / 10},
+    {"the window instead of the third", DAYS(90), 0, DAYS(70), DAYS(72), DAYS(70), DAYS(72)},
+    {"a window that is past", DAYS(90), 0, DAYS(-9), DAYS(-8), DAYS(-9), DAYS(-8)},
+    {"a window of a millisecond", DAYS(90), 0, DAYS(5), DAYS(5) + 1, DAYS(5), DAYS(5)},
+    {"a window after the end", DAYS(90), 0, DAYS(91), DAYS(92), DAYS(60) - DAYS(90) * 3 / 100,
+     DAYS(60)},
+    {"a window that is none", DAYS(90), 0, DAYS(9), DAYS(9), DAYS(60) - DAYS(90) * 3 / 100,
+     DAYS(60)},
+    {"the window before before", DAYS(90), DAYS(10), DAYS(50), DAYS(51), DAYS(50), DAYS(51)},
+    {"before before the window", DAYS(90), DAYS(30), DAYS(70), DAYS(71),
+     DAYS(60) - DAYS(90) * 3 / 100, DAYS(60)},
 };
 
 static struct renewal_terms terms_of(const struct schedule *schedule, const char *serial)
@@ -88,13 +91,13 @@ static void the_same_question_has_the_same_answer(void **state)
 static void a_window_is_used_evenly(void **state)
 {
     (void)state;
-    const struct schedule schedule = {"", 90 DAYS, 0, 60 DAYS, 64 DAYS, 0, 0};
+    const struct schedule schedule = {"", DAYS(90), 0, DAYS(60), DAYS(64), 0, 0};
     int quarters[4] = {0};
     for (int n = 0; n < 1000; n++) {
         char serial[16];
         snprintf(serial, sizeof serial, "%x", n);
         struct renewal_terms terms = terms_of(&schedule, serial);
-        int64_t day = (renewal_time(&terms) - START - 60 DAYS) / (1 DAYS);
+        int64_t day = (renewal_time(&terms) - START - DAYS(60)) / (DAYS(1));
         assert_in_range(day, 0, 3);
         quarters[day]++;
     }
@@ -106,8 +109,8 @@ static void a_window_is_used_evenly(void **state)
 static void a_new_window_is_drawn_anew(void **state)
 {
     (void)state;
-    const struct schedule one = {"", 90 DAYS, 0, 60 DAYS, 64 DAYS, 0, 0};
-    const struct schedule other = {"", 90 DAYS, 0, 60 DAYS, 64 DAYS + 1, 0, 0};
+    const struct schedule one = {"", DAYS(90), 0, DAYS(60), DAYS(64), 0, 0};
+    const struct schedule other = {"", DAYS(90), 0, DAYS(60), DAYS(64) + 1, 0, 0};
     struct renewal_terms a = terms_of(&one, "01"), b = terms_of(&other, "01");
     assert_int_not_equal(renewal_time(&a), renewal_time(&b));
 }
@@ -162,7 +165,7 @@ static void a_burst_comes_back_with_time(void **state)
     for (int i = 0; i < 9; i++)
         assert_int_equal(pace_take(pace, "one", later), later);
     assert_int_equal(pace_take(pace, "one", later), later + PACE_INTERVAL_MS);
-    later += 1 DAYS;
+    later += DAYS(1);
     for (int i = 0; i < PACE_BURST; i++)
         assert_int_equal(pace_take(pace, "one", later), later);
     assert_int_equal(pace_take(pace, "one", later), later + PACE_INTERVAL_MS);
