@@ -333,6 +333,187 @@ static void test_lists_and_names_of_an_authority(void **state)
     free(list);
 }
 
+/* ---- the key that is to follow ---- */
+
+static int set_next_key(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct set_key *set = arg;
+    return account_set_next_key(tx, set->id, set->key, e);
+}
+
+static int take_next_key(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_take_next_key(tx, *(int64_t *)id, e);
+}
+
+static int drop_next_key(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_drop_next_key(tx, *(int64_t *)id, e);
+}
+
+static void expect_key(struct fixture *f, int64_t id, const struct key *expected)
+{
+    struct key *opened;
+    struct err e;
+    assert_ok(account_open_key(f->db, id, &opened, &e), e);
+    expect_same_key(expected, opened);
+    key_destroy(opened);
+}
+
+static void test_the_next_key_lies_beside_the_one_in_use(void **state)
+{
+    struct fixture *f = *state;
+    char ca[] = "ca", thumbprint[KEY_THUMBPRINT_SIZE];
+    struct key *old = new_key(), *next = new_key(), *opened = NULL;
+    struct new_account new = {.name = "a", .authority = ca, .key = old};
+    struct err e;
+    must(f, fixture_put_authority, ca);
+    must(f, fixture_insert_account, &new);
+    struct set_key set = {new.id, next};
+    must(f, set_next_key, &set);
+    fixture_reopen(f);
+    expect_key(f, new.id, old);
+    assert_ok(account_open_next_key(f->db, new.id, &opened, &e), e);
+    expect_same_key(next, opened);
+    key_destroy(opened);
+    assert_fails(store_write_wait(f->store, set_next_key, &set, &e), e, ERR_CONFLICT);
+
+    must(f, take_next_key, &new.id);
+    expect_key(f, new.id, next);
+    struct account a = load(f, "a");
+    assert_ok(key_thumbprint(next, thumbprint, &e), e);
+    assert_string_equal(a.thumbprint, thumbprint);
+    assert_null(a.next_spki_sha256);
+    account_finish(&a);
+    assert_fails(account_open_next_key(f->db, new.id, &opened, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, take_next_key, &new.id, &e), e, ERR_NOT_FOUND);
+    assert_fails(store_write_wait(f->store, set_next_key, &set, &e), e, ERR_CONFLICT);
+
+    set.key = old;
+    must(f, set_next_key, &set);
+    must(f, drop_next_key, &new.id);
+    expect_key(f, new.id, next);
+    assert_fails(account_open_next_key(f->db, new.id, &opened, &e), e, ERR_NOT_FOUND);
+    key_destroy(old);
+    key_destroy(next);
+}
+
+static void test_the_next_key_is_taken_too(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key = new_key(), *of_certificate = new_key();
+    struct new_certificate late = {.name = "late", .given_key = key};
+    struct new_certificate first = {.name = "first", .given_key = of_certificate};
+    struct new_account other = {.name = "other", .authority = "ca", .key = key};
+    struct err e;
+    fixture_certificate(f, "a");
+    must(f, fixture_insert_certificate, &first);
+    struct account a = load(f, "main");
+    struct set_key set = {a.id, of_certificate};
+    assert_fails(store_write_wait(f->store, set_next_key, &set, &e), e, ERR_KEY_REUSED);
+    set.key = key;
+    must(f, set_next_key, &set);
+    assert_fails(store_write_wait(f->store, fixture_insert_certificate, &late, &e), e,
+                 ERR_KEY_REUSED);
+    assert_fails(store_write_wait(f->store, fixture_insert_account, &other, &e), e, ERR_NAME_TAKEN);
+    account_finish(&a);
+    key_destroy(key);
+    key_destroy(of_certificate);
+}
+
+/* ---- terms, orders, the end ---- */
+
+static int set_directory(struct store_tx *tx, void *document, struct err *e)
+{
+    return authority_set_directory(tx, "ca", document, e);
+}
+
+static int ask_for_terms(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_ask_for_terms(tx, *(int64_t *)id, e);
+}
+
+static int set_terms(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_set_terms(tx, *(int64_t *)id, "https://ca/terms", e);
+}
+
+static int set_orders(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_set_orders(tx, *(int64_t *)id, "{\"urls\":[]}", e);
+}
+
+static void test_terms_and_orders(void **state)
+{
+    struct fixture *f = *state;
+    char ca[] = "ca", terms[] = "{\"meta\":{\"termsOfService\":\"https://ca/terms\"}}";
+    char none[] = "{\"meta\":7}";
+    struct new_account new = {.name = "a", .authority = ca};
+    must(f, fixture_put_authority, ca);
+    must(f, fixture_insert_account, &new);
+    must(f, set_directory, terms);
+    must(f, ask_for_terms, &new.id);
+    must(f, set_orders, &new.id);
+    struct account a = load(f, "a");
+    assert_string_equal(a.terms_current_url, "https://ca/terms");
+    assert_null(a.terms_agreed_url);
+    assert_true(a.terms_due && a.terms_of_service_agreed);
+    assert_string_equal(a.ca_orders, "{\"urls\":[]}");
+    account_finish(&a);
+    must(f, set_terms, &new.id);
+    must(f, set_directory, none);
+    a = load(f, "a");
+    assert_string_equal(a.terms_agreed_url, "https://ca/terms");
+    assert_null(a.terms_current_url);
+    assert_false(a.terms_due);
+    account_finish(&a);
+}
+
+static int delete_account(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_delete(tx, *(int64_t *)id, e);
+}
+
+static int stop_certificates(struct store_tx *tx, void *id, struct err *e)
+{
+    return account_stop_certificates(tx, *(int64_t *)id, "{\"e\":1}", e);
+}
+
+static int delete_certificate(struct store_tx *tx, void *id, struct err *e)
+{
+    return certificate_delete(tx, *(int64_t *)id, e);
+}
+
+static void test_an_account_goes_after_its_certificates(void **state)
+{
+    struct fixture *f = *state;
+    int64_t certificate = fixture_certificate(f, "a");
+    struct new_job job = fixture_job("ca", INT64_MAX);
+    struct certificate shown;
+    struct job called;
+    struct err e;
+    struct account account = load(f, "main");
+    int64_t id = account.id;
+    account_finish(&account);
+    job.job.resource_type = "account";
+    job.job.resource_name = "main";
+    job.job.resource_id = id;
+    must(f, fixture_insert_job, &job);
+    must(f, stop_certificates, &id);
+    assert_ok(certificate_load(f->db, "a", &shown, &e), e);
+    assert_true(shown.renew_stopped);
+    assert_string_equal(shown.last_error, "{\"e\":1}");
+    certificate_finish(&shown);
+    assert_fails(store_write_wait(f->store, delete_account, &id, &e), e, ERR_IN_USE);
+    must(f, delete_certificate, &certificate);
+    must(f, delete_account, &id);
+    assert_fails(account_load(f->db, "main", &account, &e), e, ERR_NOT_FOUND);
+    assert_ok(job_load(f->db, job.id, &called, &e), e);
+    assert_true(called.cancel_requested_at > 0 && called.due_at < INT64_MAX);
+    job_finish(&called);
+    assert_fails(store_write_wait(f->store, delete_account, &id, &e), e, ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -345,6 +526,10 @@ int main(void)
         CASE(test_an_updated_spec_keeps_key_and_authority),
         CASE(test_what_the_ca_and_the_jobs_tell),
         CASE(test_lists_and_names_of_an_authority),
+        CASE(test_the_next_key_lies_beside_the_one_in_use),
+        CASE(test_the_next_key_is_taken_too),
+        CASE(test_terms_and_orders),
+        CASE(test_an_account_goes_after_its_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

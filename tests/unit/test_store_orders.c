@@ -358,6 +358,99 @@ static void test_two_orders_may_owe_one_record(void **state)
     finish_duties(list, count);
 }
 
+/* ---- what accounts and orders have under way ---- */
+
+static void put_at(struct fixture *f, const char *order, const char *at,
+                   enum authorization_step step, const char *status)
+{
+    char *url = mem_strdup(at), *word = mem_strdup(status);
+    struct authorization row = {.url = url, .step = step, .status = word};
+    memcpy(row.order, order, ULID_SIZE);
+    must(f, put_authorization, &row);
+    free(url);
+    free(word);
+}
+
+static bool has_challenges(struct fixture *f)
+{
+    bool has;
+    struct err e;
+    assert_ok(order_account_has_challenges(f->db, "main", &has, &e), e);
+    return has;
+}
+
+static bool is_shared(struct fixture *f, const char *order)
+{
+    struct authorization *list;
+    size_t count;
+    bool shared;
+    struct err e;
+    assert_ok(authorization_list(f->db, order, &list, &count, &e), e);
+    assert_int_equal(count, 1);
+    assert_ok(authorization_is_shared(f->db, &list[0], &shared, &e), e);
+    authorization_finish(&list[0]);
+    free(list);
+    return shared;
+}
+
+static int collect(void *context, const char *order, struct err *e)
+{
+    struct buf *orders = context;
+    (void)e;
+    buf_printf(orders, "%s ", order);
+    return 0;
+}
+
+static void expect_pending(struct fixture *f, const char *job, const char *first,
+                           const char *second)
+{
+    struct buf orders = {0};
+    struct err e;
+    assert_ok(authorization_pending_orders(f->db, job, collect, &orders, &e), e);
+    assert_int_equal(orders.size, (first ? ULID_SIZE : 0) + (second ? ULID_SIZE : 0));
+    assert_true(!first || strstr(buf_string(&orders), first));
+    assert_true(!second || strstr(buf_string(&orders), second));
+    buf_finish(&orders);
+}
+
+static void test_challenges_under_way(void **state)
+{
+    struct fixture *f = *state;
+    struct new_job job = fixture_job("ca", 0), person = fixture_job("ca", INT64_MAX);
+    must(f, fixture_insert_job, &job);
+    must(f, fixture_insert_job, &person);
+    struct new_order a = new_order(f, job.id, "a"), b = new_order(f, person.id, "b");
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_NEW, NULL);
+    put_at(f, b.id, "https://ca/z/2", AUTHORIZATION_ANNOUNCED, "pending");
+    assert_false(has_challenges(f));
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_CHOSEN, "pending");
+    assert_true(has_challenges(f));
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_VALID, "valid");
+    assert_false(has_challenges(f));
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_RESPONDED, "pending");
+    new_order(f, job.id, "a"); /* what was before a second order is over */
+    assert_false(has_challenges(f));
+}
+
+static void test_what_orders_leave_pending(void **state)
+{
+    struct fixture *f = *state;
+    struct new_job job = fixture_job("ca", 0), other = fixture_job("ca", 0);
+    must(f, fixture_insert_job, &job);
+    must(f, fixture_insert_job, &other);
+    struct new_order a = new_order(f, job.id, "a"), b = new_order(f, job.id, "a");
+    struct new_order c = new_order(f, other.id, "c");
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_RESPONDED, "pending");
+    put_at(f, b.id, "https://ca/z/2", AUTHORIZATION_NEW, NULL);
+    put_at(f, c.id, "https://ca/z/1", AUTHORIZATION_NEW, NULL);
+    expect_pending(f, job.id, a.id, b.id);
+    assert_true(is_shared(f, a.id));
+    assert_false(is_shared(f, b.id));
+    put_at(f, a.id, "https://ca/z/1", AUTHORIZATION_INVALID, "invalid");
+    put_at(f, b.id, "https://ca/z/2", AUTHORIZATION_RESPONDED, "deactivated");
+    expect_pending(f, job.id, NULL, NULL);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -369,6 +462,8 @@ int main(void)
         CASE(test_every_step_is_kept),
         CASE(test_duties_are_kept_until_deleted),
         CASE(test_two_orders_may_owe_one_record),
+        CASE(test_challenges_under_way),
+        CASE(test_what_orders_leave_pending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
