@@ -277,10 +277,10 @@ def test_a_profile_that_there_is_not_is_refused_at_once(certwright, ca, names):
     api.put_account()
     assert api.ok("GET", "/authorities/pebble")["profiles"] == ca.profiles
     [name] = names()
-    detail = refused(api, "/profile", identifiers=[name], profile="clasic")
+    detail = refused(api, "/profile", identifiers=[name], profile="classical")
     assert "classic" in detail and "shortlived" in detail
     answer = api.put(f"/certificates/{name}", {"account": "main", "identifiers": [name],
-                                               "profile": "clasic"})
+                                               "profile": "classical"})
     assert answer.status == 422, answer
     api.succeeded(api.post_certificate(name, profile="shortlived"))
     assert ca.posts("/new-order")[-1]["profile"] == "shortlived"

@@ -11,7 +11,7 @@ PROBLEM = {"type": "urn:certwright:problem:not_found", "title": "there is no suc
            "status": 404, "detail": "There is no certificate x.", "code": "not_found",
            "retryable": False}
 AUTHORITY = {"name": "ca", "directory_url": "https://ca.example/dir", "trust_bundle": None,
-             "test": False, "eab_required": False, "managed_by": "api",
+             "test": False, "eab_required": False, "profiles": None, "managed_by": "api",
              "created_at": "2026-11-21T09:41:50.123Z", "updated_at": "2026-11-21T09:41:50.123Z"}
 
 
