@@ -34,10 +34,8 @@ def pytest_runtest_protocol(item, nextitem):
     that failed with such a Pebble has told nothing: it is run again, with a new one, and says so.
     """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for run in range(RUNS_MAX):
+    for _ in range(RUNS_MAX):
         item.stash[WEDGED] = False
-        if run:
-            item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         if not item.stash[WEDGED]:
             break

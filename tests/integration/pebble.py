@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import ssl
 import subprocess
@@ -16,6 +17,8 @@ CALM = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZRE
 
 # The one that Debian stable packages, and the newest that Debian has, of tests/newest_pebble.sh.
 VERSIONS = ("debian", "newest")
+# The one for tests that do not say: `PEBBLE=newest ./dev test` tries everything with the other.
+USUAL = os.environ.get("PEBBLE", "debian")
 NEWEST = Path(__file__).resolve().parents[2] / "build/pebble/newest/usr/bin"
 
 
@@ -115,7 +118,8 @@ class Pebble:
     """
 
     def __init__(self, folder, dns_port, http_port, *, env=None, config=None, strict=True,
-                 version="debian"):
+                 version=None):
+        version = version or USUAL
         self.folder = folder
         self.version = version
         folder.mkdir(parents=True, exist_ok=True)
