@@ -152,7 +152,7 @@ def test_a_deleted_certificate_calls_its_deployments_back(api, hook, names):
     job = deploy_job(api, waits, "the job waits")
     assert api.delete("/certificates/site").status == 204
     assert api.ended(job)["state"] == "cancelled"
-    assert api.ok("GET", "/jobs?state=waiting")["items"] == []
+    assert api.ok("GET", "/jobs?state=waiting&kind=certificate.deploy")["items"] == []
     assert api.delete("/targets/hook").status == 204
 
 

@@ -89,9 +89,11 @@ def home(tmp_path, certwright, pebble):
 
 
 def calm(api):
-    """Whether no job is under way; one that waits after an error would never be."""
+    """Whether no job is under way but plans for renewals; one that waits after an error would
+    never be."""
     unfinished = [job for state in ("queued", "running", "waiting")
-                  for job in api.ok("GET", f"/jobs?state={state}&page_size=1000")["items"]]
+                  for job in api.ok("GET", f"/jobs?state={state}&page_size=1000")["items"]
+                  if job["kind"] != "certificate.renew"]
     assert not [job for job in unfinished if job["error"]], unfinished
     return not unfinished
 
@@ -111,7 +113,7 @@ def test_the_tutorial(service, home, pebble, alidns, alibaba):
         told.append(done.stdout)
         until(lambda: calm(api), 60, f"the jobs have ended of {block}")
     jobs = api.ok("GET", "/jobs?page_size=1000")["items"]
-    assert {job["state"] for job in jobs} == {"succeeded"}
+    assert {job["state"] for job in jobs if job["kind"] != "certificate.renew"} == {"succeeded"}
     kinds = [job["kind"] for job in jobs]
     assert (kinds.count("solver.test"), kinds.count("target.test")) == (1, 2)
     accounts = {name: api.ok("GET", f"/accounts/{name}") for name in ("staging", "old",
