@@ -73,8 +73,8 @@ static int begin_rollover(struct call *call, struct store_tx *tx, const struct a
                           const struct spec_key *key, struct err *e)
 {
     bool existing;
-    const char *type = key->type_given ? key_type_name(key->type) : NULL;
-    if (intake_account_rollover(tx, row, type, call->out.job, &existing, e) < 0)
+    enum key_type type = key->type_given || key->key ? key->type : row->key_type;
+    if (intake_account_rollover(tx, row, type, key->key, call->out.job, &existing, e) < 0)
         return -1;
     if (!key->key || existing || row->next_spki_sha256)
         return 0;

@@ -164,8 +164,8 @@ static int check_solvers(struct db *db, const struct api_defaults *defaults,
     return check_zones(db, body, type && !strncmp(type, "dns-", 4), errors, e);
 }
 
-int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
-                      struct fields *errors, struct err *e)
+int certificate_check(struct db *db, const struct api_defaults *defaults, enum origin origin,
+                      struct json_object *body, struct fields *errors, struct err *e)
 {
     const char *account = peek_name(body, "account");
     const char *authority = peek_name(body, "authority");
@@ -173,7 +173,7 @@ int certificate_check(struct db *db, const struct api_defaults *defaults, struct
     /* What is there but wrong was complained of already. */
     bool known =
         account || authority || (!peek_has(body, "account") && !peek_has(body, "authority"));
-    if (known && references_account(db, account, authority, defaults, errors, &name, e) < 0)
+    if (known && references_account(db, account, authority, defaults, origin, errors, &name, e) < 0)
         return -1;
     const char *profile = peek_text(body, "profile");
     int rc = certificate_targets_check(db, defaults, body, name, errors, e);
@@ -216,8 +216,8 @@ static int find_account(struct db *db, const struct certificate_request *request
     struct fields errors = {0};
     const struct spec_certificate *spec = request->spec;
     char *name;
-    int rc = references_account(db, spec->account, spec->authority, request->defaults, &errors,
-                                &name, e);
+    int rc = references_account(db, spec->account, spec->authority, request->defaults,
+                                request->origin, &errors, &name, e);
     if (rc == 0)
         rc = fields_verdict(&errors, e);
     if (rc == 0)

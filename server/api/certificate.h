@@ -15,8 +15,8 @@ int certificate_show(struct db *db, const struct certificate *certificate, struc
  * Complains of what the body names and the database lacks: account, authority, solver, targets. The
  * body may be wrong otherwise, so that all is told at once.
  */
-int certificate_check(struct db *db, const struct api_defaults *defaults, struct json_object *body,
-                      struct fields *errors, struct err *e);
+int certificate_check(struct db *db, const struct api_defaults *defaults, enum origin origin,
+                      struct json_object *body, struct fields *errors, struct err *e);
 
 /* Who asks for a certificate, and with what behind it. */
 struct certificate_request {

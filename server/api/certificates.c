@@ -93,7 +93,7 @@ static struct spec_certificate *read_body(struct api *api, struct http_exchange 
     if (name)
         call_check_name(name, &errors);
     spec_certificate_read(body, !name, &errors, spec);
-    int rc = certificate_check(db, api->options.defaults, body, &errors, &e);
+    int rc = certificate_check(db, api->options.defaults, ORIGIN_API, body, &errors, &e);
     body_destroy(body);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);
@@ -305,10 +305,12 @@ static int apply_revoke_and_delete(struct call *call, struct store_tx *tx, struc
     if (!row.version || row.revoked)
         rc = delete_now(tx, &row, e);
     else if ((rc = cancel_jobs(tx, &row, e)) == 0)
-        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true, call->out.job, &existing, e);
+        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true,
+                                       call->out.job, &existing, e);
     /* A revocation that was asked for before would leave the certificate. */
     if (rc == 0 && call->out.job[0] && existing && (rc = intake_cancel(tx, call->out.job, e)) == 0)
-        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true, call->out.job, &existing, e);
+        rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true,
+                                       call->out.job, &existing, e);
     certificate_finish(&row);
     return rc;
 }

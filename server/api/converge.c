@@ -258,7 +258,7 @@ static void destroy_certificate(void *spec)
 static int check_certificate(struct run *run, struct db *db, const struct entry *entry,
                              struct fields *errors, struct err *e)
 {
-    return certificate_check(db, run->options->defaults, entry->body, errors, e);
+    return certificate_check(db, run->options->defaults, ORIGIN_CONFIG, entry->body, errors, e);
 }
 
 static int apply_certificate(struct run *run, struct store_tx *tx, const struct entry *entry,

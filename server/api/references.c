@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_account(struct db *db, const char *name, const char *pointer,
+static int check_account(struct db *db, const char *name, const char *pointer, enum origin origin,
                          struct fields *errors, char **out, struct err *e)
 {
     struct account account;
@@ -21,7 +21,9 @@ static int check_account(struct db *db, const char *name, const char *pointer,
         fields_add(errors, pointer, "there is no account \"%s\"", name);
         return 0;
     }
-    bool usable = !strcmp(account.status, "valid") || !strcmp(account.status, "pending");
+    /* The config's certificates tell it by their jobs: the service starts all the same. */
+    bool usable = origin == ORIGIN_CONFIG || !strcmp(account.status, "valid") ||
+                  !strcmp(account.status, "pending");
     if (usable)
         *out = mem_strdup(name);
     else
@@ -31,8 +33,8 @@ static int check_account(struct db *db, const char *name, const char *pointer,
     return 0;
 }
 
-static int only_account_of(struct db *db, const char *authority, struct fields *errors, char **out,
-                           struct err *e)
+static int only_account_of(struct db *db, const char *authority, enum origin origin,
+                           struct fields *errors, char **out, struct err *e)
 {
     struct authority row;
     char *names;
@@ -48,7 +50,7 @@ static int only_account_of(struct db *db, const char *authority, struct fields *
         return -1;
     int rc = 0;
     if (count == 1)
-        rc = check_account(db, names, "/authority", errors, out, e);
+        rc = check_account(db, names, "/authority", origin, errors, out, e);
     else if (count == 0)
         fields_add(errors, "/authority", "there is no account at \"%s\" yet", authority);
     else
@@ -59,16 +61,16 @@ static int only_account_of(struct db *db, const char *authority, struct fields *
 }
 
 int references_account(struct db *db, const char *account, const char *authority,
-                       const struct api_defaults *defaults, struct fields *errors, char **name,
-                       struct err *e)
+                       const struct api_defaults *defaults, enum origin origin,
+                       struct fields *errors, char **name, struct err *e)
 {
     *name = NULL;
     if (account)
-        return check_account(db, account, "/account", errors, name, e);
+        return check_account(db, account, "/account", origin, errors, name, e);
     if (authority)
-        return only_account_of(db, authority, errors, name, e);
+        return only_account_of(db, authority, origin, errors, name, e);
     if (defaults->account)
-        return check_account(db, defaults->account, "/account", errors, name, e);
+        return check_account(db, defaults->account, "/account", origin, errors, name, e);
     fields_add(errors, "/account", "is required (or authority): the config has no default account");
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "server/api/api.h"
 #include "server/api/fields.h"
 #include "store/db.h"
+#include "store/origin.h"
 
 /*
  * The account that a certificate is ordered with: the given one, the only one of the given
@@ -13,8 +14,8 @@
  * complaint; account and authority may be NULL.
  */
 int references_account(struct db *db, const char *account, const char *authority,
-                       const struct api_defaults *defaults, struct fields *errors, char **name,
-                       struct err *e);
+                       const struct api_defaults *defaults, enum origin origin,
+                       struct fields *errors, char **name, struct err *e);
 
 /* Complains unless there is such a solver, and it does challenges of that type (NULL: any). */
 int references_solver(struct db *db, const char *solver, const char *challenge_type,

@@ -250,7 +250,7 @@ bool account_key_has_moved(struct step_context *c, const struct err *error)
     memset(c->authorizations_changed, 0, sizeof c->authorizations_changed);
     c->save = NULL;
     c->ready = NULL;
-    step_wait(c, NULL, c->now + (has_new ? 0 : CLOCK_SECOND_MS),
+    step_wait(c, NULL, c->now + (has_new ? 0 : retry_poll_ms(step_polls(c), 0)),
               "the account's key changed meanwhile");
     return true;
 }

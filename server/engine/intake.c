@@ -77,12 +77,12 @@ int intake_account_refresh(struct store_tx *tx, const struct account *account, c
 }
 
 /* A next key that a former job has left is one that the CA may have. */
-int intake_account_rollover(struct store_tx *tx, const struct account *account, const char *type,
-                            char id[ULID_SIZE], bool *existing, struct err *e)
+int intake_account_rollover(struct store_tx *tx, const struct account *account, enum key_type type,
+                            bool brought, char id[ULID_SIZE], bool *existing, struct err *e)
 {
     char args[128];
-    snprintf(args, sizeof args, "{\"type\":\"%s\",\"observe\":%d}",
-             type ? type : key_type_name(account->key_type), account->next_spki_sha256 != NULL);
+    snprintf(args, sizeof args, "{\"type\":\"%s\",\"brought\":%d,\"observe\":%d}",
+             key_type_name(type), brought, account->next_spki_sha256 != NULL);
     struct job_new job = {
         .kind = account_rollover_kind.name,
         .step = "keygen",
@@ -220,6 +220,23 @@ static int64_t retry_for(const struct job *job)
     return job->deadline_at == INT64_MAX ? INTAKE_FOREVER : job->deadline_at - job->created_at;
 }
 
+/* A key that was brought is not kept once the CA has refused it. */
+static int again_rollover(struct store_tx *tx, const struct job *job, const struct account *account,
+                          char id[ULID_SIZE], bool *existing, struct err *e)
+{
+    enum key_type type = account->key_type;
+    struct json_object *args = json_tokener_parse(job->args);
+    bool brought = json_object_get_int(json_object_object_get(args, "brought"));
+    const char *name = json_object_get_string(json_object_object_get(args, "type"));
+    if (name)
+        key_type_by_name(name, &type);
+    json_object_put(args);
+    if (brought && !account->next_spki_sha256)
+        return err_set(e, ERR_CONFLICT,
+                       "The key that was brought is gone: ask for the rollover again.");
+    return intake_account_rollover(tx, account, type, brought, id, existing, e);
+}
+
 static int again_account(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
                          bool *existing, struct err *e)
 {
@@ -232,7 +249,7 @@ static int again_account(struct store_tx *tx, const struct job *job, char id[ULI
     else if (!strcmp(job->kind, account_update_kind.name))
         rc = intake_account_update(tx, &account, retry_for(job), id, existing, e);
     else if (!strcmp(job->kind, account_rollover_kind.name))
-        rc = intake_account_rollover(tx, &account, NULL, id, existing, e);
+        rc = again_rollover(tx, job, &account, id, existing, e);
     else if (!strcmp(job->kind, account_deactivate_kind.name))
         rc = intake_account_deactivate(tx, &account, id, existing, e);
     else

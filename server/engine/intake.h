@@ -30,10 +30,10 @@ int intake_account_update(struct store_tx *tx, const struct account *account, in
 int intake_account_refresh(struct store_tx *tx, const struct account *account, char id[ULID_SIZE],
                            bool *existing, struct err *e);
 
-/* "account.rollover": another key, of that type (NULL: of the same) unless one was set as the next
-   already (account_set_next_key). It is tried until the CA has told which key it has. */
-int intake_account_rollover(struct store_tx *tx, const struct account *account, const char *type,
-                            char id[ULID_SIZE], bool *existing, struct err *e);
+/* "account.rollover": another key of that type, or one that is brought: the caller then sets it as
+   the next one (account_set_next_key). It is tried until the CA has told which key it has. */
+int intake_account_rollover(struct store_tx *tx, const struct account *account, enum key_type type,
+                            bool brought, char id[ULID_SIZE], bool *existing, struct err *e);
 /* "account.deactivate". */
 int intake_account_deactivate(struct store_tx *tx, const struct account *account,
                               char id[ULID_SIZE], bool *existing, struct err *e);

@@ -375,3 +375,16 @@ def test_a_ca_that_takes_no_validity(certwright, fake, names):
     job = service.api.failed(service.api.post_certificate(*names(), validity_seconds=86400))
     assert job["error"]["code"] == "ca.malformed"
     assert "validity_seconds" in job["error"]["detail"]
+
+
+def test_the_config_may_name_a_deactivated_account(certwright, fake, names):
+    """The service starts all the same, and the certificate tells."""
+    service = with_fake(certwright, fake)
+    service.api.succeeded(service.api.ok("POST", "/accounts/main/deactivate"))
+    [name] = names()
+    service.config["resources"]["certificates"] = {
+        "late": {"identifiers": [name], "account": "main"}}
+    service.configure(service.config)
+    service.restart()
+    until(lambda: service.api.certificate("late")["last_error"], 20, "its job has failed")
+    assert "main" in service.api.certificate("late")["last_error"]["detail"]

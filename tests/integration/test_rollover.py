@@ -82,6 +82,7 @@ def test_a_key_that_is_taken(certwright, pebble, names):
     job = service.api.failed(roll_over(service, key={"pem": key}))
     assert job["error"]["code"] == "ca.conflict"
     assert account(service)["key"] == before["key"]
+    assert service.api.post(f"/jobs/{job['id']}/retry").status == 409  # the key is not kept
     service.api.succeeded(service.api.post_certificate(*names()))
 
 
