@@ -7,7 +7,8 @@
 
 struct entry {
     char *authority;
-    int64_t next; /* the next place; what is long past is a burst's */
+    int64_t next;         /* the next place; what is long past is a burst's */
+    int64_t silent_until; /* no questions before then */
 };
 
 struct pace {
@@ -37,7 +38,8 @@ static struct entry *entry_of(struct pace *pace, const char *authority)
             return &pace->entries[i];
     pace->entries = mem_grow(pace->entries, pace->count + 1, sizeof *pace->entries);
     struct entry *entry = &pace->entries[pace->count++];
-    *entry = (struct entry){.authority = mem_strdup(authority), .next = INT64_MIN};
+    *entry = (struct entry){
+        .authority = mem_strdup(authority), .next = INT64_MIN, .silent_until = INT64_MIN};
     return entry;
 }
 
@@ -48,4 +50,14 @@ int64_t pace_take(struct pace *pace, const char *authority, int64_t now)
     int64_t place = entry->next > earliest ? entry->next : earliest;
     entry->next = place + PACE_INTERVAL_MS;
     return place > now ? place : now;
+}
+
+void pace_silence(struct pace *pace, const char *authority, int64_t now)
+{
+    entry_of(pace, authority)->silent_until = now + PACE_SILENCE_MS;
+}
+
+bool pace_is_silent(struct pace *pace, const char *authority, int64_t now)
+{
+    return now < entry_of(pace, authority)->silent_until;
 }

@@ -29,6 +29,7 @@
 enum {
     LOOK_AGAIN_MS = 6 * CLOCK_HOUR_MS,
     ASK_AGAIN_MS = 6 * CLOCK_HOUR_MS, /* after an error (RFC 9773 section 4.3.3) */
+    ASK_SOON_MS = 2 * PACE_SILENCE_MS,
     CLOCKS_DIFFER_MS = CLOCK_HOUR_MS,
 };
 
@@ -209,6 +210,38 @@ static int take_answer(struct step_context *c, struct renewal_memory *memory,
                      page ? "; why: " : "", page ? page : "");
 }
 
+/* Whether what went wrong is likely to go wrong for others, and to take as long. */
+static bool is_of_the_ca(const struct err *refusal)
+{
+    return refusal->code == ERR_CA_UNREACHABLE || refusal->code == ERR_CA_TIMEOUT ||
+           refusal->code == ERR_CA_TLS || refusal->http_status / 100 == 5 ||
+           refusal->http_status == 429;
+}
+
+static void spare_others(struct step_context *c, const struct err *refusal)
+{
+    if (!is_of_the_ca(refusal))
+        return;
+    pthread_mutex_lock(&c->engine->mutex);
+    pace_silence(c->engine->pace, c->authority.name, c->now);
+    pthread_mutex_unlock(&c->engine->mutex);
+}
+
+/* Without a question, since another one had no answer a moment ago. */
+static bool is_spared(struct step_context *c)
+{
+    pthread_mutex_lock(&c->engine->mutex);
+    bool silent = pace_is_silent(c->engine->pace, c->authority.name, c->now);
+    pthread_mutex_unlock(&c->engine->mutex);
+    return silent;
+}
+
+static int ask_soon(struct step_context *c, struct renewal_memory *memory, int64_t wall)
+{
+    memory->ask_again_at = wall + jitter(ASK_SOON_MS);
+    return step_next(c, "plan", NULL);
+}
+
 /* No reason to fail: what the CA said before still counts, or the certificate's life does. */
 static int take_refusal(struct step_context *c, struct renewal_memory *memory,
                         const struct err *refusal, int64_t wall)
@@ -228,12 +261,16 @@ static int ask(struct step_context *c, struct err *e)
     int64_t wall = clock_wall_ms();
     if (!renewal_is_wanted(&c->certificate))
         return step_next(c, "plan", NULL);
-    int asked = question(c, &info, &refusal);
+    bool is_silent = is_spared(c);
+    int asked = is_silent ? 0 : question(c, &info, &refusal);
     if (asked < 0 && refusal.code == ERR_SHUTDOWN)
         return context_fail(e, &refusal);
+    if (asked < 0)
+        spare_others(c, &refusal);
     renewal_memory_read(c->certificate.renewal, c->certificate.version, &memory);
-    int rc =
-        asked < 0 ? take_refusal(c, &memory, &refusal, wall) : take_answer(c, &memory, &info, wall);
+    int rc = is_silent   ? ask_soon(c, &memory, wall)
+             : asked < 0 ? take_refusal(c, &memory, &refusal, wall)
+                         : take_answer(c, &memory, &info, wall);
     leave(c, c->certificate.next_renewal_at, &memory);
     renewal_memory_finish(&memory);
     acme_renewal_info_finish(&info);

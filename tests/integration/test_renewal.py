@@ -133,6 +133,21 @@ def test_without_usable_information_the_life_decides(start, fake, names, answer,
     assert len(ari.asked) == 1 and certificate["last_error"] is None
 
 
+def test_where_information_fails_others_need_not_ask(start, fake, names):
+    """Where it hangs, a thousand certificates would keep each other, and orders, waiting."""
+    ari = Ari(fake, (500, {}, b""))
+    api = start().api
+    [one, *others] = names(4)
+    issue(api, one)
+    until(lambda: api.certificate(one)["renewal"], 10, "the question and its end")
+    for name in others:
+        issue(api, name)
+        until(lambda: jobs(api, "certificate.renew", name)[0]["state"] == "waiting", 10, "a plan")
+        certificate = api.certificate(name)
+        assert certificate["next_renewal_at"] and certificate["renewal"] is None
+    assert len(ari.asked) == 1
+
+
 @pytest.mark.parametrize("kind, again", [
     ("alreadyReplaced", True), ("malformed", True), ("unauthorized", True), ("conflict", True),
     ("somethingNew", True), ("rejectedIdentifier", False), ("invalidProfile", False),

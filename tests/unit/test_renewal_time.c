@@ -172,6 +172,19 @@ static void a_burst_comes_back_with_time(void **state)
     pace_destroy(pace);
 }
 
+static void one_question_without_an_answer_spares_others(void **state)
+{
+    (void)state;
+    struct pace *pace = pace_create();
+    assert_false(pace_is_silent(pace, "one", START));
+    pace_silence(pace, "one", START);
+    assert_true(pace_is_silent(pace, "one", START + PACE_SILENCE_MS - 1));
+    assert_false(pace_is_silent(pace, "one", START + PACE_SILENCE_MS));
+    assert_false(pace_is_silent(pace, "other", START));
+    assert_int_equal(pace_take(pace, "one", START), START);
+    pace_destroy(pace);
+}
+
 /* ---- memory ---- */
 
 static void memory_is_of_one_version(void **state)
@@ -214,6 +227,7 @@ int main(void)
         cmocka_unit_test(many_at_once_are_spread),
         cmocka_unit_test(authorities_do_not_wait_for_each_other),
         cmocka_unit_test(a_burst_comes_back_with_time),
+        cmocka_unit_test(one_question_without_an_answer_spares_others),
         cmocka_unit_test(memory_is_of_one_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
