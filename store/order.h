@@ -71,9 +71,9 @@ struct authorization {
     char *challenge_type;
     char *challenge_url;
     char *token;
-    char *key_authorization; /* http-01: what is served */
-    char *solver;            /* name; NULL until chosen */
-    char *record_name;       /* dns-01: where the TXT goes, CNAMEs followed */
+    char *key_authorization; /* NULL with dns-persist-01 */
+    char *solver;            /* name; NULL until chosen, and where dns-persist-01 has none */
+    char *record_name;       /* of the dns-… challenges: where the TXT goes, CNAMEs followed */
     char *record_zone;
     char *record_value;
     char *detail; /* for people: "2 of 3 name servers have it" */
@@ -101,8 +101,8 @@ struct duty {
     int64_t id;
     char order[ULID_SIZE];
     int64_t index;     /* of the authorization */
-    char *solver;      /* name; the built-in "http-01" too */
-    char *record_name; /* TXT name, or the http-01 token */
+    char *solver;      /* name; "http-01" and "tls-alpn-01" are what we answer ourselves */
+    char *record_name; /* TXT name, or the http-01 token, or the identifier of tls-alpn-01 */
     char *record_zone;
     char *record_value; /* TXT value, or the key authorization */
     char *state;        /* what the solver's present left for its cleanup; NULL */

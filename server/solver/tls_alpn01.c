@@ -139,7 +139,7 @@ static int table_put(struct tls_alpn01_table *table, const char *owner, struct a
 int tls_alpn01_add(struct tls_alpn01_table *table, const char *owner, const struct identifier *id,
                    const char *key_authorization, struct err *e)
 {
-    struct answer *answer;
+    struct answer *answer = NULL;
     if (answer_make(table, id, key_authorization, &answer, e) < 0)
         return -1;
     pthread_rwlock_wrlock(&table->lock);

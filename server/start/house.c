@@ -166,9 +166,17 @@ static int start_tls_alpn01(struct house *house, struct err *e)
     const char *address = house->config->tls_alpn01_listen;
     if (!address)
         return 0;
-    if (tls_alpn01_create(&house->tls_alpn01, e) < 0 ||
-        address_listen(address, &house->tls_alpn01_bound, e) < 0 ||
-        tls_alpn01_listener_create(house->tls_alpn01, house->tls_alpn01_bound.fd,
+    if (tls_alpn01_create(&house->tls_alpn01, e) < 0)
+        return -1;
+    return address_listen(address, &house->tls_alpn01_bound, e);
+}
+
+/* With the engine started its table is full; who came before has waited in the backlog. */
+static int answer_tls_alpn01(struct house *house, struct err *e)
+{
+    if (!house->tls_alpn01)
+        return 0;
+    if (tls_alpn01_listener_create(house->tls_alpn01, house->tls_alpn01_bound.fd,
                                    &house->tls_alpn01_listener, e) < 0)
         return -1;
     log_info("listening", "on", house->tls_alpn01_bound.name, "for", "tls-alpn-01", NULL);
@@ -306,7 +314,7 @@ static int start_all(struct house *house, struct err *e)
 {
     if (start_libraries(e) < 0 || start_commands(house, e) < 0 || start_store(house, e) < 0 ||
         start_engine(house, e) < 0 || start_api(house, e) < 0 || start_server(house, e) < 0 ||
-        engine_start(house->engine, e) < 0)
+        engine_start(house->engine, e) < 0 || answer_tls_alpn01(house, e) < 0)
         return -1;
     api_set_ready(house->api, true);
     return 0;
