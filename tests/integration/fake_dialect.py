@@ -60,7 +60,8 @@ class DialectObjects(Objects):
     def new_order(self, jws, account):
         if "handed back" in self.ca.quirks:
             for n, order in self.orders.items():
-                if order["identifiers"] == jws.payload["identifiers"] \
+                alive = all(a["status"] in ("pending", "valid") for a in order["authorizations"])
+                if order["identifiers"] == jws.payload["identifiers"] and alive \
                         and order["status"] in ("pending", "ready"):
                     return 200, {"Location": f"{self.ca.base}/order/{n}"}, self.show_order(n)
         status, headers, body = super().new_order(jws, account)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_ca_script import document, problem
+from fake_ca_script import document, lose, problem
 from fake_dialect import QUIRKS, FakeDialect
 
 # What cannot be had together with others.
@@ -65,14 +65,12 @@ def test_a_problem_that_says_little(dialect, names, quirk):
     assert ("not that one" in job["error"]["detail"]) == (quirk == "no status")
 
 
-def test_an_order_that_is_handed_back_to_the_next_job(dialect, names):
-    """The first job ends after newOrder; its order, still pending, is what the second one gets."""
+def test_an_order_that_is_handed_back(dialect, names):
+    """The answer to newOrder is lost; asked again, the CA has the very order still."""
     service, ca = dialect("handed back")
     api, [name] = service.api, names()
-    ca.script("/authz/", problem("malformed", "not now"))
-    api.failed(api.post_certificate(name))
-    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {}))
-    assert api.certificate(name)["status"] == "valid"
+    ca.script("/new-order", lose())
+    api.succeeded(api.post_certificate(name))
     assert len(ca.posts("/new-order")) == 2 and len(ca.orders) == 1
 
 
