@@ -149,14 +149,27 @@ static int observe(struct step_context *c, struct rollover *rollover, bool *chan
                                "The CA knows the account by neither its old nor its new key.");
 }
 
+/* Whether an earlier request may be out there still, and have come since the CA was asked. */
+static bool may_be_out(const struct step_context *c)
+{
+    return c->resumed || context_arg_int(c, "observe", 0);
+}
+
 static int send(struct step_context *c, struct rollover *rollover, struct err *e)
 {
-    if (acme_account_key_change(&c->client, rollover->next, e) == 0)
+    struct err refusal;
+    bool changed = false;
+    if (acme_account_key_change(&c->client, rollover->next, &refusal) == 0)
         return 0;
-    rollover->refused = e->http_status / 100 == 4 && !err_info(e->code)->retryable;
-    if (e->code == ERR_CA_CONFLICT)
-        err_prefix(e, "The new key is that of another account at the CA: ");
-    return -1;
+    bool final = refusal.http_status / 100 == 4 && !err_info(refusal.code)->retryable;
+    if (final && may_be_out(c) && find(c, rollover->next, &changed, e) < 0)
+        return -1;
+    if (changed)
+        return 0;
+    rollover->refused = final;
+    if (refusal.code == ERR_CA_CONFLICT)
+        err_prefix(&refusal, "The new key is that of another account at the CA: ");
+    return context_fail(e, &refusal);
 }
 
 static int save_change(struct store_tx *tx, struct step_context *c, struct err *e)
@@ -171,7 +184,7 @@ static int change(struct step_context *c, struct err *e)
     if (context_client(c, e) < 0 ||
         account_open_next_key(c->db, c->account.id, &rollover->next, e) < 0)
         return -1;
-    if ((c->resumed || context_arg_int(c, "observe", 0)) && observe(c, rollover, &changed, e) < 0)
+    if (may_be_out(c) && observe(c, rollover, &changed, e) < 0)
         return -1;
     if (!changed && send(c, rollover, e) < 0)
         return -1;

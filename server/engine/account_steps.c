@@ -12,6 +12,7 @@
 #include "acme/base/memory.h"
 #include "server/engine/account_job.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/intake.h"
 #include "store/failure.h"
 
 #include <json-c/json.h>
@@ -340,6 +341,26 @@ const struct job_kind account_create_kind = {
     .end = account_job_end,
 };
 
+/* What was asked for while the CA was being told is told by another job. */
+static int end_update(struct store_tx *tx, struct step_context *c, enum job_state state,
+                      const char *error, struct err *e)
+{
+    struct account now;
+    char id[ULID_SIZE];
+    bool existing;
+    if (account_job_end(tx, c, state, error, e) < 0)
+        return -1;
+    if (state != JOB_SUCCEEDED || c->gone)
+        return 0;
+    if (account_load_by_id(store_tx_db(tx), c->account.id, &now, e) < 0)
+        return -1;
+    int rc = 0;
+    if (now.terms_due || strcmp(now.contacts, c->account.contacts) != 0)
+        rc = intake_account_update(tx, &now, INTAKE_RETRY_DEFAULT_MS, id, &existing, e);
+    account_finish(&now);
+    return rc;
+}
+
 static const struct step update_steps[] = {
     {"update", update, lane_of_authority, false, {"agree"}},
     {"agree", agree, lane_of_authority, false, {NULL}},
@@ -350,7 +371,7 @@ const struct job_kind account_update_kind = {
     .steps = update_steps,
     .step_count = 2,
     .load = account_job_load,
-    .end = account_job_end,
+    .end = end_update,
 };
 
 static const struct step refresh_steps[] = {

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 import pem
-from fake_ca_script import document, lose, problem
+from fake_ca_script import document, held, lose, problem
 from process import until
 
 KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
@@ -95,6 +95,22 @@ def test_contacts_are_removed_by_an_empty_list(certwright, pebble):
     service.api.succeeded(service.api.ok("POST", "/accounts/main/refresh"))
     assert account(service)["contacts"] == []
     assert not account(service)["ca_object"].get("contact")
+
+
+def test_what_is_asked_for_meanwhile_is_told_too(certwright, fake):
+    fake.terms = "https://ca.invalid/terms-1"
+    service = with_fake(certwright, fake)
+    gate = fake.script("/account", held())
+    first = service.api.ok("PATCH", "/accounts/main", {"contacts": []}, status=(202,))
+    until(lambda: fake.posts("/account/"), 20, "the CA is being told")
+    again = {"contacts": ["mailto:new@example.com"], "terms_of_service_agreed": True}
+    assert service.api.ok("PATCH", "/accounts/main", again)["id"] == first["id"]
+    gate.release()
+    service.api.succeeded(first)
+    until(lambda: fake.posts("/new-account")[-1].get("onlyReturnExisting"), 20, "it is agreed")
+    until(lambda: account(service)["active_job"] is None, 20, "all is told")
+    assert fake.posts("/account/")[-1] == {"contact": ["mailto:new@example.com"]}
+    assert account(service)["terms_of_service"]["agreed_url"] == fake.terms
 
 
 @pytest.mark.parametrize("contact", ["mailto:a@example.com,b@example.com", "tel:+4912345",

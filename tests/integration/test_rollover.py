@@ -145,6 +145,18 @@ def test_answers_that_tell_nothing(certwright, fake, names, trouble):
     works_with_one_key(service, fake, before, names)
 
 
+def test_a_first_request_that_comes_late(certwright, fake, names):
+    """It acts after the CA was asked which key it has: then the second one is refused."""
+    service = with_fake(certwright, fake)
+    before = account(service)
+    fake.script("/key-change", problem("serverInternal"), problem("unauthorized", does=True))
+    job = roll_over(service)
+    service.api.until_job(job, lambda j: j["error"])
+    service.api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
+    service.api.succeeded(job)
+    works_with_one_key(service, fake, before, names)
+
+
 def test_once_it_is_out_it_cannot_be_called_back(certwright, fake, names):
     service = with_fake(certwright, fake)
     before = account(service)
