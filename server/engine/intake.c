@@ -348,11 +348,21 @@ static bool is_manual(struct db *db, const struct authorization *a)
 {
     struct solver solver;
     struct err ignored;
+    if (a->step == AUTHORIZATION_ANNOUNCED && !a->solver)
+        return true;
     if (a->step != AUTHORIZATION_ANNOUNCED || solver_load(db, a->solver, &solver, &ignored) < 0)
         return false;
     bool manual = !strcmp(solver.type, "manual");
     solver_finish(&solver);
     return manual;
+}
+
+static int mark_placed(struct store_tx *tx, struct authorization *a, struct err *e)
+{
+    a->step = AUTHORIZATION_PRESENTED;
+    free(a->detail);
+    a->detail = NULL;
+    return authorization_put(tx, a, e);
 }
 
 static int place_manual(struct store_tx *tx, const char *job, size_t *placed, struct err *e)
@@ -362,8 +372,6 @@ static int place_manual(struct store_tx *tx, const char *job, size_t *placed, st
     size_t count;
     if (order_load_of_job(store_tx_db(tx), job, &order, e) < 0)
         return -1;
-    if (a->step == AUTHORIZATION_ANNOUNCED && !a->solver)
-        return true;
     int rc = authorization_list(store_tx_db(tx), order.id, &list, &count, e);
     order_finish(&order);
     if (rc < 0)
@@ -371,14 +379,6 @@ static int place_manual(struct store_tx *tx, const char *job, size_t *placed, st
     *placed = 0;
     for (size_t i = 0; i < count; i++) {
         if (rc == 0 && is_manual(store_tx_db(tx), &list[i])) {
-static int mark_placed(struct store_tx *tx, struct authorization *a, struct err *e)
-{
-    a->step = AUTHORIZATION_PRESENTED;
-    free(a->detail);
-    a->detail = NULL;
-    return authorization_put(tx, a, e);
-}
-
             if (!issue_is_persist(&list[i])) /* that one is looked for until it is there */
                 rc = mark_placed(tx, &list[i], e);
             ++*placed;
