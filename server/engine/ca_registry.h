@@ -15,8 +15,8 @@
 struct ca {
     struct acme_ca *acme;
     struct acme_trust *trust;
-    struct polls validation; /* how long it takes with authorizations … */
-    struct polls issuance;   /* … and, after finalize, with orders */
+    struct polls validation;     /* how long it takes with authorizations … */
+    struct polls issuance;       /* … and, after finalize, with orders */
     atomic_llong directory_at;   /* when it was fetched, engine time; 0: there is none */
     atomic_bool directory_doubt; /* the CA has spoken as if it was another one by now */
     char *directory_url;
