@@ -12,6 +12,7 @@
 
 #define VALUE             "LHDhK3oGRvkiefQnx7OOczTY5Tic_xZ6HcMOc_gmtoM"
 #define TXT               "_acme-challenge TXT \"other\"\n_acme-challenge TXT \"" VALUE "\"\n"
+#define PERSIST           "_validation-persist TXT \"ca.example; \" \"accounturi=https://ca.example/1\"\n"
 #define TWO_SERVERS(a, b) "@ NS ns1\n@ NS ns2\nns1 A " a "\nns2 A " b "\n"
 
 static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4",
@@ -48,7 +49,7 @@ static const struct knot_zone resolver_zones[] = {
 static char big_records[64 * 80];
 
 static struct knot_zone first_zones[] = {
-    {"good.example", TXT},
+    {"good.example", TXT PERSIST},
     {"lan", "printer A 192.0.2.9\n_acme-challenge.printer TXT \"" VALUE "\"\n"},
     {"lag.example", TXT},
     {"late.example", TXT},
@@ -64,7 +65,7 @@ static struct knot_zone first_zones[] = {
 };
 
 static struct knot_zone second_zones[] = {
-    {"good.example", TXT},
+    {"good.example", TXT PERSIST},
     {"lag.example", "www TXT other\n"},
     {"late.example", ""},
     {"none.example", "www TXT other\n_acme-challenge.www.sub A 192.0.2.1\n"},
@@ -213,6 +214,39 @@ static void all_have_it(void **state)
 {
     check_finds(*state, "_acme-challenge.good.example", 2);
     check_finds(*state, "_ACME-challenge.Good.example.", 2);
+}
+
+static bool begins(const char *record, const char *value)
+{
+    return !strncmp(record, value, strlen(value));
+}
+
+/* A record's strings are one text. */
+static void any_record_that_matches_will_do(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        bool found;
+    } cases[] = {
+        {"_acme-challenge.good.example", "oth", true},
+        {"_acme-challenge.good.example", "her", false},
+        {"_validation-persist.good.example", "ca.example; accounturi=https://", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome outcome = OUTCOME_INIT;
+        struct err e = {0};
+        const struct propagation_check check = {
+            .id = "matching",
+            .fqdn = cases[i].name,
+            .value = cases[i].value,
+            .matches = begins,
+            .deadline_ms = clock_engine_ms(),
+        };
+        assert_int_equal(propagation_submit(*state, &check, on_verdict, &outcome, &e), 0);
+        outcome_wait(&outcome, 1);
+        assert_int_equal(outcome.verdict.found, cases[i].found);
+        assert_int_equal(outcome.verdict.total, 2);
+    }
 }
 
 static void one_lags(void **state)
@@ -672,6 +706,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_CHECKER(all_have_it),
+        WITH_CHECKER(any_record_that_matches_will_do),
         WITH_CHECKER(one_lags),
         WITH_CHECKER(one_comes_late),
         WITH_CHECKER(nobody_has_it),
