@@ -5,10 +5,10 @@
 #include <string.h>
 
 static const struct job_kind *const kinds[] = {
-    &account_create_kind,     &account_update_kind,    &account_refresh_kind,
+    &account_create_kind,     &account_update_kind,     &account_refresh_kind,
     &account_rollover_kind,   &account_deactivate_kind, &authorization_deactivate_kind,
-    &authority_refresh_kind,  &certificate_issue_kind, &certificate_revoke_kind,
-    &certificate_deploy_kind, &challenge_cleanup_kind, &solver_test_kind,
+    &authority_refresh_kind,  &certificate_issue_kind,  &certificate_revoke_kind,
+    &certificate_deploy_kind, &challenge_cleanup_kind,  &solver_test_kind,
     &target_test_kind,        &certificate_renew_kind,
 };
 
