@@ -102,6 +102,20 @@ static void free_registration(void *saved)
     free(registration);
 }
 
+/* Whoever has ended the account: its certificates say why they are not renewed any more. */
+static int stop_certificates(struct store_tx *tx, const struct step_context *c, const char *status,
+                             struct err *e)
+{
+    struct err reason;
+    err_set(&reason, ERR_ACCOUNT_UNUSABLE,
+            "The account \"%s\" is %s: the certificate is not renewed any more.", c->account.name,
+            status);
+    char *text = failure_write(&reason, NULL);
+    int rc = account_stop_certificates(tx, c->account.id, text, e);
+    free(text);
+    return rc;
+}
+
 static int save_registration(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     const struct registration *registration = c->saved;
@@ -113,6 +127,9 @@ static int save_registration(struct store_tx *tx, struct step_context *c, struct
         .ca_created_at = registration->account.created_at,
     };
     if (account_set_registration(tx, c->account.id, &row, e) < 0)
+        return -1;
+    if (strcmp(row.status, "valid") != 0 && !strcmp(c->account.status, "valid") &&
+        stop_certificates(tx, c, row.status, e) < 0)
         return -1;
     if (registration->agreed && account_set_terms(tx, c->account.id, registration->terms, e) < 0)
         return -1;
@@ -292,20 +309,6 @@ static int fetch(struct step_context *c, struct err *e)
 
 /* ---- deactivate ---- */
 
-static int save_deactivation(struct store_tx *tx, struct step_context *c, struct err *e)
-{
-    struct err reason;
-    if (save_registration(tx, c, e) < 0)
-        return -1;
-    err_set(&reason, ERR_ACCOUNT_UNUSABLE,
-            "The account \"%s\" is deactivated: the certificate is not renewed any more.",
-            c->account.name);
-    char *text = failure_write(&reason, NULL);
-    int rc = account_stop_certificates(tx, c->account.id, text, e);
-    free(text);
-    return rc;
-}
-
 /*
  * After a lost answer the account may be deactivated: then the CA lets it do nothing any more,
  * which it says as unauthorized (RFC 8555 section 7.3.6).
@@ -324,7 +327,7 @@ static int deactivate(struct step_context *c, struct err *e)
     if (strcmp(registration->account.status, "deactivated") != 0)
         return err_set(e, ERR_CA_PROTOCOL, "The CA was to deactivate the account and calls it %s.",
                        registration->account.status);
-    c->save = save_deactivation;
+    c->save = save_registration;
     return step_done(c, "the account is deactivated");
 }
 

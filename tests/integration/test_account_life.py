@@ -222,6 +222,19 @@ def test_a_deactivation_whose_answer_is_lost(certwright, fake):
     fake.complaints.clear()  # the second request was the deactivated account's
 
 
+def test_an_account_that_others_have_ended(certwright, fake, names):
+    service = with_fake(certwright, fake)
+    [name] = names()
+    service.api.succeeded(service.api.post_certificate(name))
+    fake.bend["account"] = lambda shown, ca: shown.update(status="revoked")
+    service.api.succeeded(service.api.ok("POST", "/accounts/main/refresh"))
+    assert account(service)["status"] == "revoked"
+    shown = service.api.certificate(name)
+    assert shown["last_error"]["code"] == "account.unusable"
+    assert "revoked" in shown["last_error"]["detail"] and shown["next_renewal_at"] is None
+    assert service.api.delete("/accounts/main").status == 409  # a certificate refers to it
+
+
 def test_an_account_in_use_is_not_deleted(certwright, fake, names):
     service = with_fake(certwright, fake)
     [name] = names()
