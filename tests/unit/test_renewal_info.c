@@ -203,6 +203,41 @@ static void keeps_quiet_where_there_is_none(void **state)
     fake_stop(&fake);
 }
 
+/* By the last Date; an answer without one tells nothing new. */
+static void compares_the_clocks(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {"GET /dir", 200, NULL, fake_directory},
+        {"GET /dir", 200, "Date: Sat, 21 Nov 2026 09:00:00 GMT\n", fake_directory},
+        {"GET /dir", 200, "Date: yesterday\n", fake_directory},
+        {"GET /dir", 503, "Date: Sat, 21 Nov 2037 09:00:00 GMT\n", NULL},
+        {0},
+    };
+    struct fake_ca fake;
+    struct err e;
+    int64_t ahead = -1, date;
+    assert_int_equal(clock_parse_rfc3339("2026-11-21T09:00:00Z", &date), 0);
+    fake_start(&fake, steps, false);
+    assert_int_equal(acme_client_prepare(&fake.client, &e), 0);
+    assert_false(acme_ca_clock_ahead(fake.ca, CLOCK_HOUR_MS, &ahead));
+    assert_int_equal(ahead, -1);
+    int64_t before = clock_wall_ms();
+    assert_int_equal(acme_client_refresh(&fake.client, &e), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(acme_ca_clock_ahead(fake.ca, CLOCK_HOUR_MS, &ahead));
+        assert_in_range(ahead, before - date, clock_wall_ms() - date);
+        assert_false(acme_ca_clock_ahead(fake.ca, -1, &ahead));
+        if (i == 0)
+            assert_int_equal(acme_client_refresh(&fake.client, &e), 0);
+    }
+    /* The directory in use stays. */
+    assert_int_equal(acme_client_refresh(&fake.client, &e), -1);
+    assert_int_equal(e.http_status, 503);
+    assert_true(acme_ca_has_renewal_info(fake.ca));
+    fake_stop(&fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +246,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_window),
         cmocka_unit_test(chooses_within_the_window),
         cmocka_unit_test(tells_of_a_refused_replacement),
+        cmocka_unit_test(compares_the_clocks),
         cmocka_unit_test(keeps_quiet_where_there_is_none),
     };
     struct err e;
