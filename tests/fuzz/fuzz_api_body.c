@@ -126,12 +126,12 @@ static void read_target(struct json_object *body)
 static void read_patches(struct json_object *body)
 {
     struct fields errors = {0};
-    char *text = NULL;
     struct spec_certificate_patch patch = {0};
+    struct spec_account_patch account = {0};
     if (accepted(spec_certificate_patch_read(body, &errors, &patch), &errors))
         spec_certificate_patch_finish(&patch);
-    if (accepted(spec_account_patch_read(body, &errors, &text), &errors))
-        free(text);
+    if (accepted(spec_account_patch_read(body, &errors, &account), &errors))
+        spec_account_patch_finish(&account);
 }
 
 /* Refused is what RFC 8259 has not, and what we do not take of what it has; nothing else. */
