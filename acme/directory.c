@@ -66,6 +66,7 @@ int directory_refusal(const struct acme_http_response *response, const char *url
     acme_problem_read(buf_string(&response->body), response->body.size, response->status, problem,
                       e);
     e->retry_after_ms = acme_http_retry_after_ms(response, clock_wall_ms());
+    acme_problem_see_pause(problem, e);
     problem->help = page_link(response, "help", url);
     problem->terms = page_link(response, "terms-of-service", url);
     problem->location = conflict_location(response, url);

@@ -51,6 +51,7 @@ void acme_problem_finish(struct acme_problem *problem)
     free(problem->instance);
     free(problem->help);
     free(problem->terms);
+    free(problem->unpause);
     free(problem->location);
     *problem = (struct acme_problem){0};
 }
@@ -85,6 +86,44 @@ bool acme_problem_is_validation_failure(enum err_code code)
     default:
         return false;
     }
+}
+
+/* An https URL in a sentence ends at what no URL ends in. */
+static char *url_around(const char *words, const char *inside)
+{
+    const char *start = NULL;
+    for (const char *p = strstr(words, "https://"); p && p < inside; p = strstr(p + 1, "https://"))
+        start = p;
+    if (!start)
+        return NULL;
+    size_t size = strcspn(start, " \t\r\n\"<>");
+    while (size && strchr(".,;:)]", start[size - 1]))
+        size--;
+    return start + size > inside ? mem_strndup(start, size) : NULL;
+}
+
+void acme_problem_see_pause(struct acme_problem *problem, struct err *e)
+{
+    const char *mark = problem->detail ? strstr(problem->detail, "/sfe/v1/unpause?jwt=") : NULL;
+    if (e->code != ERR_CA_RATE_LIMITED || e->retry_after_ms || !mark)
+        return;
+    problem->unpause = url_around(problem->detail, mark);
+    e->code = ERR_CA_PAUSED;
+}
+
+bool acme_problem_takes_algorithm(const struct acme_problem *problem, const char *algorithm)
+{
+    const char *text = problem->document ? problem->document : "";
+    struct json_object *json = json_parse_object(text, strlen(text));
+    struct json_object *list = json ? json_array_of(json, "algorithms") : NULL;
+    size_t count = list ? json_object_array_length(list) : 0;
+    bool found = false;
+    for (size_t i = 0; i < count && !found; i++) {
+        const char *one = json_object_get_string(json_object_array_get_idx(list, i));
+        found = one && !strcmp(one, algorithm);
+    }
+    json_object_put(json);
+    return found;
 }
 
 /* What a status alone tells; proxies in front of a CA answer without a problem document. */

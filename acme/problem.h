@@ -25,6 +25,7 @@ struct acme_problem {
     char *instance; /* a page for a person, with userActionRequired */
     char *help;     /* Link rel="help" */
     char *terms;    /* Link rel="terms-of-service" */
+    char *unpause;  /* the page that ends the account's pause, with ERR_CA_PAUSED */
     char *location; /* of a 409: what stands in the way (RFC 8555 section 7.3.5) */
     int status;
 };
@@ -42,6 +43,17 @@ int acme_problem_read(const char *body, size_t size, int http_status, struct acm
                       struct err *e);
 int acme_problem_from_json(const struct json_object *json, int http_status,
                            struct acme_problem *problem, struct err *e);
+
+/*
+ * Let's Encrypt pauses an account for names that fail too often: rateLimited without a Retry-After,
+ * with a link in its words. Makes that ERR_CA_PAUSED, and keeps the link. e->retry_after_ms is
+ * known by now.
+ */
+void acme_problem_see_pause(struct acme_problem *problem, struct err *e);
+
+/* Whether a badSignatureAlgorithm names this one ("ES256") among those that the CA takes (RFC 8555
+   section 6.2). */
+bool acme_problem_takes_algorithm(const struct acme_problem *problem, const char *algorithm);
 
 /* The code for an ACME error type URN, ERR_CA_OTHER if it is not known. */
 enum err_code acme_problem_code(const char *type);

@@ -4,6 +4,27 @@
 
 #include <json-c/json.h>
 #include <string.h>
+#include <strings.h>
+
+/* Pages for a person; other schemes than http are no links. */
+static void add_link(struct json_object *links, const char *name, const char *url)
+{
+    if (url && (!strncasecmp(url, "https://", 8) || !strncasecmp(url, "http://", 7)))
+        json_object_object_add(links, name, json_object_new_string(url));
+}
+
+static void add_links(struct json_object *json, const struct acme_problem *acme)
+{
+    struct json_object *links = json_object_new_object();
+    add_link(links, "help", acme->help);
+    add_link(links, "terms_of_service", acme->terms);
+    add_link(links, "instance", acme->instance);
+    add_link(links, "unpause", acme->unpause);
+    if (json_object_object_length(links))
+        json_object_object_add(json, "links", links);
+    else
+        json_object_put(links);
+}
 
 char *failure_write(const struct err *error, const struct acme_problem *acme)
 {
@@ -17,6 +38,8 @@ char *failure_write(const struct err *error, const struct acme_problem *acme)
                                json_object_new_int64(error->retry_after_ms));
     if (acme && acme->document)
         json_object_object_add(json, "acme", json_object_new_string(acme->document));
+    if (acme)
+        add_links(json, acme);
     char *text = mem_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
     json_object_put(json);
     return text;
@@ -29,6 +52,15 @@ static const char *member(struct json_object *json, const char *name)
         !json_object_is_type(value, json_type_string))
         return NULL;
     return json_object_get_string(value);
+}
+
+struct json_object *failure_links(const char *json)
+{
+    struct json_object *object = json_tokener_parse(json), *links = NULL;
+    if (object && json_object_object_get_ex(object, "links", &links))
+        json_object_get(links);
+    json_object_put(object);
+    return links;
 }
 
 void failure_read(const char *json, struct err *error, char **acme_document)

@@ -9,6 +9,8 @@
 #include "acme/base/error.h"
 #include "acme/problem.h"
 
+struct json_object;
+
 /* JSON text that the caller frees. acme NULL or empty: the CA told nothing. */
 char *failure_write(const struct err *error, const struct acme_problem *acme);
 
@@ -17,5 +19,9 @@ char *failure_write(const struct err *error, const struct acme_problem *acme);
  * it. Text that is none gives ERR_INTERNAL.
  */
 void failure_read(const char *json, struct err *error, char **acme_document);
+
+/* Pages of the CA for a person: {help?, terms_of_service?, instance?, unpause?}, http or https; the
+   caller puts it. NULL if it gave none. */
+struct json_object *failure_links(const char *json);
 
 #endif

@@ -399,12 +399,15 @@ int job_request_cancel(struct store_tx *tx, const char *id, struct err *e)
     return found ? (found < 0 ? -1 : 0) : refuse(db, id, "has ended", e);
 }
 
+/* A job that is not due yet is under no step: then nothing has to survive a commit, and what fails
+   once more waits as it should. */
 int job_hasten(struct store_tx *tx, const char *id, struct err *e)
 {
     struct db *db = store_tx_db(tx);
     struct db_row *row;
     if (db_query(db, &row, e,
-                 "UPDATE job SET wake_epoch = epoch, updated_at = ?2,"
+                 "UPDATE job SET updated_at = ?2,"
+                 " wake_epoch = CASE WHEN due_at > ?2 THEN wake_epoch ELSE epoch END,"
                  " due_at = CASE WHEN due_at > ?2 THEN ?2 ELSE due_at END"
                  " WHERE id = ?1 AND state = 'waiting'" RETURNING_TOUCHED,
                  "ti", id, store_tx_now(tx)) < 0)

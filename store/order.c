@@ -74,6 +74,24 @@ int order_load_of_job(struct db *db, const char *job, struct order *out, struct 
     return found ? 0 : err_set(e, ERR_NOT_FOUND, "The job \"%s\" has no order.", job);
 }
 
+int order_count_of_job(struct db *db, const char *job, int64_t *count, struct err *e)
+{
+    struct db_row *row;
+    if (db_query(db, &row, e, "SELECT COUNT (*) FROM acme_order WHERE job = ?1", "t", job) < 0)
+        return -1;
+    return record_int(row, count, e) < 0 ? -1 : 0;
+}
+
+int order_set_version(struct store_tx *tx, const char *id, int64_t version, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e,
+               "UPDATE acme_order SET version = ?2, updated_at = ?3 WHERE id = ?1", "tii", id,
+               version, store_tx_now(tx)) < 0)
+        return -1;
+    return record_expect(changed, e, "order", id);
+}
+
 /* The row's place in the order of commits; without id, behind all rows. */
 static int place_of(struct db *db, const char *id, int64_t *place, struct err *e)
 {

@@ -31,6 +31,8 @@ void order_finish(struct order *order);
 int order_load(struct db *db, const char *id, struct order *out, struct err *e);
 /* The newest of a job. ERR_NOT_FOUND. */
 int order_load_of_job(struct db *db, const char *job, struct order *out, struct err *e);
+/* How many a job has placed, or was about to. */
+int order_count_of_job(struct db *db, const char *job, int64_t *count, struct err *e);
 /* Newest first; after is the last row's id of the page before, ERR_NOT_FOUND if that order is gone
    meanwhile. certificate NULL: of all. */
 int order_list(struct db *db, const char *certificate, const char *after, size_t limit,
@@ -44,6 +46,9 @@ int order_account_has_challenges(struct db *db, const char *account, bool *has, 
 int order_insert(struct store_tx *tx, struct order *order, struct err *e);
 /* Replaces url, status, document, finalize_url, certificate_url, expires_at, error. */
 int order_update(struct store_tx *tx, const struct order *order, struct err *e);
+
+/* The version that is to come of it is another one now. */
+int order_set_version(struct store_tx *tx, const char *id, int64_t version, struct err *e);
 
 /* The way of one authorization through the job. */
 enum authorization_step {

@@ -247,6 +247,14 @@ static const char *const first_schema[] = {
     ") STRICT",
     "CREATE INDEX event_by_job ON event (job, seq)",
 
+    /* A CA's limit on the account or its address, by the step that met it. */
+    "CREATE TABLE account_limit ("
+    " account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+    " step TEXT NOT NULL,"
+    " until INTEGER NOT NULL,"
+    " PRIMARY KEY (account_id, step)"
+    ") STRICT",
+
     /* Outlives its certificate while its job runs, so that what it began can be taken back. */
     "CREATE TABLE acme_order ("
     " n INTEGER PRIMARY KEY AUTOINCREMENT," /* in order of commit */

@@ -85,6 +85,7 @@ enum err_code {
     ERR_CA_INVALID_PROFILE,
     ERR_CA_MALFORMED,
     ERR_CA_ORDER_NOT_READY,
+    ERR_CA_PAUSED, /* rateLimited until a person has opened a link (Let's Encrypt) */
     ERR_CA_RATE_LIMITED,
     ERR_CA_REJECTED_IDENTIFIER,
     ERR_CA_SERVER_INTERNAL,

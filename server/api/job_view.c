@@ -2,7 +2,9 @@
 
 #include "acme/base/clock.h"
 #include "acme/identifier.h"
+#include "acme/problem.h"
 #include "server/api/show.h"
+#include "server/http/problem.h"
 #include "store/certificate.h"
 #include "store/order.h"
 
@@ -32,15 +34,19 @@ static struct json_object *show_challenge(const struct authorization *a)
     return challenge;
 }
 
+/* error: as show_failure has it; its sentence goes before detail. */
 static struct json_object *show_identifier(const char *value, const char *type, const char *state,
-                                           struct json_object *challenge, const char *detail)
+                                           struct json_object *challenge, const char *detail,
+                                           struct json_object *error)
 {
+    const char *why = json_object_get_string(json_object_object_get(error, "detail"));
     struct json_object *identifier = json_object_new_object();
     show_add_text(identifier, "value", value);
     show_add_text(identifier, "type", type);
     show_add_text(identifier, "state", state);
     json_object_object_add(identifier, "challenge", challenge);
-    show_add_text(identifier, "detail", detail);
+    show_add_text(identifier, "detail", why ? why : detail);
+    json_object_object_add(identifier, "error", error);
     return identifier;
 }
 
@@ -48,13 +54,8 @@ static struct json_object *show_authorization(const struct authorization *a)
 {
     char value[300];
     snprintf(value, sizeof value, "%s%s", a->wildcard ? "*." : "", a->identifier_value);
-    struct json_object *problem = show_failure(a->error);
-    const char *why = json_object_get_string(json_object_object_get(problem, "detail"));
-    struct json_object *identifier =
-        show_identifier(value, a->identifier_type, authorization_step_name(a->step),
-                        show_challenge(a), why ? why : a->detail);
-    json_object_put(problem);
-    return identifier;
+    return show_identifier(value, a->identifier_type, authorization_step_name(a->step),
+                           show_challenge(a), a->detail, show_failure(a->error));
 }
 
 static bool is_listed(struct json_object *identifiers, const char *value)
@@ -108,11 +109,65 @@ static int add_unknown(struct db *db, int64_t certificate_id, struct json_object
         struct err ignored;
         if (is_listed(identifiers, value) || identifier_parse(value, &id, &ignored) < 0)
             continue;
-        json_object_array_add(
-            identifiers, show_identifier(value, identifier_type_name(id.type), "new", NULL, NULL));
+        json_object_array_add(identifiers, show_identifier(value, identifier_type_name(id.type),
+                                                           "new", NULL, NULL, NULL));
     }
     json_object_put(wanted);
     return 0;
+}
+
+/* ---- what the CA says of each (RFC 8555 section 6.7.1) ---- */
+
+static const char *text_of(struct json_object *object, const char *name)
+{
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(object, name, &value) &&
+                   json_object_is_type(value, json_type_string)
+               ? json_object_get_string(value)
+               : NULL;
+}
+
+static struct json_object *show_subproblem(struct json_object *sub)
+{
+    struct acme_problem problem = {0};
+    struct err error;
+    acme_problem_from_json(sub, 0, &problem, &error);
+    struct json_object *shown = problem_json(&error, problem.document);
+    acme_problem_finish(&problem);
+    return shown;
+}
+
+/* An identifier that has an error already keeps it: its authorization tells more. */
+static void blame(struct json_object *identifiers, const char *value, struct json_object *sub)
+{
+    for (size_t i = 0; i < json_object_array_length(identifiers); i++) {
+        struct json_object *item = json_object_array_get_idx(identifiers, i);
+        if (strcmp(text_of(item, "value"), value) != 0 || json_object_object_get(item, "error"))
+            continue;
+        struct json_object *error = show_subproblem(sub);
+        show_add_text(item, "state", authorization_step_name(AUTHORIZATION_INVALID));
+        show_add_text(item, "detail", text_of(error, "detail"));
+        json_object_object_add(item, "error", error);
+    }
+}
+
+/* error: the job's. */
+static void add_subproblems(struct json_object *error, struct json_object *identifiers)
+{
+    struct json_object *acme = json_object_object_get(error, "acme"), *subs, *identifier;
+    if (!acme || !json_object_object_get_ex(acme, "subproblems", &subs) ||
+        !json_object_is_type(subs, json_type_array))
+        return;
+    for (size_t i = 0; i < json_object_array_length(subs); i++) {
+        struct json_object *sub = json_object_array_get_idx(subs, i);
+        if (!json_object_is_type(sub, json_type_object) ||
+            !json_object_object_get_ex(sub, "identifier", &identifier) ||
+            !json_object_is_type(identifier, json_type_object))
+            continue;
+        const char *value = text_of(identifier, "value");
+        if (value)
+            blame(identifiers, value, sub);
+    }
 }
 
 static int add_identifiers(struct db *db, const struct job *job, struct json_object *out,
@@ -219,7 +274,9 @@ int job_view_make(struct db *db, const struct job *job, struct job_view *view, s
     struct json_object *json = json_object_new_object();
     add_head(job, json);
     int rc = add_identifiers(db, job, json, e);
-    json_object_object_add(json, "error", show_failure(job->error));
+    struct json_object *error = show_failure(job->error);
+    add_subproblems(error, json_object_object_get(json, "identifiers"));
+    json_object_object_add(json, "error", error);
     if (rc == 0)
         rc = add_events(db, job->id, json, e);
     if (rc < 0) {

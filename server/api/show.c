@@ -34,6 +34,9 @@ struct json_object *show_failure(const char *failure)
         return NULL;
     failure_read(failure, &error, &document);
     struct json_object *problem = problem_json(&error, document);
+    struct json_object *links = failure_links(failure);
+    if (links)
+        json_object_object_add(problem, "links", links);
     free(document);
     return problem;
 }

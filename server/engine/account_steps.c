@@ -211,6 +211,67 @@ static int register_account(struct step_context *c, struct err *e)
                      registration->account.url);
 }
 
+/* ---- the CA takes no such signatures ---- */
+
+enum { KEYS_TRIED_MAX = 3 };
+
+/* A key that the caller gave is the one to be registered. */
+static bool is_given(const struct account *account)
+{
+    struct json_object *spec = json_tokener_parse(account->spec), *key = NULL;
+    bool given = spec && json_object_object_get_ex(spec, "key", &key) &&
+                 json_object_object_get_ex(key, "pem", NULL);
+    json_object_put(spec);
+    return given;
+}
+
+/* Our best among those that the error names; false if that is what was refused, or there is none.
+ */
+static bool choose_taken(const struct step_context *c, enum key_type *out)
+{
+    static const struct {
+        const char *algorithm;
+        enum key_type type;
+    } choices[] = {{"ES256", KEY_EC_P256}, {"ES384", KEY_EC_P384}, {"RS256", KEY_RSA_2048}};
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        if (acme_problem_takes_algorithm(&c->client.problem, choices[i].algorithm)) {
+            *out = choices[i].type;
+            return choices[i].type != c->account.key_type;
+        }
+    return false;
+}
+
+static int save_other_key(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    return account_set_next_key(tx, c->account.id, c->saved, e) < 0 ||
+                   account_take_next_key(tx, c->account.id, e) < 0
+               ? -1
+               : 0;
+}
+
+/* RFC 8555 section 6.2. Made here, not in the lane of the keys, for it is rare. */
+static int register_remedy(struct step_context *c, enum remedy remedy, struct err *e)
+{
+    struct key *key;
+    struct err trouble;
+    enum key_type type;
+    size_t tried;
+    if (remedy != REMEDY_NEW_KEY || strcmp(c->step->name, "register") != 0 || c->account.url ||
+        is_given(&c->account) || !choose_taken(c, &type))
+        return -1;
+    if (context_events(c, "register", &tried, &trouble) < 0)
+        return context_fail(e, &trouble);
+    if (tried >= KEYS_TRIED_MAX)
+        return -1;
+    if (key_generate(type, &key, &trouble) < 0)
+        return context_fail(e, &trouble);
+    context_discard(c);
+    c->saved = key;
+    c->saved_free = free_key;
+    c->save = save_other_key;
+    return step_next(c, "register", "%s: a key for %s is made", e->detail, key_type_name(type));
+}
+
 /* ---- update ---- */
 
 int account_job_expect_registered(const struct step_context *c, struct err *e)
@@ -341,6 +402,7 @@ const struct job_kind account_create_kind = {
     .steps = create_steps,
     .step_count = 2,
     .load = account_job_load,
+    .remedy = register_remedy,
     .end = account_job_end,
 };
 

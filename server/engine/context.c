@@ -82,6 +82,32 @@ void context_finish(struct step_context *c)
     job_finish(&c->job);
 }
 
+void context_discard(struct step_context *c)
+{
+    if (c->saved_free)
+        c->saved_free(c->saved);
+    c->saved = NULL;
+    c->saved_free = NULL;
+    c->save = NULL;
+    c->ready = NULL;
+}
+
+int context_events(struct step_context *c, const char *step, size_t *count, struct err *e)
+{
+    enum { NEWEST = 500 };
+    struct event *events;
+    size_t n, found = 0;
+    if (event_list(c->db, c->job.id, NEWEST, &events, &n, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        found += !strcmp(events[i].step, step);
+        event_finish(&events[i]);
+    }
+    free(events);
+    *count = found;
+    return 0;
+}
+
 int context_anonymous_client(struct step_context *c, struct err *e)
 {
     struct worker_client *client;

@@ -395,12 +395,13 @@ int intake_continue(struct store_tx *tx, const char *job_id, struct err *e)
     size_t placed = 0;
     if (job_load(store_tx_db(tx), job_id, &job, e) < 0)
         return -1;
+    bool after_error = job.state == JOB_WAITING && job.due_at == INT64_MAX && job.error;
     bool waits = job.state == JOB_WAITING && !strcmp(job.step, "present") &&
                  !strcmp(job.kind, certificate_issue_kind.name);
     job_finish(&job);
     if (waits && place_manual(tx, job_id, &placed, e) < 0)
         return -1;
-    if (!placed)
-        return err_set(e, ERR_CONFLICT, "The job does not wait for records placed by hand.");
+    if (!placed && !after_error)
+        return err_set(e, ERR_CONFLICT, "The job does not wait for a person.");
     return job_hasten(tx, job_id, e);
 }

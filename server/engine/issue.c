@@ -152,14 +152,19 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
 static const struct step steps[] = {
     {"prepare", issue_prepare, issue_prepare_lane, false, {"order"}},
     {"order", issue_order, lane_of_authority, false, {"authorize", "finalize"}},
-    {"authorize", issue_authorize, lane_of_authority, false, {"present", "finalize"}},
+    {"authorize", issue_authorize, lane_of_authority, false, {"order", "present", "finalize"}},
     {"present", issue_present, issue_present_lane, false, {"propagate", "respond"}},
     {"propagate", issue_propagate, lane_local, false, {"respond"}},
     {"respond", issue_respond, lane_of_authority, false, {"order", "validate"}},
     {"validate", issue_validate, lane_of_authority, false, {"order", "respond", "finalize"}},
-    {"finalize", issue_finalize, lane_of_authority, true, {"collect", "download"}},
-    {"collect", issue_collect, lane_of_authority, true, {"finalize", "download"}},
-    {"download", issue_download, lane_of_authority, true, {NULL}},
+    {"finalize",
+     issue_finalize,
+     lane_of_authority,
+     true,
+     {"order", "rekey", "collect", "download"}},
+    {"rekey", issue_rekey, issue_rekey_lane, true, {"finalize"}},
+    {"collect", issue_collect, lane_of_authority, true, {"order", "finalize", "download"}},
+    {"download", issue_download, lane_of_authority, true, {"order"}},
 };
 
 const struct job_kind certificate_issue_kind = {
@@ -167,5 +172,6 @@ const struct job_kind certificate_issue_kind = {
     .steps = steps,
     .step_count = sizeof steps / sizeof *steps,
     .load = load,
+    .remedy = issue_remedy,
     .end = end,
 };

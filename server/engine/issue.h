@@ -8,6 +8,14 @@
 int issue_prepare(struct step_context *c, struct err *e);
 void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
 
+/* Makes another key and CSR for an order whose CSR was refused. */
+int issue_rekey(struct step_context *c, struct err *e);
+void issue_rekey_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
+/* Whether the certificate's keys are made here, a new one each time. */
+bool issue_makes_key(const struct step_context *c);
+/* Whether the CA knows the account; if not, whether a job is under way that registers it. */
+int issue_account_is_ready(struct step_context *c, bool *ready, struct err *e);
+
 /* issue_order.c: the order */
 int issue_order(struct step_context *c, struct err *e);
 
@@ -27,6 +35,13 @@ int issue_validate(struct step_context *c, struct err *e);
 int issue_finalize(struct step_context *c, struct err *e);
 int issue_collect(struct step_context *c, struct err *e);
 int issue_download(struct step_context *c, struct err *e);
+/* Asks the CA how the order stands, and follows. */
+int issue_observe(struct step_context *c, struct err *e);
+
+/* issue_remedy.c: when the CA refuses; see job_kind.remedy */
+int issue_remedy(struct step_context *c, enum remedy remedy, struct err *e);
+/* Goes on with another order for the same version, since the present one is of no use. */
+int issue_order_again(struct step_context *c, const char *reason);
 
 /* ---- shared by them ---- */
 

@@ -16,6 +16,8 @@ static int order_is_dead(struct step_context *c, const struct acme_order *order,
         *e = order->error;
         acme_problem_finish(&c->client.problem);
         c->client.problem.document = mem_strdup(order->problem.document);
+    } else if (order->expires_ms && order->expires_ms <= clock_wall_ms()) {
+        err_set(e, ERR_ORDER_EXPIRED, "The CA's order has expired.");
     } else {
         err_set(e, ERR_ORDER_INVALID, "The CA calls the order invalid, without a reason.");
     }
@@ -60,8 +62,7 @@ int issue_follow_order(struct step_context *c, const struct acme_order *order, s
     }
 }
 
-/* Asks the CA how the order stands, and follows. */
-static int observe(struct step_context *c, struct err *e)
+int issue_observe(struct step_context *c, struct err *e)
 {
     struct acme_order order;
     if (acme_order_get(&c->client, c->order.url, &order, e) < 0)
@@ -101,21 +102,15 @@ int issue_finalize(struct step_context *c, struct err *e)
         if (!waits_for_csr)
             return rc;
     }
-    struct err refusal;
-    if (send_csr(c, &refusal) == 0)
-        return 0;
-    /* The order's own status tells why, and is the way back after a lost answer. */
-    if (refusal.code == ERR_CA_ORDER_NOT_READY)
-        return observe(c, e);
-    *e = refusal;
-    return -1;
+    /* Refused as not ready, the order's own status tells why: issue_remedy.c follows it. */
+    return send_csr(c, e);
 }
 
 int issue_collect(struct step_context *c, struct err *e)
 {
     if (context_client(c, e) < 0)
         return -1;
-    return observe(c, e);
+    return issue_observe(c, e);
 }
 
 /* ---- download ---- */

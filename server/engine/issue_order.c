@@ -117,9 +117,14 @@ int issue_order(struct step_context *c, struct err *e)
 {
     struct identifier *ids;
     size_t count;
-    bool rolls_over;
+    bool ready, rolls_over;
     if (c->order.url)
         return step_next(c, "authorize", NULL);
+    if (issue_account_is_ready(c, &ready, e) < 0)
+        return -1;
+    if (!ready)
+        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
+                         step_polls(c) ? NULL : "waits for the account \"%s\"", c->account.name);
     if (account_rolls_over(c->db, &c->account, &rolls_over, e) < 0)
         return -1;
     if (rolls_over)

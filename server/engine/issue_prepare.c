@@ -32,11 +32,16 @@ static bool reuses_key(const struct certificate *certificate)
            certificate->version_key_type == certificate->key_type;
 }
 
-void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+bool issue_makes_key(const struct step_context *c)
 {
     const struct certificate *wanted = &c->certificate;
-    bool makes = !wanted->has_given_csr && !wanted->has_given_key && !reuses_key(wanted);
-    snprintf(out, LANE_NAME_SIZE, "%s", makes ? lane_name_for_key(wanted->key_type) : "local");
+    return !wanted->has_given_csr && !wanted->has_given_key && !reuses_key(wanted);
+}
+
+void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "%s",
+             issue_makes_key(c) ? lane_name_for_key(c->certificate.key_type) : "local");
 }
 
 static int choose_key(struct step_context *c, struct key **out, struct err *e)
@@ -101,13 +106,14 @@ static int save_prepared(struct store_tx *tx, struct step_context *c, struct err
 }
 
 /* The account may be on its way: it was made in the same breath as the certificate. */
-static int account_is_ready(struct step_context *c, bool *ready, struct err *e)
+int issue_account_is_ready(struct step_context *c, bool *ready, struct err *e)
 {
     const struct account *account = &c->account;
     *ready = account->url && !strcmp(account->status, "valid");
     if (*ready)
         return 0;
-    if (account->url)
+    bool pending = !strcmp(account->status, "pending");
+    if (account->url && !pending)
         return err_set(e, ERR_CA_UNAUTHORIZED,
                        "The account \"%s\" is %s: it orders no certificates any more.",
                        account->name, account->status);
@@ -121,7 +127,7 @@ static int account_is_ready(struct step_context *c, bool *ready, struct err *e)
 int issue_prepare(struct step_context *c, struct err *e)
 {
     bool ready;
-    if (account_is_ready(c, &ready, e) < 0)
+    if (issue_account_is_ready(c, &ready, e) < 0)
         return -1;
     if (!ready)
         return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
@@ -136,4 +142,34 @@ int issue_prepare(struct step_context *c, struct err *e)
     return step_next(c, "order",
                      c->certificate.has_given_csr ? "the caller's CSR is taken"
                                                   : "key and CSR are made");
+}
+
+/* ---- rekey ---- */
+
+void issue_rekey_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "%s", lane_name_for_key(c->certificate.key_type));
+}
+
+/* A version of its own: the refused one's key is destroyed. */
+static int save_rekeyed(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    const struct prepared *p = c->saved;
+    int64_t n;
+    if (version_fail(tx, c->certificate.id, c->order.version, e) < 0 ||
+        version_prepare(tx, c->certificate.id, p->key, p->spki_sha256, p->key_type, p->csr.data,
+                        p->csr.size, &n, e) < 0)
+        return -1;
+    return order_set_version(tx, c->order.id, n, e);
+}
+
+int issue_rekey(struct step_context *c, struct err *e)
+{
+    struct prepared *p = mem_new(1, sizeof *p);
+    c->saved = p;
+    c->saved_free = prepared_free;
+    if (make_csr(c, p, e) < 0)
+        return -1;
+    c->save = save_rekeyed;
+    return step_next(c, "finalize", "another key and CSR are made");
 }

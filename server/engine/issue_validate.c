@@ -32,6 +32,13 @@ static void show_complaint(struct step_context *c, size_t i, const struct err *e
     step_mark_authorization(c, i);
 }
 
+/* Not for anything the CA saw: another order gets another authorization. */
+static bool is_lost(enum acme_authorization_status status)
+{
+    return status == ACME_AUTHORIZATION_EXPIRED || status == ACME_AUTHORIZATION_DEACTIVATED ||
+           status == ACME_AUTHORIZATION_REVOKED;
+}
+
 int issue_authorization_failed(struct step_context *c, size_t i,
                                const struct acme_authorization *answer, struct err *e)
 {
@@ -41,8 +48,9 @@ int issue_authorization_failed(struct step_context *c, size_t i,
     if (failure)
         take_complaint(c, i, failure, e);
     else
-        err_set(e, ERR_CA_UNAUTHORIZED, "The CA's authorization for %s%s is %s.",
-                row->wildcard ? "*." : "", row->identifier_value, row->status);
+        err_set(e, is_lost(answer->status) ? ERR_ORDER_EXPIRED : ERR_CA_UNAUTHORIZED,
+                "The CA's authorization for %s%s is %s.", row->wildcard ? "*." : "",
+                row->identifier_value, issue_authorization_status_name(answer->status));
     show_complaint(c, i, e);
     return -1;
 }
@@ -94,30 +102,6 @@ static int bear_complaint(struct step_context *c, size_t i, const struct acme_ch
     return 0;
 }
 
-/* ---- a second order ---- */
-
-static int save_second_order(struct store_tx *tx, struct step_context *c, struct err *e)
-{
-    struct order order = {
-        .job = c->job.id,
-        .certificate_id = c->certificate.id,
-        .certificate = c->certificate.name,
-        .version = c->order.version,
-        .account = c->account.name,
-        .authority = c->authority.name,
-        .status = (char[]){"new"},
-    };
-    if (cleanup_plan(tx, "order", c->order.id, e) < 0)
-        return -1;
-    return order_insert(tx, &order, e);
-}
-
-static int order_again(struct step_context *c, const char *reason)
-{
-    c->save = save_second_order;
-    return step_next(c, "order", "%s: a second order", reason);
-}
-
 /* ---- respond ---- */
 
 /* Whether the response was made under the key that the account has now. */
@@ -154,7 +138,7 @@ int issue_respond(struct step_context *c, struct err *e)
     bool answered = false;
     int64_t retry_after_ms = 0;
     if (!has_account_key(c, row))
-        return order_again(c, "the account has another key now");
+        return issue_order_again(c, "the account has another key now");
     if (c->resumed && was_answered(c, row, &answered, e) < 0)
         return -1;
     if (!answered && acme_challenge_respond(&c->client, row->challenge_url, &retry_after_ms, e) < 0)
@@ -198,7 +182,7 @@ static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, s
         if (challenge)
             rc = bear_complaint(c, i, challenge, ask_again_ms(c, *retry_after_ms), e);
     } else {
-        issue_set(&row->status, answer.status == ACME_AUTHORIZATION_VALID ? "valid" : "invalid");
+        issue_set(&row->status, issue_authorization_status_name(answer.status));
         issue_set(&row->document, answer.document);
         step_mark_authorization(c, i);
         issue_set(&row->error, NULL);
@@ -236,7 +220,7 @@ int issue_validate(struct step_context *c, struct err *e)
     while (i >= 0 && polled++ < POLLS_A_STEP) {
         if (poll_one(c, (size_t)i, &retry_after_ms, e) < 0)
             return was_away(c) && c->authorizations[i].step == AUTHORIZATION_INVALID
-                       ? order_again(c, "the service was away while the CA looked")
+                       ? issue_order_again(c, "the service was away while the CA looked")
                        : -1;
         i = issue_find(c, AUTHORIZATION_RESPONDED, (size_t)i + 1);
     }

@@ -1,6 +1,7 @@
 #include "server/engine/retry.h"
 
 #include "acme/base/clock.h"
+#include "server/engine/remedy.h"
 
 #include <openssl/rand.h>
 
@@ -9,13 +10,24 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* 80 % … 120 %: hosts that restart at the same time must not call at the same time. */
-static int64_t jitter(int64_t ms)
+/* From 0 to 1; without randomness the middle. */
+static double chance(void)
 {
     uint32_t random = 0;
     if (RAND_bytes((unsigned char *)&random, sizeof random) != 1)
-        return ms;
-    return ms * 4 / 5 + (int64_t)((double)ms * 0.4 * ((double)random / (double)UINT32_MAX));
+        return 0.5;
+    return (double)random / (double)UINT32_MAX;
+}
+
+/* 80 % … 120 %: hosts that restart at the same time must not call at the same time. */
+static int64_t jitter(int64_t ms)
+{
+    return ms * 4 / 5 + (int64_t)((double)ms * 0.4 * chance());
+}
+
+int64_t retry_spread_ms(int64_t ms)
+{
+    return (int64_t)((double)clamp(ms / 10, 0, 5 * CLOCK_MINUTE_MS) * chance());
 }
 
 static int64_t backoff(int64_t attempt)
@@ -26,22 +38,40 @@ static int64_t backoff(int64_t attempt)
     return clamp(jitter(ms), 1, CLOCK_DAY_MS);
 }
 
+/* What Let's Encrypt suggests to those whom it does not tell. */
+static int64_t untold_wait(int64_t attempt)
+{
+    static const int64_t waits[] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS, 100 * CLOCK_MINUTE_MS,
+                                    CLOCK_DAY_MS};
+    static const int64_t last = sizeof waits / sizeof *waits - 1;
+    return clamp(jitter(waits[attempt < last ? attempt : last]), 1, CLOCK_DAY_MS);
+}
+
 static bool is_transport(enum err_code code)
 {
     return code == ERR_CA_UNREACHABLE || code == ERR_CA_TIMEOUT || code == ERR_CA_TLS;
 }
 
+static int64_t delay(const struct err *e, bool waits, int64_t attempt)
+{
+    int64_t own = waits ? untold_wait(attempt) : backoff(attempt);
+    if (e->retry_after_ms <= 0)
+        return own;
+    int64_t asked = clamp(e->retry_after_ms, CLOCK_SECOND_MS, CLOCK_DAY_MS);
+    return waits || e->http_status == 503 || asked > own ? asked : own;
+}
+
 struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms)
 {
     struct retry retry = {0};
-    if (!err_info(e->code)->retryable)
+    enum remedy remedy = remedy_for(e).otherwise;
+    if (remedy == REMEDY_FAIL)
         return retry;
-    retry.delay_ms = backoff(attempt);
-    if (e->retry_after_ms > 0) {
-        int64_t asked = clamp(e->retry_after_ms, CLOCK_SECOND_MS, CLOCK_DAY_MS);
-        if (asked > retry.delay_ms || e->code == ERR_CA_RATE_LIMITED || e->http_status == 503)
-            retry.delay_ms = asked;
+    if (remedy == REMEDY_ASK_PERSON) {
+        retry.again = retry.person = true;
+        return retry;
     }
+    retry.delay_ms = delay(e, remedy == REMEDY_WAIT, attempt);
     if (e->http_status == 503 || (is_transport(e->code) && attempt > 0))
         retry.park_ms = retry.delay_ms;
     retry.again = retry.delay_ms <= left_ms;

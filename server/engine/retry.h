@@ -9,18 +9,24 @@
 
 struct retry {
     bool again;       /* else the job fails */
+    bool person;      /* not before somebody says so: due_at is INT64_MAX */
     int64_t delay_ms; /* of this job */
     int64_t park_ms;  /* of the whole lane; 0: only the job waits */
 };
 
 /*
+ * For an error that its job's kind had no remedy for; remedy.h tells what kind of delay it is.
  * attempt counts from 0 the failures of this step before this one; left_ms is what is left of the
- * time to retry (INT64_MAX: for ever). What is not retryable fails at once; a delay that is longer
- * than what is left fails too. Delays grow by 3 from 5 seconds, with 20 % of jitter, to a day at
- * most; the remote side's Retry-After, clamped to 1 s … 1 day, is the least. A CA that answers 503
- * or cannot be reached (twice in a row) parks its lane.
+ * time to retry (INT64_MAX: for ever), and a longer delay fails at once. A back-off grows by 3 from
+ * 5 seconds to a day at most; the remote side's Retry-After, clamped to 1 s … 1 day, is the least.
+ * A wait lasts as long as that, or without it for 1, 10, 100 minutes, then a day. What nobody
+ * asked for has 20 % of jitter. A CA that answers 503 or cannot be reached (twice in a row) parks
+ * its lane. Waiting for a person has no end.
  */
 struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms);
+
+/* A random part of a tenth of that, for those who wait for the same moment; 5 minutes at most. */
+int64_t retry_spread_ms(int64_t ms);
 
 /* The wait before poll number n (from 0) of an object that the CA is working on: early and then
    rarer, 40 ms … 30 s; a Retry-After (0: none) counts instead, clamped to 1 s … 1 h. */

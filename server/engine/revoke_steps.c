@@ -99,13 +99,20 @@ static int revoke(struct step_context *c, struct err *e)
         return -1;
     int rc = revoke_version(c, &version, e);
     version_finish(&version);
-    bool already = rc < 0 && e->code == ERR_CA_ALREADY_REVOKED;
-    if (rc < 0 && !already)
+    if (rc < 0)
         return -1;
     c->save = save;
-    return step_done(
-        c, already ? "version %" PRId64 " was revoked already" : "version %" PRId64 " is revoked",
-        n);
+    return step_done(c, "version %" PRId64 " is revoked", n);
+}
+
+static int remedy(struct step_context *c, enum remedy remedy, struct err *e)
+{
+    (void)e;
+    if (remedy != REMEDY_SUCCESS)
+        return -1;
+    c->save = save;
+    return step_done(c, "version %" PRId64 " was revoked already",
+                     context_arg_int(c, "version", 0));
 }
 
 static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
@@ -133,5 +140,6 @@ const struct job_kind certificate_revoke_kind = {
     .steps = steps,
     .step_count = 1,
     .load = load,
+    .remedy = remedy,
     .end = end,
 };

@@ -9,6 +9,7 @@
 #include "server/engine/engine_private.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
+#include "store/account_limit.h"
 #include "store/failure.h"
 
 #include <assert.h>
@@ -27,7 +28,8 @@ struct commit {
     struct err failure;  /* the step's; message and park_reason may point into it */
     const char *message; /* for the timeline, under the step that ran; NULL: nothing */
     char *error;
-    int64_t park_until; /* -1: as it is; 0: opens the authority; else parks it */
+    int64_t limit_until; /* of all the account's jobs at this step; 0: no limit */
+    int64_t park_until;  /* -1: as it is; 0: opens the authority; else parks it */
     const char *park_reason;
     int64_t epoch; /* after it */
 };
@@ -119,7 +121,9 @@ static void after_failure(struct commit *commit, const struct err *error,
     }
     commit->change.state = JOB_WAITING;
     commit->change.attempt = attempt + 1;
-    commit->change.due_at = c->now + retry.delay_ms;
+    commit->change.due_at = retry.person ? INT64_MAX : c->now + retry.delay_ms;
+    if (remedy_is_account_wide(error))
+        commit->limit_until = commit->change.due_at;
     if (c->authority.name)
         result->park_ms = retry.park_ms;
     if (retry.park_ms && is_at_authority(c)) {
@@ -199,6 +203,9 @@ static int write_commit(struct store_tx *tx, void *arg, struct err *e)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;
+    if (commit->limit_until && c->account.id &&
+        account_limit_set(tx, c->account.id, c->step->name, commit->limit_until, e) < 0)
+        return -1;
     if (commit->park_until >= 0 && c->authority.name && !c->gone &&
         authority_park(tx, c->authority.name, commit->park_until, commit->park_reason, e) < 0)
         return -1;
@@ -221,6 +228,38 @@ static bool waits_too_long(const struct step_context *c, struct err *e)
     return true;
 }
 
+/*
+ * Whether another job of the account has met a limit of the account at this step: then this one
+ * asks when that is over. They do not all ask in the same second.
+ */
+static bool is_limited(struct step_context *c)
+{
+    struct err ignored;
+    int64_t until;
+    if (!c->account.id || c->job.error || !is_at_authority(c) ||
+        account_limit_load(c->db, c->account.id, c->step->name, &until, &ignored) < 0 ||
+        until <= c->now)
+        return false;
+    step_wait(c, NULL, until + retry_spread_ms(until - c->now),
+              "waits: the CA's limit for the account or address is reached");
+    return true;
+}
+
+/* What the job's kind can do about the failure; if nothing, *error is what counts. */
+static bool is_remedied(struct step_context *c, struct err *error)
+{
+    if (!c->kind->remedy)
+        return false;
+    struct err failure = *error;
+    if (c->kind->remedy(c, remedy_for(error).first, error) < 0)
+        return false;
+    log_info("step failed", "job", c->job.id, "kind", c->job.kind, "step", c->job.step, "code",
+             err_info(failure.code)->name, "detail", failure.detail, "again", "in another way",
+             NULL);
+    atomic_fetch_add(&c->engine->counters.step_failures, 1);
+    return true;
+}
+
 static void run_step(struct step_context *c, struct commit *commit, struct step_result *result)
 {
     struct err *error = &commit->failure;
@@ -228,9 +267,9 @@ static void run_step(struct step_context *c, struct commit *commit, struct step_
         end_as(commit, JOB_CANCELLED, "its resource was deleted");
     } else if (c->job.cancel_requested_at && !c->step->committed) {
         end_as(commit, JOB_CANCELLED, "cancelled");
-    } else if (c->step->run(c, error) == 0 && !waits_too_long(c, error)) {
+    } else if ((is_limited(c) || c->step->run(c, error) == 0) && !waits_too_long(c, error)) {
         after_success(commit);
-    } else if (account_key_has_moved(c, error)) {
+    } else if (account_key_has_moved(c, error) || is_remedied(c, error)) {
         after_success(commit);
     } else if (error->code == ERR_SHUTDOWN) {
         result->failed = true; /* nothing is committed: the next start takes it up */

@@ -10,6 +10,7 @@
 
 #include "acme/client.h"
 #include "server/engine/lanes.h"
+#include "server/engine/remedy.h"
 #include "store/account.h"
 #include "store/authority.h"
 #include "store/certificate.h"
@@ -40,6 +41,11 @@ struct job_kind {
     size_t step_count;
     /* Fills the context from the store, before run. c->gone where the resource is no more. */
     int (*load)(struct step_context *c, struct err *e);
+    /*
+     * What can be done about a failed step (remedy_for(e)->first), or NULL: 0 with an outcome and
+     * what is to be saved, or -1, and e is what retry.h decides about.
+     */
+    int (*remedy)(struct step_context *c, enum remedy remedy, struct err *e);
     /* Part of the transaction that ends the job. error: as in rows; NULL if it succeeded. */
     int (*end)(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
                struct err *e);
@@ -108,6 +114,12 @@ void step_mark_authorization(struct step_context *c, size_t i);
 /* ---- the context (context.c) ---- */
 
 void context_finish(struct step_context *c);
+
+/* Drops what a step has left to be saved, before something else is. */
+void context_discard(struct step_context *c);
+
+/* How many entries the job's timeline has of that step. */
+int context_events(struct step_context *c, const char *step, size_t *count, struct err *e);
 
 /* Opens the account's key and a way to its CA; the directory is there afterwards. */
 int context_client(struct step_context *c, struct err *e);

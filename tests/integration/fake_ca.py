@@ -279,7 +279,7 @@ def _handler(fake):
             for name, value in {"Content-Type": "application/json", "Replay-Nonce": nonce,
                                 "Content-Length": str(len(data)), **answer.headers}.items():
                 if value is not None:
-                    self.send_header(name, value)
+                    self.send_header(name, value() if callable(value) else value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(data[:answer.cut])

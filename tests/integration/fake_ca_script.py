@@ -17,7 +17,7 @@ STATUS = {"rateLimited": 429, "serverInternal": 500, "orderNotReady": 403, "unau
 class Answer:
     """
     Sent instead of the CA's own: body is bytes, or an object for JSON; a header that is None is
-    left out, Content-Length included. does: the request takes effect all the same. cut: so many
+    left out, Content-Length included; one may be a function that gives it. does: the request takes effect all the same. cut: so many
     bytes of the body are sent, then the connection ends.
     """
 
@@ -95,7 +95,7 @@ def problem(kind, detail="so says the test", *, status=None, after=None, links=N
     status = status or STATUS.get(kind, 400)
     out = {"Content-Type": "application/problem+json"}
     if after is not None:
-        out["Retry-After"] = retry_after(after)
+        out["Retry-After"] = lambda: retry_after(after)  # a date counts from the answer
     if links:
         out["Link"] = ", ".join(f'<{url}>;rel="{name}"' for name, url in links.items())
     members.setdefault("status", members.pop("told_status", status))

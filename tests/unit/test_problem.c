@@ -26,7 +26,7 @@ static void every_type_has_its_code(void **state)
         {"badCSR", "ca.bad_csr", false},
         {"accountDoesNotExist", "ca.account_does_not_exist", false},
         {"alreadyRevoked", "ca.already_revoked", false},
-        {"userActionRequired", "ca.user_action_required", false},
+        {"userActionRequired", "ca.user_action_required", true},
         {"connection", "ca.connection", false},
         {"dns", "ca.dns", false},
         {"tls", "ca.tls", false},
@@ -220,6 +220,46 @@ static void drops_documents_that_are_too_big(void **state)
     buf_finish(&body);
 }
 
+static void a_pause_is_told_from_a_limit(void **state)
+{
+    (void)state;
+    const char *const words[] = {
+        "Your account is paused. Please visit: https://ca.test/sfe/v1/unpause?jwt=a.b.c.",
+        "Please visit <https://ca.test/sfe/v1/unpause?jwt=a.b.c> (see https://ca.test/help).",
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char *body = mem_printf(
+            "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"%s\"}", words[i]);
+        struct acme_problem problem = {0};
+        struct err e = {0};
+        acme_problem_read(body, strlen(body), 429, &problem, &e);
+        e.retry_after_ms = 1000;
+        acme_problem_see_pause(&problem, &e);
+        assert_int_equal(e.code, ERR_CA_RATE_LIMITED);
+        assert_null(problem.unpause);
+        e.retry_after_ms = 0;
+        acme_problem_see_pause(&problem, &e);
+        assert_int_equal(e.code, ERR_CA_PAUSED);
+        assert_string_equal(problem.unpause, "https://ca.test/sfe/v1/unpause?jwt=a.b.c");
+        acme_problem_finish(&problem);
+        free(body);
+    }
+}
+
+static void algorithms_are_those_of_the_document(void **state)
+{
+    (void)state;
+    const char *body = "{\"type\":\"urn:ietf:params:acme:error:badSignatureAlgorithm\","
+                       "\"detail\":\"no\",\"algorithms\":[1,\"ES384\",null]}";
+    struct acme_problem problem = {0};
+    struct err e = {0};
+    assert_false(acme_problem_takes_algorithm(&problem, "ES384"));
+    acme_problem_read(body, strlen(body), 400, &problem, &e);
+    assert_true(acme_problem_takes_algorithm(&problem, "ES384"));
+    assert_false(acme_problem_takes_algorithm(&problem, "ES256"));
+    acme_problem_finish(&problem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +271,8 @@ int main(void)
         cmocka_unit_test(status_helps_unknown_types),
         cmocka_unit_test(reads_a_member),
         cmocka_unit_test(drops_documents_that_are_too_big),
+        cmocka_unit_test(a_pause_is_told_from_a_limit),
+        cmocka_unit_test(algorithms_are_those_of_the_document),
     };
     return cmocka_run_group_tests_name("problem", tests, NULL, NULL);
 }

@@ -16,10 +16,10 @@ static void what_cannot_succeed_is_not_tried_again(void **state)
 {
     (void)state;
     const enum err_code permanent[] = {
-        ERR_CA_MALFORMED,     ERR_CA_REJECTED_IDENTIFIER,  ERR_CA_UNAUTHORIZED,
-        ERR_CA_BAD_CSR,       ERR_CA_USER_ACTION_REQUIRED, ERR_CERT_KEY_MISMATCH,
-        ERR_PROVIDER_REFUSED, ERR_SOLVER_MISSING,          ERR_CA_ACCOUNT_MISSING,
-        ERR_CA_CAA,           ERR_CA_EAB_REQUIRED,         ERR_CA_INVALID_PROFILE,
+        ERR_CA_MALFORMED,     ERR_CA_REJECTED_IDENTIFIER, ERR_CA_UNAUTHORIZED,
+        ERR_CA_BAD_CSR,       ERR_CA_BAD_PUBLIC_KEY,      ERR_CERT_KEY_MISMATCH,
+        ERR_PROVIDER_REFUSED, ERR_SOLVER_MISSING,         ERR_CA_ACCOUNT_MISSING,
+        ERR_CA_CAA,           ERR_CA_EAB_REQUIRED,        ERR_CA_INVALID_PROFILE,
     };
     for (size_t i = 0; i < sizeof permanent / sizeof *permanent; i++) {
         struct err e = failure(permanent[i], 403, 0);
@@ -65,6 +65,30 @@ static void a_rate_limit_waits_as_long_as_asked(void **state)
     assert_int_equal(retry_decide(&e, 0, INT64_MAX).delay_ms, CLOCK_DAY_MS);
     e.retry_after_ms = 1;
     assert_int_equal(retry_decide(&e, 5, INT64_MAX).delay_ms, CLOCK_SECOND_MS);
+}
+
+static void untold_it_waits_as_lets_encrypt_suggests(void **state)
+{
+    (void)state;
+    const int64_t minutes[] = {1, 10, 100, 1440, 1440, 1440};
+    struct err e = failure(ERR_CA_RATE_LIMITED, 429, 0);
+    for (size_t i = 0; i < sizeof minutes / sizeof *minutes; i++) {
+        int64_t delay = retry_decide(&e, (int64_t)i, INT64_MAX).delay_ms;
+        int64_t nominal = minutes[i] * CLOCK_MINUTE_MS, most = nominal * 6 / 5;
+        assert_in_range(delay, nominal * 4 / 5, most < CLOCK_DAY_MS ? most + 1 : CLOCK_DAY_MS);
+    }
+}
+
+static void a_person_is_waited_for_without_end(void **state)
+{
+    (void)state;
+    const enum err_code codes[] = {ERR_CA_PAUSED, ERR_CA_USER_ACTION_REQUIRED};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct err e = failure(codes[i], 403, 0);
+        struct retry retry = retry_decide(&e, 0, 0);
+        assert_true(retry.again && retry.person);
+        assert_int_equal(retry.park_ms, 0);
+    }
 }
 
 static void overload_parks_the_authority(void **state)
@@ -122,6 +146,8 @@ int main(void)
         cmocka_unit_test(delays_grow_to_a_day),
         cmocka_unit_test(delays_have_jitter),
         cmocka_unit_test(a_rate_limit_waits_as_long_as_asked),
+        cmocka_unit_test(untold_it_waits_as_lets_encrypt_suggests),
+        cmocka_unit_test(a_person_is_waited_for_without_end),
         cmocka_unit_test(overload_parks_the_authority),
         cmocka_unit_test(silence_parks_it_the_second_time),
         cmocka_unit_test(the_time_to_retry_ends),

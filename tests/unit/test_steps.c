@@ -55,13 +55,15 @@ static void steps_are_reached_from_the_first(void **state)
     }
 }
 
+/* But to another order, where this one is dead: then no certificate will come of it. */
 static void no_step_leads_back_before_the_point_of_no_return(void **state)
 {
     (void)state;
     const struct job_kind *kind = job_kind_by_name("certificate.issue");
     for (size_t a = 0; a < kind->step_count; a++)
         for (size_t b = 0; b < kind->step_count; b++)
-            if (kind->steps[a].committed && !kind->steps[b].committed)
+            if (kind->steps[a].committed && !kind->steps[b].committed &&
+                strcmp(kind->steps[b].name, "order") != 0)
                 assert_false(step_may_follow(&kind->steps[a], kind->steps[b].name));
     assert_false(job_kind_step(kind, "validate")->committed);
     assert_true(job_kind_step(kind, "finalize")->committed);
