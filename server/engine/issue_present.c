@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_AGAIN_MS = 10 * CLOCK_SECOND_MS };
+enum { LOOK_AGAIN_MS = 10 * CLOCK_SECOND_MS, LOOK_LATER_MS = CLOCK_MINUTE_MS };
 
 /* ---- answered by ourselves ---- */
 
@@ -251,13 +251,14 @@ static enum verdict_state look(struct step_context *c, const struct authorizatio
                                bool by_hand, struct propagation_verdict *verdict)
 {
     char *wanted = issue_persist_wanted(c, row);
+    bool is_fresh = c->now < c->job.created_at + CLOCK_HOUR_MS; /* somebody may be at it */
     struct propagation_check check = {
         .fqdn = row->record_name,
         .value = wanted,
         .matches = issue_persist_matches,
         .zone_hint = row->record_zone && row->record_zone[0] ? row->record_zone : NULL,
         .deadline_ms = c->now + (by_hand ? CLOCK_HOUR_MS : 0),
-        .interval_ms = by_hand ? LOOK_AGAIN_MS : 0,
+        .interval_ms = is_fresh ? LOOK_AGAIN_MS : LOOK_LATER_MS,
     };
     enum verdict_state state =
         verdicts_record(c->engine->verdicts, c->job.id, row->index, &check, verdict);
@@ -270,7 +271,7 @@ static void show_wish(struct step_context *c, size_t i)
 {
     struct authorization *row = &c->authorizations[i];
     char *wish = issue_is_persist(row)
-                     ? mem_printf("add %s. TXT \"%s\"; it is looked for every few seconds",
+                     ? mem_printf("add %s. TXT \"%s\"; it is looked for again and again",
                                   row->record_name, row->record_value)
                      : mem_printf("add %s. TXT \"%s\", then POST /jobs/%s/continue",
                                   row->record_name, row->record_value, c->job.id);
