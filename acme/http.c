@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/http_private.h"
+#include "acme/url.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -216,6 +217,8 @@ static void set_request(struct acme_http *http, struct call *call, struct curl_s
     CURL *c = http->curl;
     const struct acme_http_request *request = call->request;
     curl_easy_setopt(c, CURLOPT_URL, request->url);
+    /* A proxy of the environment is for what lies beyond this machine. */
+    curl_easy_setopt(c, CURLOPT_NOPROXY, url_is_loopback(request->url) ? "*" : NULL);
     curl_easy_setopt(c, CURLOPT_USERAGENT, http->options.user_agent);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     if (!strcmp(request->method, "HEAD"))

@@ -74,7 +74,8 @@ struct acme_http_response {
 };
 
 /*
- * Redirects are not followed. Any answer with a status is a success here. ERR_CA_UNREACHABLE,
+ * Redirects are not followed. The proxies of the environment (https_proxy, no_proxy, …) are used,
+ * though never for a loopback address. Any answer with a status is a success here. ERR_CA_UNREACHABLE,
  * ERR_CA_TLS, ERR_CA_TIMEOUT, ERR_CA_PROTOCOL (caps, garbage) or ERR_SHUTDOWN otherwise; whether
  * the server saw the request is then unknown.
  */

@@ -1,7 +1,7 @@
 #include "server/api/check.h"
 
 #include "acme/base/ulid.h"
-#include "server/outside/outside.h"
+#include "acme/url.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -97,7 +97,7 @@ const char *check_region(const char *text)
 const char *check_safe_url(const char *text)
 {
     const char *fault = check_url(text);
-    if (fault || !strncmp(text, "https://", 8) || outside_is_loopback(text))
+    if (fault || !strncmp(text, "https://", 8) || url_is_loopback(text))
         return fault;
     return "must begin with https://, unless it leads to this machine itself";
 }
@@ -105,7 +105,7 @@ const char *check_safe_url(const char *text)
 const char *check_loopback_url(const char *text)
 {
     const char *fault = check_url(text);
-    if (fault || (!strncmp(text, "http://", 7) && outside_is_loopback(text)))
+    if (fault || (!strncmp(text, "http://", 7) && url_is_loopback(text)))
         return fault;
     return "must be an http:// URL of this machine's own: 127.0.0.1, [::1] or localhost";
 }

@@ -3,6 +3,7 @@
 #include "acme/base/memory.h"
 #include "acme/http.h"
 #include "acme/json.h"
+#include "acme/url.h"
 #include "server/deploy/target.h"
 #include "server/outside/commands.h"
 #include "server/outside/outside.h"
@@ -77,7 +78,7 @@ int reload_read(const struct target_context *context, struct reload *out, struct
         return err_set(e, ERR_INVALID, "the config has no command \"%s\"", reload.command);
     if (reload.webhook && outside_endpoint_check(reload.webhook, e) < 0)
         return err_prefix(e, "the reload's webhook: ");
-    if (reload.webhook && !outside_is_loopback(reload.webhook))
+    if (reload.webhook && !url_is_loopback(reload.webhook))
         return err_set(e, ERR_INVALID,
                        "a reload's webhook has to be on this machine: its host is "
                        "localhost, 127.0.0.1 or [::1]");

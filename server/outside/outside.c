@@ -1,25 +1,17 @@
 #include "server/outside/outside.h"
 
-#include <arpa/inet.h>
+#include "acme/url.h"
+
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 int outside_transport_error(struct err *e)
 {
     if (e->code != ERR_SHUTDOWN)
         e->code = ERR_PROVIDER_UNREACHABLE;
     return -1;
-}
-
-static bool host_is_loopback(const char *host)
-{
-    struct in_addr address;
-    if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static bool url_has(CURLU *url, CURLUPart part)
@@ -41,7 +33,7 @@ static int judge_parts(CURLU *url, const char *what, bool query_allowed, struct 
         rc = err_set(e, ERR_INVALID, "%s has no host", what);
     else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
         rc = err_set(e, ERR_INVALID, "%s must be an https URL", what);
-    else if (strcmp(scheme, "http") == 0 && !host_is_loopback(host))
+    else if (strcmp(scheme, "http") == 0 && !url_host_is_loopback(host))
         rc = err_set(e, ERR_INVALID, "%s must be an https URL, since it leads beyond this machine",
                      what);
     else if (!query_allowed && url_has(url, CURLUPART_QUERY))
@@ -75,17 +67,4 @@ int outside_endpoint_check(const char *url, struct err *e)
 int outside_url_check(const char *url, struct err *e)
 {
     return check(url, "the url", true, e);
-}
-
-bool outside_is_loopback(const char *url)
-{
-    CURLU *parsed = curl_url();
-    char *host = NULL;
-    if (!parsed)
-        abort(); /* out of memory */
-    bool is = curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-              curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK && host_is_loopback(host);
-    curl_free(host);
-    curl_url_cleanup(parsed);
-    return is;
 }

@@ -4,8 +4,6 @@
 
 #include "acme/base/error.h"
 
-#include <stdbool.h>
-
 /*
  * Turns what acme_http_send reports, which speaks of a CA, into an error of the provider's:
  * ERR_PROVIDER_UNREACHABLE, or ERR_SHUTDOWN as it is. Returns -1.
@@ -20,8 +18,5 @@ int outside_endpoint_check(const char *url, struct err *e);
 
 /* The same for a URL that is called as it stands: it may have a query. */
 int outside_url_check(const char *url, struct err *e);
-
-/* Whether the URL's host is a loopback address or "localhost". */
-bool outside_is_loopback(const char *url);
 
 #endif

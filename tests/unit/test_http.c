@@ -99,6 +99,27 @@ static void sends_what_it_is_told(void **state)
 }
 
 /* Options of one request must not leak into the next on the same handle. */
+static void asks_no_proxy_for_this_machine(void **state)
+{
+    (void)state;
+    struct setup s;
+    struct acme_http_response response = {0};
+    struct err e;
+    /* Nobody listens on port 1. */
+    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+    start(&s, "HTTP/1.1 204 No Content\r\n\r\n", plain);
+    assert_int_equal(get(&s, &response, &e), 0);
+    assert_int_equal(response.status, 204);
+    acme_http_response_finish(&response);
+
+    struct acme_http_request beyond = {.method = "GET", .url = "http://192.0.2.1/"};
+    assert_int_equal(acme_http_send(s.http, &beyond, &response, &e), -1);
+    assert_int_equal(e.code, ERR_CA_UNREACHABLE);
+    assert_non_null(strstr(e.detail, "127.0.0.1 port 1"));
+    stop(&s);
+    unsetenv("http_proxy");
+}
+
 static void forgets_the_request_before(void **state)
 {
     (void)state;
@@ -554,6 +575,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sends_what_it_is_told),
+        cmocka_unit_test(asks_no_proxy_for_this_machine),
         cmocka_unit_test(forgets_the_request_before),
         cmocka_unit_test(takes_any_status_and_no_redirect),
         cmocka_unit_test(keeps_the_last_answers_headers),
