@@ -14,6 +14,10 @@
  * A CA that has an error to tell and has not given up yet (a challenge that is pending with an
  * error) is answered again: validate goes back to respond.
  *
+ * What the CA refuses may lead on in another way (remedy.h, issue_remedy.c): to order, where this
+ * one is of no use any more, even from finalize on; to rekey and back to finalize, where the CSR is
+ * refused.
+ *
  * authorize, present and respond handle one authorization after the other; each has a row and a
  * state of its own. If the CA looked while the service was down, validate goes back to order, once
  * after each start. The job waits in propagate, validate and collect, and in present for a zone
