@@ -43,6 +43,8 @@ def live(api, ca, name):
     account = api.ok("GET", "/accounts/main")
     assert account["status"] == "valid" and account["contacts"] == ["mailto:new@example.com"]
     assert ca.posts("/account/")[-2:] == [{"contact": ["mailto:new@example.com"]}, {}]
+    api.succeeded(api.ok("POST", "/accounts/main/rollover"))
+    api.succeeded(api.ok("POST", "/accounts/main/refresh"))
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
@@ -137,3 +139,14 @@ def test_processing_with_an_error_is_left_to_the_ca(dialect, names):
     assert job["error"]["code"] == "ca.dns"
     api.succeeded(job)
     assert len(ca.posts("/chall/")) == 1
+
+
+@pytest.mark.parametrize("quirk", ["bare list", "no orders", "empty account"])
+def test_the_list_of_orders(dialect, names, quirk):
+    """Where an account names its list, it is read in either form; where not, there is none."""
+    service, ca = dialect(quirk)
+    service.api.succeeded(service.api.post_certificate(*names()))
+    service.api.succeeded(service.api.ok("POST", "/accounts/main/refresh"))
+    shown = service.api.ok("GET", "/accounts/main")["ca_orders"]
+    assert (shown and shown["urls"]) == \
+        ([f"{ca.base}/order/{n}" for n in ca.orders] if quirk == "bare list" else None)
