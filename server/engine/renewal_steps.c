@@ -352,8 +352,8 @@ static int refuse_clock(struct step_context *c, int64_t ahead)
     char by[64];
     snprintf(by, sizeof by, "%.1f hours %s", (double)llabs(ahead) / CLOCK_HOUR_MS,
              ahead > 0 ? "ahead of" : "behind");
-    log_warn("a renewal waits for the right time", "certificate", c->certificate.name,
-             "this clock is", by, "that of", c->authority.name, NULL);
+    log_warn("a renewal waits until this machine's clock agrees with the CA's", "certificate",
+             c->certificate.name, "authority", c->authority.name, "clock", by, NULL);
     return step_wait(c, NULL, c->now + CLOCK_HOUR_MS,
                      "this machine's clock is %s the CA's: no renewal begins before they agree",
                      by);
