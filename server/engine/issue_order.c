@@ -70,8 +70,9 @@ static char *find_replaced(struct step_context *c)
 }
 
 /* Whether the CA refused for good, and perhaps only since it is to replace a certificate: that was
-   replaced already, is another account's, or not of this CA. */
-static bool may_be_about_replaces(const struct err *e)
+   replaced already, is another account's, or not of this CA. A server that fails over it a second
+   time may do so for ever: Pebble does where the serial number begins with a zero byte. */
+static bool may_be_about_replaces(const struct step_context *c, const struct err *e)
 {
     switch (e->code) {
     case ERR_CA_ALREADY_REPLACED:
@@ -81,6 +82,8 @@ static bool may_be_about_replaces(const struct err *e)
     case ERR_CA_CONFLICT:
     case ERR_CA_OTHER:
         return e->http_status / 100 == 4;
+    case ERR_CA_SERVER_INTERNAL:
+        return e->http_status == 500 && c->job.error && c->job.attempt > 0;
     default:
         return false;
     }
@@ -94,7 +97,7 @@ static int place(struct step_context *c, struct acme_order_request *request,
     char *replaced = find_replaced(c);
     request->replaces = replaced;
     int rc = acme_order_new(&c->client, request, order, e);
-    if (rc < 0 && replaced && may_be_about_replaces(e)) {
+    if (rc < 0 && replaced && may_be_about_replaces(c, e)) {
         *refused = *e;
         request->replaces = NULL;
         rc = acme_order_new(&c->client, request, order, e);

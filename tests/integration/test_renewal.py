@@ -169,6 +169,19 @@ def test_a_refused_replacement_is_ordered_without(start, fake, names, kind, agai
     assert any("not as a replacement" in message for message in told) == again
 
 
+def test_a_server_that_trips_over_the_replacement(start, fake, names):
+    """Once may be chance; the second time it is ordered without."""
+    Ari(fake, window(2 * DAY, 3 * DAY))
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    fake.script("/new-order", problem("serverInternal", status=500),
+                problem("serverInternal", status=500))
+    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+    _, *orders = fake.posts("/new-order")
+    assert ["replaces" in order for order in orders] == [True, True, False]
+
+
 def test_a_rate_limit_is_not_about_the_replacement(start, fake, names):
     """It is waited for, and the next try replaces again."""
     Ari(fake, window(2 * DAY, 3 * DAY))
