@@ -63,7 +63,8 @@ struct client_post {
 int client_post(struct acme_client *client, const struct client_post *post,
                 struct acme_http_response *response, struct err *e);
 
-/* The same for an answer that has to be a JSON object of at most max bytes; the caller ends both. */
+/* The same for an answer that has to be a JSON object of at most max bytes; the caller ends both.
+ */
 int client_post_json(struct acme_client *client, const struct client_post *post, size_t max,
                      struct acme_http_response *response, struct json_object **json, struct err *e);
 

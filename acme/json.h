@@ -9,9 +9,9 @@
 
 struct json_object;
 
-/* Parses an object, at most 32 deep, UTF-8, nothing but white space after it. NULL if it is none, or
-   if it has more members than any answer of ACME needs (it would take a hundred times its size in
-   memory); the caller ends it with json_object_put. */
+/* Parses an object, at most 32 deep, UTF-8, nothing but white space after it. NULL if it is none,
+   or if it has more members than any answer of ACME needs (it would take a hundred times its size
+   in memory); the caller ends it with json_object_put. */
 struct json_object *json_parse_object(const char *text, size_t size);
 
 /* The same for any value; NULL for null too. */

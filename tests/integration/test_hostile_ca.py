@@ -140,7 +140,8 @@ def test_another_host_is_none_of_our_business(hostile):
 
 def test_another_host_with_another_root(hostile):
     """What was meant for one CA is not sent to a server that it names and nobody trusts."""
-    hostile.ca.bend["directory"] = lambda d, _: d.update(newOrder=f"{hostile.honest.base}/new-order")
+    elsewhere = f"{hostile.honest.base}/new-order"
+    hostile.ca.bend["directory"] = lambda d, _: d.update(newOrder=elsewhere)
     before = len(hostile.honest.requests)
     hostile.fails("ca.tls_failed", step="order")
     assert len(hostile.honest.requests) == before
@@ -269,7 +270,8 @@ CERTIFICATES = {
     "a key in the chain": (lambda ca: own(ca) + "-----BEGIN PRIVATE KEY-----\nMAA=\n"
                            "-----END PRIVATE KEY-----\n", "certificate.invalid", "PRIVATE KEY"),
     "half a certificate": (lambda ca: own(ca)[:300], "certificate.invalid", ""),
-    "no certificate": (lambda ca: "<html>Not today</html>", "certificate.invalid", "no certificate"),
+    "no certificate": (lambda ca: "<html>Not today</html>", "certificate.invalid",
+                       "no certificate"),
     "nothing": (lambda ca: "", "certificate.invalid", "no certificate"),
 }
 
@@ -316,10 +318,6 @@ def test_a_chain_that_does_not_chain(hostile):
 @pytest.mark.parametrize("how", ["circle", "thousand"])
 def test_alternates_without_end(hostile, how):
     """At most ten are looked at, and the default chain is good too."""
-    def links(count):
-        return ", ".join(f'<{hostile.ca.base}/cert/{n}/{k}>;rel="alternate"'
-                         for n, k in [(1, k) for k in range(count)])
-
     hostile.register()
 
     def say(_):

@@ -1,4 +1,4 @@
-"""A CA whose bytes are the harm: endless, giant, cut, redirected, nested, or from another server."""
+"""A CA whose bytes are the harm: endless, giant, cut, redirected, nested, from another server."""
 
 import gzip
 import json
@@ -215,8 +215,8 @@ def test_a_problem_that_says_it_worked(hostile):
 
 # nonces
 
-NONCES = {"a control character": "abc\x01def", "an escape": "\x1b[2J", "empty": "", "a blank": "a b",
-          "600 bytes": "x" * 600, "not base64url": "a+b/c=="}
+NONCES = {"a control character": "abc\x01def", "an escape": "\x1b[2J", "empty": "",
+          "a blank": "a b", "600 bytes": "x" * 600, "not base64url": "a+b/c=="}
 
 
 @pytest.mark.parametrize("what", NONCES)
@@ -267,7 +267,7 @@ def certificate_of(folder, extensions, start=None):
 
 @pytest.fixture
 def tls(hostile):
-    """tls(certificate, key): what the hostile CA shows from now on; the right one after the test."""
+    """tls(certificate, key): what the hostile CA shows from now on, until the test ends."""
     folder = hostile.ca.ca.parent
     context = hostile.ca.server.socket.context
     yield context.load_cert_chain
