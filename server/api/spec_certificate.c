@@ -305,8 +305,9 @@ char *spec_certificate_normalized(const struct spec_certificate *spec)
     json_object_object_add(json, "account", spec_text(spec->account));
     json_object_object_add(json, "authority", spec_text(spec->authority));
     json_object_object_add(json, "profile", spec_text(spec->profile));
-    json_object_object_add(json, "validity_seconds",
-                           json_object_new_int64(spec->validity_ms / 1000));
+    if (spec->validity_ms > 0)
+        json_object_object_add(json, "validity_seconds",
+                               json_object_new_int64(spec->validity_ms / 1000));
     json_object_object_add(json, "key", spec_key_normalized(&spec->key));
     json_object_object_add(json, "reuse", json_object_new_boolean(spec->key_reuse));
     json_object_object_add(json, "email", spec_text(spec->email));
