@@ -165,8 +165,12 @@ static int tell_ca(struct store_tx *tx, const char *name, int64_t retry_for_ms, 
     bool existing;
     if (account_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
-    int rc = row.url ? intake_account_update(tx, &row, retry_for_ms, out->job, &existing, e)
-                     : intake_account_create(tx, &row, retry_for_ms, out->job, &existing, e);
+    bool known = row.url && strcmp(row.status, "pending") != 0;
+    int rc = known ? intake_account_update(tx, &row, retry_for_ms, out->job, &existing, e)
+                   : intake_account_create(tx, &row, retry_for_ms, out->job, &existing, e);
+    /* What it waits for, a person even, may be in the new body. */
+    if (rc == 0 && existing)
+        rc = job_bring_forward(tx, out->job, e);
     account_finish(&row);
     return rc;
 }

@@ -74,9 +74,9 @@ static char *find_replaced(struct step_context *c)
    time may do so for ever: Pebble does where the serial number begins with a zero byte. */
 static bool may_be_about_replaces(const struct step_context *c, const struct err *e)
 {
-    switch (e->code) {
-    case ERR_CA_ALREADY_REPLACED:
+    if (remedy_for(e).first == REMEDY_NO_REPLACES)
         return true;
+    switch (e->code) {
     case ERR_CA_MALFORMED:
     case ERR_CA_UNAUTHORIZED:
     case ERR_CA_CONFLICT:

@@ -376,6 +376,20 @@ def test_an_algorithm_that_we_have_not_is_permanent(certwright, fake):
     assert job["error"]["acme"]["algorithms"] == ["EdDSA"]
 
 
+def test_an_account_that_agrees_at_last_is_registered(certwright, fake):
+    """The job that waits for a person is what goes on, without another word."""
+    fake.terms = "https://ca.invalid/terms"
+    api = certwright(resources={"authorities": {"fake": fake.authority()}}).api
+    body = {"authority": "fake", "contacts": [], "terms_of_service_agreed": False}
+    job = settled(api, api.ok("PUT", "/accounts/main", body, status=(202,)))
+    assert job["error"]["links"] == {"terms_of_service": fake.terms} and delay(job) == NEVER
+    fake.complaints.clear()
+    again = api.ok("PUT", "/accounts/main", {**body, "terms_of_service_agreed": True},
+                   status=(202,))
+    api.succeeded(again)
+    assert api.ok("GET", "/accounts/main")["status"] == "valid"
+
+
 @pytest.mark.parametrize("kind, code", [("invalidContact", "ca.invalid_contact"),
                                         ("unsupportedContact", "ca.unsupported_contact"),
                                         ("externalAccountRequired",
