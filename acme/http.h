@@ -75,9 +75,9 @@ struct acme_http_response {
 
 /*
  * Redirects are not followed. The proxies of the environment (https_proxy, no_proxy, …) are used,
- * though never for a loopback address. Any answer with a status is a success here. ERR_CA_UNREACHABLE,
- * ERR_CA_TLS, ERR_CA_TIMEOUT, ERR_CA_PROTOCOL (caps, garbage) or ERR_SHUTDOWN otherwise; whether
- * the server saw the request is then unknown.
+ * though never for a loopback address. Any answer with a status is a success here.
+ * ERR_CA_UNREACHABLE, ERR_CA_TLS, ERR_CA_TIMEOUT, ERR_CA_PROTOCOL (caps, garbage) or ERR_SHUTDOWN
+ * otherwise; whether the server saw the request is then unknown.
  */
 int acme_http_send(struct acme_http *http, const struct acme_http_request *request,
                    struct acme_http_response *response, struct err *e);

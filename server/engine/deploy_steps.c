@@ -42,19 +42,17 @@ static void round_free(void *saved)
 static int read_settings_at(struct db *db, const char *name, int64_t *out, struct err *e)
 {
     struct target target;
-    struct credential credential;
+    struct credential credential = {0};
     if (target_load(db, name, &target, e) < 0)
         return -1;
     int64_t at = target.updated_at;
     int rc = target.credential ? credential_load(db, target.credential, &credential, e) : 0;
-    if (rc == 0 && target.credential) {
-        at = credential.updated_at > at ? credential.updated_at : at;
-        credential_finish(&credential);
-    }
     target_finish(&target);
-    if (rc == 0)
-        *out = at;
-    return rc;
+    if (rc < 0)
+        return -1;
+    *out = credential.updated_at > at ? credential.updated_at : at;
+    credential_finish(&credential);
+    return 0;
 }
 
 static int load_deployment(struct step_context *c, struct err *e)
