@@ -147,7 +147,7 @@ static int save_state(struct store_tx *tx, struct step_context *c, struct err *e
 static int place(struct step_context *c, struct err *e)
 {
     struct test *test = c->saved;
-    const struct duty *duty;
+    const struct duty *duty = NULL;
     struct solver_use use;
     if (find_duty(c, &duty, e) < 0 || solver_use_open(c, duty->solver, &use, e) < 0)
         return -1;
@@ -170,7 +170,7 @@ static int delete_duty(struct store_tx *tx, struct step_context *c, struct err *
 
 static int take_away(struct step_context *c, struct err *e)
 {
-    const struct duty *duty;
+    const struct duty *duty = NULL;
     struct solver_use use;
     if (find_duty(c, &duty, e) < 0 || solver_use_open(c, duty->solver, &use, e) < 0)
         return -1;
@@ -209,7 +209,7 @@ static int look_with(struct step_context *c, const struct duty *duty, const stru
 
 static int look(struct step_context *c, struct err *e)
 {
-    const struct duty *duty;
+    const struct duty *duty = NULL;
     struct solver_use use;
     if (find_duty(c, &duty, e) < 0 || solver_use_open(c, duty->solver, &use, e) < 0)
         return -1;
