@@ -1,6 +1,7 @@
 #include "acme/http.h"
 
 #include "acme/base/clock.h"
+#include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "acme/http_private.h"
 #include "acme/url.h"
@@ -330,7 +331,9 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
     set_request(http, &call, headers);
 
     int64_t started = clock_monotonic_ms();
+    failpoint("request", request->url);
     CURLcode rc = curl_easy_perform(http->curl);
+    failpoint("answer", request->url);
     /* curl takes a connection that ends among the headers for an answer without a body. */
     if (rc == CURLE_OK && !call.has_headers)
         rc = CURLE_PARTIAL_FILE;

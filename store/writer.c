@@ -1,6 +1,7 @@
 #include "store/writer.h"
 
 #include "acme/base/clock.h"
+#include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "store/driver.h"
 #include "store/job.h"
@@ -135,7 +136,11 @@ static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq
             return -1;
     if (event_last_seq(tx->db, seq, e) < 0)
         return -1;
-    return store_driver->commit(tx->db, e);
+    failpoint("commit", NULL);
+    if (store_driver->commit(tx->db, e) < 0)
+        return -1;
+    failpoint("committed", NULL);
+    return 0;
 }
 
 /* 0 when all is durable that did not fail by itself; -1 and nothing of any write is there. */

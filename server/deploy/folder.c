@@ -1,6 +1,7 @@
 #include "server/deploy/folder.h"
 
 #include "acme/base/clock.h"
+#include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 
 #include <assert.h>
@@ -187,8 +188,10 @@ static int put_link(const struct tree *tree, const char *target, const char *tem
         return -1;
     if (symlinkat(target, tree->fd, temporary) < 0)
         return tree_error(tree, temporary, "cannot be made", e);
+    failpoint("rename", name);
     if (renameat(tree->fd, temporary, tree->fd, name) < 0)
         return tree_error(tree, name, "cannot be replaced", e);
+    failpoint("renamed", name);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "server/deploy/reload.h"
 
+#include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "acme/http.h"
 #include "acme/json.h"
@@ -156,8 +157,11 @@ static int send_signal(const struct reload *reload, int number, pid_t *pid, stru
     if (read_pidfile(path, text, &owner, e) < 0 || parse_pid(path, text, pid, e) < 0 ||
         check_owner(path, owner, *pid, e) < 0)
         return -1;
-    if (kill(*pid, number) == 0)
+    failpoint("signal", path);
+    if (kill(*pid, number) == 0) {
+        failpoint("signalled", path);
         return 0;
+    }
     return errno == ESRCH
                ? err_set(e, ERR_TARGET_RELOAD, "there is no process %d, which the pidfile %s names",
                          (int)*pid, path)

@@ -2,6 +2,7 @@
 
 #include "acme/base/buffer.h"
 #include "acme/base/clock.h"
+#include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "server/outside/commands_wire.h"
 #include "server/outside/quote.h"
@@ -258,12 +259,14 @@ int commands_run(const struct commands *commands, const struct command_call *cal
         err_set(e, ERR_IO, "a socket for the command %s: %s", call->name, strerror(errno));
         goto done;
     }
+    failpoint("command", call->name);
     result = request_send(commands->control, &packet, pair[1], e);
     close(pair[1]);
     if (result == 0)
         result = reply_wait(pair[0], call, clock_monotonic_ms() + limit + GRACE_MS, e);
     if (result == 0)
         result = reply_read(pair[0], call, out, e);
+    failpoint("command ended", call->name);
     close(pair[0]);
 done:
     buf_finish(&packet);

@@ -1,0 +1,43 @@
+#include "acme/base/failpoint.h"
+
+#ifdef CERTWRIGHT_FAILPOINTS
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Held while a point is told and passed, so that nothing happens after the last line. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static long passed;
+static long last; /* 0: none */
+static int trace = -1;
+
+static void read_environment(void)
+{
+    const char *number = getenv("CERTWRIGHT_FAILPOINT");
+    const char *file = getenv("CERTWRIGHT_FAILPOINT_TRACE");
+    if (number)
+        last = strtol(number, NULL, 10);
+    if (file)
+        trace = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file && trace < 0)
+        abort();
+}
+
+void failpoint(const char *name, const char *subject)
+{
+    pthread_once(&once, read_environment);
+    pthread_mutex_lock(&mutex);
+    passed++;
+    if (trace >= 0)
+        dprintf(trace, "%ld %s %s\n", passed, name, subject ? subject : "");
+    if (passed == last)
+        kill(getpid(), SIGKILL);
+    pthread_mutex_unlock(&mutex);
+}
+
+#endif
