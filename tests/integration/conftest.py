@@ -9,12 +9,17 @@ from dns_provider import DnsProvider
 from fake_ca import FakeCa
 from pebble import Challtestsrv, Pebble
 from process import free_port
+from seed import SEED
 from service import BINARY, Service
 
 
 def pytest_configure():
     if not Path(BINARY).exists():
         raise pytest.UsageError(f"{BINARY} is not there: run ./dev build, or ./dev test")
+
+
+def pytest_report_header():
+    return f"SEED={SEED}"
 
 
 WEDGED = pytest.StashKey()

@@ -66,6 +66,8 @@ class FakeCa:
         self.processing_polls = 0        # of an order, after finalize
         self.pending_polls = 0           # of an authorization, after its challenge was answered
         self.fail = {}                   # name: [documents], the errors of its next validations
+        self.prove = None                # function(identifier's value, type of challenge, token, key
+                                         # authorization) -> whether a validation goes well
         self.alternates = 0              # chains beside the default one; see Issuer.above
         self.days = 5                    # how long certificates live
         self.clock_offset = 0            # of the Date of every answer, in seconds

@@ -254,6 +254,8 @@ class Objects:
             return
         failures = self.ca.fail.get(state["name"][1])
         order = self.orders[n]
+        if not failures and not self._is_proven(state, n):
+            failures = [document("unauthorized", "what proves the name is not there")]
         if failures:
             state["status"], state["error"] = "invalid", failures.pop(0)
             order["status"], order["error"] = "invalid", document("malformed", "a name failed")
@@ -261,6 +263,12 @@ class Objects:
         state["status"] = "valid"
         if all(a["status"] == "valid" for a in order["authorizations"]):
             order["status"] = "ready"
+
+    def _is_proven(self, state, n):
+        order, name = self.orders[n], state["name"][1]
+        token = f"token-{n}-{order['authorizations'].index(state)}"
+        return self.ca.prove is None or self.ca.prove(
+            name, state["answered"], token, f"{token}.{thumbprint(order['account']['jwk'])}")
 
     def challenge(self, jws, n, i, type_):
         if jws.is_post_as_get or jws.payload != {}:
