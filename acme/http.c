@@ -289,6 +289,21 @@ static char *host_of(const char *url)
     return out;
 }
 
+/* Whether the server's certificate was refused for its dates, which a wrong clock of ours does. */
+static bool is_about_time(const struct acme_http *http)
+{
+    long verdict = X509_V_OK;
+    curl_easy_getinfo(http->curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    return verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
+static void explain_time(const struct acme_http *http, const char *host, struct err *e)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(clock_wall_ms(), now);
+    err_set(e, ERR_CA_TLS, "%s: %s; this machine's clock says %s", host, http->message, now);
+}
+
 static int explain(const struct call *call, const char *url, CURLcode rc, struct err *e)
 {
     const struct acme_http *http = call->http;
@@ -298,6 +313,8 @@ static int explain(const struct call *call, const char *url, CURLcode rc, struct
     char *host = host_of(url);
     if (call->broken_cap)
         err_set(e, ERR_CA_PROTOCOL, "%s: the answer's %s is too large", host, call->broken_cap);
+    else if (is_about_time(http))
+        explain_time(http, host, e);
     else
         err_set(e, code_of(rc), "%s: %s", host,
                 *http->message ? http->message : curl_easy_strerror(rc));

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often the main thread looks whether something wants tending. */
-enum { TEND_LOOK_MS = 60 * 1000 };
+/* How often the main thread looks whether something wants tending, the clock among it. */
+enum { TEND_LOOK_MS = 5 * 1000 };
 
 /* Blocked before the first thread, so that only wait_for_end sees them. */
 static void block_signals(sigset_t *ends)
@@ -46,7 +46,7 @@ static void wait_for_end(struct house *house, const sigset_t *ends)
             log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
             return;
         }
-        if (errno == EAGAIN && house_tend_at(house) <= clock_engine_ms())
+        if (errno == EAGAIN)
             house_tend(house);
     }
 }

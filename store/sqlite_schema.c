@@ -326,6 +326,13 @@ static const char *const first_schema[] = {
     " PRIMARY KEY (scope, key)"
     ") STRICT, WITHOUT ROWID",
     "CREATE INDEX idempotency_by_time ON idempotency (at)",
+
+    /* How far the wall clock was set since the process that notes it started. */
+    "CREATE TABLE clock ("
+    " only INTEGER PRIMARY KEY CHECK (only = 1),"
+    " since INTEGER NOT NULL,"
+    " shifted INTEGER NOT NULL"
+    ") STRICT",
     NULL,
 };
 

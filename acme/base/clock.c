@@ -40,6 +40,12 @@ int64_t clock_wall_ms(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+int64_t clock_shifted_ms(void)
+{
+    int64_t engine = clock_engine_ms();
+    return clock_wall_ms() - engine;
+}
+
 void clock_rfc3339(int64_t ms, char out[CLOCK_RFC3339_SIZE])
 {
     const int64_t first = -62167219200000; /* 0000-01-01 */

@@ -3,8 +3,9 @@
  *
  * Engine time is the wall clock read once at the start of the process and carried on by the
  * monotonic clock: protocol waits use it, so that a clock that is set backwards or forwards
- * neither stalls nor rushes a job. Wall time is for what is compared with dates from outside:
- * certificates' validity and renewals.
+ * neither stalls nor rushes a job. Time that the machine was suspended for counts (CLOCK_BOOTTIME):
+ * a CA's Retry-After has gone by meanwhile. Wall time is for what is compared with dates from
+ * outside: certificates' validity and renewals.
  */
 #ifndef CERTWRIGHT_ACME_BASE_CLOCK_H
 #define CERTWRIGHT_ACME_BASE_CLOCK_H
@@ -22,6 +23,9 @@ enum {
 int64_t clock_engine_ms(void);
 int64_t clock_wall_ms(void);
 int64_t clock_monotonic_ms(void);
+
+/* How far the wall clock was set forward (or back: negative) since the start of the process. */
+int64_t clock_shifted_ms(void);
 
 /* "2026-11-21T09:41:50.123Z" (RFC 3339, UTC); TIMES before year 0 or after 9999 are clamped. */
 enum { CLOCK_RFC3339_SIZE = 25 };

@@ -153,6 +153,9 @@ int metrics_write(struct api *api, struct db *db, struct buf *out, struct err *e
     if (write_certificates(db, out, e) < 0 || write_jobs(db, out, e) < 0)
         return -1;
     write_engine(engine_counters(api->options.engine), out);
+    head(out, "certwright_clock_shifted_seconds", "gauge",
+         "How far the machine's clock was set since the start.");
+    buf_printf(out, "certwright_clock_shifted_seconds %.3f\n", (double)clock_shifted_ms() / 1000);
     served_write(&api->served, out);
     return 0;
 }

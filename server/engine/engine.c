@@ -28,6 +28,9 @@
 
 enum { STEPS_IN_A_ROW = 16 };
 
+/* Conditions count no time of a suspended machine, engine time does: so long may a look be late. */
+enum { LOOK_MS = 30 * CLOCK_SECOND_MS };
+
 /* ---- uncertain jobs: their last step ran, but what it did could not be committed ---- */
 
 bool engine_is_uncertain(struct engine *engine, const char *job)
@@ -79,6 +82,8 @@ static void wait_until(struct engine *engine, int64_t due)
     int64_t wait_ms = due - clock_engine_ms();
     if (wait_ms <= 0)
         return;
+    if (wait_ms > LOOK_MS)
+        wait_ms = LOOK_MS;
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     at.tv_sec += wait_ms / 1000;

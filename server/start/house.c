@@ -17,6 +17,7 @@
 #include "server/solver/http01.h"
 #include "server/solver/propagation.h"
 #include "server/solver/tls_alpn01_listener.h"
+#include "server/start/clock_watch.h"
 #include "server/start/secrets.h"
 #include "store/job.h"
 
@@ -41,6 +42,7 @@ struct house {
     struct converge_plan *plan;
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
     int64_t sweep_at;
+    struct clock_watch clock;
     struct commands *commands;
     const char **file_roots; /* ends with NULL */
     struct target_pidfile *pidfiles;
@@ -242,7 +244,8 @@ static int converge(struct house *house, struct err *e)
 static int start_api(struct house *house, struct err *e)
 {
     const struct config *config = house->config;
-    if (secrets_admin_token(house->store, config->data, config->admin_token_file, e) < 0 ||
+    if (clock_watch_begin(&house->clock, house->store, e) < 0 ||
+        secrets_admin_token(house->store, config->data, config->admin_token_file, e) < 0 ||
         store_write_wait(house->store, apply_builtin, NULL, e) < 0 || converge(house, e) < 0)
         return -1;
     struct api_options options = api_options_of(house);
@@ -381,6 +384,7 @@ static void sweep_jobs(struct house *house)
 void house_tend(struct house *house)
 {
     int64_t now = clock_engine_ms();
+    clock_watch_look(&house->clock, house->store);
     if (house->converge_at <= now)
         tend_resources(house);
     if (house->sweep_at <= now)
