@@ -31,7 +31,8 @@ void issue_take_order(struct step_context *c, const struct acme_order *order)
     c->order_changed = true;
 }
 
-/* One row for each authorization; what the CA's list holds beyond our cap is no order of ours. */
+/* One row for each authorization; what the CA's list holds beyond our cap is no order of ours. Of
+   an order that is ready they are all valid (RFC 8555 section 7.1.6): none is asked for. */
 static int list_authorizations(struct step_context *c, const struct acme_order *order,
                                struct err *e)
 {
@@ -45,6 +46,8 @@ static int list_authorizations(struct step_context *c, const struct acme_order *
         memcpy(a->order, c->order.id, ULID_SIZE);
         a->index = (int64_t)i;
         a->url = mem_strdup(order->authorizations[i]);
+        if (order->status == ACME_ORDER_READY)
+            a->step = AUTHORIZATION_VALID;
         step_mark_authorization(c, i);
     }
     return 0;

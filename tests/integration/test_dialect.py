@@ -67,6 +67,13 @@ def test_a_problem_that_says_little(dialect, names, quirk):
     assert ("not that one" in job["error"]["detail"]) == (quirk == "no status")
 
 
+def test_an_order_that_is_ready_needs_no_look_at_its_authorizations(dialect, names):
+    service, ca = dialect("ready")
+    service.api.succeeded(service.api.post_certificate(*names()))
+    assert not service.api.ok("GET", "/jobs?kind=authorization.deactivate")["items"]
+    assert not ca.posts("/authz/")
+
+
 def test_an_order_that_is_handed_back(dialect, names):
     """The answer to newOrder is lost; asked again, the CA has the very order still."""
     service, ca = dialect("handed back")
