@@ -138,21 +138,18 @@ int order_account_has_challenges(struct db *db, const char *account, bool *has, 
 
 int order_insert(struct store_tx *tx, struct order *order, struct err *e)
 {
-    char id[ULID_SIZE];
-    ulid_make(store_tx_now(tx), id);
-    if (db_run(
-            store_tx_db(tx), NULL, e,
-            "INSERT INTO acme_order (id, job, certificate_id, certificate, version, account,"
-            " authority, url, status, document, finalize_url, certificate_url, expires_at, error,"
-            " created_at, updated_at)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)",
-            "ttititttttttiti", id, order->job, order->certificate_id, order->certificate,
-            order->version, order->account, order->authority, order->url,
-            order->status ? order->status : "new", order->document, order->finalize_url,
-            order->certificate_url, order->expires_at, order->error, store_tx_now(tx)) < 0)
-        return -1;
-    memcpy(order->id, id, sizeof id);
-    return 0;
+    if (!order->id[0])
+        ulid_make(store_tx_now(tx), order->id);
+    return db_run(
+        store_tx_db(tx), NULL, e,
+        "INSERT INTO acme_order (id, job, certificate_id, certificate, version, account,"
+        " authority, url, status, document, finalize_url, certificate_url, expires_at, error,"
+        " created_at, updated_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)",
+        "ttititttttttiti", order->id, order->job, order->certificate_id, order->certificate,
+        order->version, order->account, order->authority, order->url,
+        order->status ? order->status : "new", order->document, order->finalize_url,
+        order->certificate_url, order->expires_at, order->error, store_tx_now(tx));
 }
 
 int order_update(struct store_tx *tx, const struct order *order, struct err *e)

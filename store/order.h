@@ -42,7 +42,7 @@ int order_list(struct db *db, const char *certificate, const char *after, size_t
    waits for a person does not count. */
 int order_account_has_challenges(struct db *db, const char *account, bool *has, struct err *e);
 
-/* Intent: stored before newOrder is sent. Fills order->id. */
+/* All of it; an order without an id gets one. */
 int order_insert(struct store_tx *tx, struct order *order, struct err *e);
 /* Replaces url, status, document, finalize_url, certificate_url, expires_at, error. */
 int order_update(struct store_tx *tx, const struct order *order, struct err *e);

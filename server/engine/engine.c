@@ -195,8 +195,9 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
 {
     struct engine *engine = worker->engine;
     struct step_result result;
+    struct run *run = engine_run_create(worker, job);
     for (int i = 1;; i++) {
-        engine_run_step(worker, job, &result);
+        engine_run_step(run, &result);
         judge(engine, lane, &result);
         if (!result.go_on || i == STEPS_IN_A_ROW || worker->keys)
             break;
@@ -205,6 +206,8 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
             break;
         lane = next;
     }
+    engine_run_commit(run, &result);
+    engine_run_destroy(run);
     give_back(engine, db, job, &result);
     return lane;
 }

@@ -67,8 +67,15 @@ struct step_result {
     int64_t due;
 };
 
-/* Loads, runs and commits one step of the claimed job, and moves *job to what was committed. */
-void engine_run_step(struct worker *worker, struct job *job, struct step_result *result);
+/* The steps of a claimed job, one after the other; *job moves to what was committed. */
+struct run;
+struct run *engine_run_create(struct worker *worker, struct job *job);
+void engine_run_destroy(struct run *run);
+/* Loads the job unless its last step is still to be committed, runs its next step, and commits it,
+   unless the one after it may join: result->go_on then says nothing of what is durable. */
+void engine_run_step(struct run *run, struct step_result *result);
+/* Commits what is not yet, and fills *result anew; leaves it alone if there is nothing. */
+void engine_run_commit(struct run *run, struct step_result *result);
 
 bool engine_is_uncertain(struct engine *engine, const char *job);
 void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain);

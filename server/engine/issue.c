@@ -22,6 +22,10 @@
  * state of its own. If the CA looked while the service was down, validate goes back to order, once
  * after each start. The job waits in propagate, validate and collect, and in present for a zone
  * look-up or for a person (manual); waiting holds no thread. Up to validate a cancel is honoured.
+ *
+ * What is committed together: prepare to the first present, for the key has to be there before
+ * finalize only, and an order that is lost is one that stays pending; respond with validate;
+ * finalize with collect and download.
  */
 #include "server/engine/issue.h"
 
@@ -171,10 +175,18 @@ static const struct step steps[] = {
     {"download", issue_download, lane_of_authority, true, {"order"}},
 };
 
+static const struct step_join joins[] = {
+    {"prepare", "order"},    {"order", "authorize"},  {"authorize", "present"},
+    {"respond", "validate"}, {"finalize", "collect"}, {"finalize", "download"},
+    {"collect", "download"},
+};
+
 const struct job_kind certificate_issue_kind = {
     .name = "certificate.issue",
     .steps = steps,
     .step_count = sizeof steps / sizeof *steps,
+    .joins = joins,
+    .join_count = sizeof joins / sizeof *joins,
     .load = load,
     .remedy = issue_remedy,
     .end = end,

@@ -91,18 +91,28 @@ static int make_csr(struct step_context *c, struct prepared *p, struct err *e)
 static int save_prepared(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     const struct prepared *p = c->saved;
-    struct order order = {
-        .job = c->job.id,
-        .certificate_id = c->certificate.id,
-        .certificate = c->certificate.name,
-        .account = c->account.name,
-        .authority = c->authority.name,
-        .status = (char[]){"new"},
-    };
     if (version_prepare(tx, c->certificate.id, p->key, p->spki_sha256, p->key_type, p->csr.data,
-                        p->csr.size, &order.version, e) < 0)
+                        p->csr.size, &c->order.version, e) < 0)
         return -1;
-    return order_insert(tx, &order, e);
+    return order_insert(tx, &c->order, e);
+}
+
+/* The steps that are joined to this one go on with it before it has a row. */
+static void begin_order(struct step_context *c)
+{
+    order_finish(&c->order);
+    c->order = (struct order){
+        .job = mem_strdup(c->job.id),
+        .certificate_id = c->certificate.id,
+        .certificate = mem_strdup(c->certificate.name),
+        .account = mem_strdup(c->account.name),
+        .authority = mem_strdup(c->authority.name),
+        .status = mem_strdup("new"),
+        .created_at = c->now,
+        .updated_at = c->now,
+    };
+    ulid_make(c->now, c->order.id);
+    c->order_new = true;
 }
 
 /* The account may be on its way: it was made in the same breath as the certificate. */
@@ -138,6 +148,7 @@ int issue_prepare(struct step_context *c, struct err *e)
     int rc = c->certificate.has_given_csr ? take_given_csr(c, p, e) : make_csr(c, p, e);
     if (rc < 0)
         return -1;
+    begin_order(c);
     c->save = save_prepared;
     return step_next(c, "order",
                      c->certificate.has_given_csr ? "the caller's CSR is taken"

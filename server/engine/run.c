@@ -1,11 +1,12 @@
 /*
- * One step of one job: load, run, commit. What a commit holds is decided before it begins, so that
- * it can be run again.
+ * One step of one job, or several that are joined: load, run, commit. What a commit holds is
+ * decided before it begins, so that it can be run again.
  */
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/account_job.h"
+#include "server/engine/commit.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
@@ -19,19 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the commit will do with the job. */
-struct commit {
-    struct step_context *c;
-    struct job_change change;
-    struct job_change written; /* what became of it in the transaction */
-    char lane[LANE_NAME_SIZE];
-    struct err failure;  /* the step's; message and park_reason may point into it */
-    const char *message; /* for the timeline, under the step that ran; NULL: nothing */
-    char *error;
-    int64_t limit_until; /* of all the account's jobs at this step; 0: no limit */
-    int64_t park_until;  /* -1: as it is; 0: opens the authority; else parks it */
-    const char *park_reason;
-    int64_t epoch; /* after it */
+struct run {
+    struct worker *worker;
+    struct job *job;
+    struct step_context c;
+    struct commit commit;
+    bool loaded; /* the context is there: nothing of it is committed yet */
 };
 
 static int load_context(struct step_context *c, struct err *e)
@@ -132,88 +126,6 @@ static void after_failure(struct commit *commit, const struct err *error,
     }
 }
 
-static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e)
-{
-    if (c->directory && authority_set_directory(tx, c->authority.name, c->directory, e) < 0)
-        return -1;
-    if (c->order_changed && order_update(tx, &c->order, e) < 0)
-        return -1;
-    for (size_t i = 0; i < c->authorization_count; i++)
-        if (c->authorizations_changed[i / 64] >> i % 64 & 1 &&
-            authorization_put(tx, &c->authorizations[i], e) < 0)
-            return -1;
-    return c->save ? c->save(tx, c, e) : 0;
-}
-
-/* Whether the job would pass the point of no return although a cancel was accepted meanwhile. */
-static int is_called_back(struct db *db, const struct commit *commit, bool *called, struct err *e)
-{
-    const struct step_context *c = commit->c;
-    const struct step *next =
-        commit->change.step ? job_kind_step(c->kind, commit->change.step) : NULL;
-    struct job now;
-    *called = false;
-    if (c->step->committed || !next || !next->committed)
-        return 0;
-    if (job_load(db, c->job.id, &now, e) < 0)
-        return -1;
-    *called = now.cancel_requested_at > 0;
-    job_finish(&now);
-    return 0;
-}
-
-/* Whether the job failed only since its certificate was deleted under the step. */
-static int has_lost_certificate(struct db *db, const struct commit *commit, bool *lost,
-                                struct err *e)
-{
-    struct certificate now;
-    struct err missing;
-    *lost = false;
-    if (commit->change.state != JOB_FAILED || !commit->c->certificate.id)
-        return 0;
-    if (certificate_load_by_id(db, commit->c->certificate.id, &now, &missing) == 0)
-        certificate_finish(&now);
-    else if (missing.code == ERR_NOT_FOUND)
-        *lost = true;
-    else
-        return context_fail(e, &missing);
-    return 0;
-}
-
-static int write_commit(struct store_tx *tx, void *arg, struct err *e)
-{
-    struct commit *commit = arg;
-    struct step_context *c = commit->c;
-    struct job_change change = commit->change;
-    const char *message = commit->message;
-    bool called, lost;
-    if (is_called_back(store_tx_db(tx), commit, &called, e) < 0 ||
-        has_lost_certificate(store_tx_db(tx), commit, &lost, e) < 0)
-        return -1;
-    if (called || lost) {
-        change = (struct job_change){.state = JOB_CANCELLED, .due_at = INT64_MAX};
-        message = called ? "cancelled" : "its resource was deleted";
-    }
-    if (change.state == JOB_WAITING && c->ready && c->ready(c))
-        change.due_at = c->now;
-    commit->written = change;
-    if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
-        return -1;
-    if (message && event_add(tx, c->job.id, c->step->name, message, e) < 0)
-        return -1;
-    if (!c->gone && write_rows(tx, c, e) < 0)
-        return -1;
-    if (commit->limit_until && c->account.id &&
-        account_limit_set(tx, c->account.id, c->step->name, commit->limit_until, e) < 0)
-        return -1;
-    if (commit->park_until >= 0 && c->authority.name && !c->gone &&
-        authority_park(tx, c->authority.name, commit->park_until, commit->park_reason, e) < 0)
-        return -1;
-    if (job_state_is_final(change.state))
-        return c->kind->end(tx, c, change.state, change.error, e);
-    return 0;
-}
-
 /*
  * A wait for something that never comes ends with the time to retry, as failures do; but who wants
  * no second try after a failure still grants the first one an hour. Only a person may take longer.
@@ -260,6 +172,15 @@ static bool is_remedied(struct step_context *c, struct err *error)
     return true;
 }
 
+/* The next start takes the step up; what it would have joined is there by then. */
+static void after_shutdown(struct commit *commit)
+{
+    if (!commit->earlier_count)
+        commit->c = NULL;
+    commit->change =
+        (struct job_change){.state = JOB_RUNNING, .due_at = commit->c ? commit->c->now : 0};
+}
+
 static void run_step(struct step_context *c, struct commit *commit, struct step_result *result)
 {
     struct err *error = &commit->failure;
@@ -272,8 +193,8 @@ static void run_step(struct step_context *c, struct commit *commit, struct step_
     } else if (account_key_has_moved(c, error) || is_remedied(c, error)) {
         after_success(commit);
     } else if (error->code == ERR_SHUTDOWN) {
-        result->failed = true; /* nothing is committed: the next start takes it up */
-        commit->c = NULL;
+        after_shutdown(commit);
+        result->failed = true;
     } else {
         after_failure(commit, error, result);
     }
@@ -313,12 +234,13 @@ static int write_or_fail(struct commit *commit, struct step_result *result, stru
 {
     struct step_context *c = commit->c;
     struct store *store = c->engine->options.store;
-    if (store_write_wait(store, write_commit, commit, e) == 0)
+    if (store_write_wait(store, commit_write, commit, e) == 0)
         return 0;
     if (is_storage_trouble(e->code))
         return -1;
     struct err refusal = *e;
     free(commit->error);
+    commit_forget_earlier(commit);
     commit->change = (struct job_change){0};
     commit->park_until = -1;
     after_failure(commit, &refusal, result);
@@ -326,7 +248,7 @@ static int write_or_fail(struct commit *commit, struct step_result *result, stru
     memset(c->authorizations_changed, 0, sizeof c->authorizations_changed);
     c->save = NULL;
     c->ready = NULL;
-    return store_write_wait(store, write_commit, commit, e);
+    return store_write_wait(store, commit_write, commit, e);
 }
 
 static void settle(struct worker *worker, struct job *job, struct commit *commit,
@@ -357,6 +279,44 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
                  job->resource_name ? job->resource_name : "", "state", job_state_name(job->state),
                  NULL);
     }
+}
+
+/* ---- joined steps ---- */
+
+/* Whether the step that has run waits for the next one's commit. */
+static bool joins(const struct commit *commit)
+{
+    const struct step_context *c = commit->c;
+    return c && c->outcome == STEP_NEXT && commit->change.state == JOB_RUNNING &&
+           !commit->change.error && commit->earlier_count < EARLIER_MAX &&
+           step_may_join(c->kind, c->step, commit->change.step);
+}
+
+/* On to the next step, with what the last one has left. */
+static void advance(struct run *run)
+{
+    struct step_context *c = &run->c;
+    struct commit *commit = &run->commit;
+    commit->earlier[commit->earlier_count++] =
+        (struct earlier){c->step, mem_strdup(commit->message), c->save, c->saved, c->saved_free};
+    c->save = NULL;
+    c->saved = NULL;
+    c->saved_free = NULL;
+    c->ready = NULL;
+    c->step = job_kind_step(c->kind, commit->change.step);
+    free(c->job.step);
+    c->job.step = mem_strdup(c->step->name);
+    free(c->job.lane);
+    c->job.lane = mem_strdup(commit->lane);
+    free(c->job.error);
+    c->job.error = NULL;
+    c->job.attempt = commit->change.attempt;
+    c->outcome = STEP_NONE;
+    c->next = NULL;
+    c->resumed = false;
+    c->now = clock_engine_ms();
+    commit->change = (struct job_change){0};
+    commit->message = NULL;
 }
 
 /* The context gets a copy of the job's row: what the worker holds moves on with the commit. */
@@ -397,28 +357,79 @@ static bool is_writable(struct step_context *c)
     return false;
 }
 
-void engine_run_step(struct worker *worker, struct job *job, struct step_result *result)
+struct run *engine_run_create(struct worker *worker, struct job *job)
 {
-    struct step_context c = {0};
-    struct commit commit = {.c = &c, .park_until = -1};
+    struct run *run = mem_new(1, sizeof *run);
+    *run = (struct run){.worker = worker, .job = job, .commit = {.c = &run->c, .park_until = -1}};
+    return run;
+}
+
+static void unload(struct run *run)
+{
+    free(run->commit.error);
+    commit_forget_earlier(&run->commit);
+    context_finish(&run->c);
+    run->c = (struct step_context){0};
+    run->commit = (struct commit){.c = &run->c, .park_until = -1};
+    run->loaded = false;
+}
+
+void engine_run_destroy(struct run *run)
+{
+    unload(run);
+    free(run);
+}
+
+static void name_lane(const struct run *run, struct step_result *result)
+{
+    if (run->job->lane)
+        snprintf(result->lane, sizeof result->lane, "%s", run->job->lane);
+}
+
+void engine_run_commit(struct run *run, struct step_result *result)
+{
+    if (!run->loaded)
+        return;
+    settle(run->worker, run->job, &run->commit, result);
+    name_lane(run, result);
+    unload(run);
+}
+
+/* 0: it may run. */
+static int load(struct run *run, struct step_result *result)
+{
     struct err error;
-    *result = (struct step_result){0};
-    bool ready = begin(worker, job, &c, &error) == 0;
-    if (ready && is_writable(&c)) {
-        run_step(&c, &commit, result);
-        settle(worker, job, &commit, result);
-    } else if (ready) {
+    result->uncommitted = true;
+    bool ready = begin(run->worker, run->job, &run->c, &error) == 0;
+    if (ready && is_writable(&run->c)) {
+        run->loaded = true;
+        return 0;
+    }
+    result->due = run->c.now + CLOCK_MINUTE_MS;
+    if (ready) {
         result->due = clock_engine_ms() + CLOCK_SECOND_MS;
-        result->uncommitted = true;
         result->failed = true;
     } else {
-        log_error("a job cannot be loaded", "job", job->id, "kind", job->kind, "detail",
+        log_error("a job cannot be loaded", "job", run->job->id, "kind", run->job->kind, "detail",
                   error.detail, NULL);
-        result->due = c.now + CLOCK_MINUTE_MS;
-        result->uncommitted = true;
     }
-    if (job->lane)
-        snprintf(result->lane, sizeof result->lane, "%s", job->lane);
-    free(commit.error);
-    context_finish(&c);
+    name_lane(run, result);
+    unload(run);
+    return -1;
+}
+
+void engine_run_step(struct run *run, struct step_result *result)
+{
+    *result = (struct step_result){0};
+    if (run->loaded)
+        advance(run);
+    else if (load(run, result) < 0)
+        return;
+    run_step(&run->c, &run->commit, result);
+    if (!joins(&run->commit)) {
+        engine_run_commit(run, result);
+        return;
+    }
+    result->go_on = true;
+    memcpy(result->lane, run->commit.lane, sizeof result->lane);
 }

@@ -1,9 +1,10 @@
 /*
  * Steps: what a job is made of.
  *
- * A step is bracketed by the engine: load the job's rows, run the step, commit what it left in its
- * context in one transaction. run does at most one thing that the outside world notices, and never
- * writes to the store. Which step may follow which is data, checked on every move.
+ * A step is bracketed by the engine: load the job's rows, run the step (and those it may join),
+ * commit what it left in its context in one transaction. run does at most one thing that the
+ * outside world notices, and never writes to the store. Which step may follow which is data,
+ * checked on every move.
  */
 #ifndef CERTWRIGHT_SERVER_ENGINE_STEP_H
 #define CERTWRIGHT_SERVER_ENGINE_STEP_H
@@ -35,10 +36,22 @@ struct step {
     const char *next[STEP_NEXT_MAX]; /* the steps that may follow, besides itself */
 };
 
+/*
+ * A step that may run before the one it follows is committed, and then shares a commit with it: no
+ * two effects outside share one, and what an effect relies on is durable before it. After a kill
+ * all that was joined runs again, from the first of its steps.
+ */
+struct step_join {
+    const char *step;
+    const char *next;
+};
+
 struct job_kind {
     const char *name;
     const struct step *steps;
     size_t step_count;
+    const struct step_join *joins;
+    size_t join_count;
     /* Fills the context from the store, before run. c->gone where the resource is no more. */
     int (*load)(struct step_context *c, struct err *e);
     /*
@@ -53,7 +66,7 @@ struct job_kind {
 
 enum step_outcome { STEP_NONE, STEP_NEXT, STEP_WAIT, STEP_DONE };
 
-/* One run of one step. Everything in it ends with it. */
+/* One run of one step, or of several that are joined. Everything in it ends with the commit. */
 struct step_context {
     struct engine *engine;
     struct worker *worker;
@@ -85,6 +98,7 @@ struct step_context {
 
     /* What the commit writes, whatever the outcome. */
     bool order_changed;
+    bool order_new; /* the order has no row yet: save inserts it as it is by then */
     uint64_t authorizations_changed[(IDENTIFIER_MAX_COUNT + 63) / 64];
     char *directory; /* fetched in this step; NULL: was there */
     int (*save)(struct store_tx *tx, struct step_context *c, struct err *e);
@@ -147,6 +161,7 @@ int64_t context_arg_int(const struct step_context *c, const char *name, int64_t 
 const struct job_kind *job_kind_by_name(const char *name);
 const struct step *job_kind_step(const struct job_kind *kind, const char *name);
 bool step_may_follow(const struct step *step, const char *next);
+bool step_may_join(const struct job_kind *kind, const struct step *step, const char *next);
 
 /* ---- kinds ---- */
 

@@ -38,6 +38,14 @@ bool step_may_follow(const struct step *step, const char *next)
     return false;
 }
 
+bool step_may_join(const struct job_kind *kind, const struct step *step, const char *next)
+{
+    for (size_t i = 0; i < kind->join_count; i++)
+        if (!strcmp(kind->joins[i].step, step->name) && !strcmp(kind->joins[i].next, next))
+            return true;
+    return false;
+}
+
 void lane_local(const struct step_context *c, char out[LANE_NAME_SIZE])
 {
     (void)c;

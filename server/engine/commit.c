@@ -1,0 +1,121 @@
+#include "server/engine/commit.h"
+
+#include "store/account_limit.h"
+
+#include <stdlib.h>
+
+static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e)
+{
+    if (c->directory && authority_set_directory(tx, c->authority.name, c->directory, e) < 0)
+        return -1;
+    if (c->order_changed && !c->order_new && order_update(tx, &c->order, e) < 0)
+        return -1;
+    for (size_t i = 0; i < c->authorization_count; i++)
+        if (c->authorizations_changed[i / 64] >> i % 64 & 1 &&
+            authorization_put(tx, &c->authorizations[i], e) < 0)
+            return -1;
+    return c->save ? c->save(tx, c, e) : 0;
+}
+
+/* In the order of the steps, and before the rows that may refer to it. */
+static int write_earlier(struct store_tx *tx, const struct commit *commit, struct err *e)
+{
+    struct step_context *c = commit->c;
+    void *own = c->saved;
+    int rc = 0;
+    for (size_t i = 0; i < commit->earlier_count && rc == 0; i++) {
+        const struct earlier *earlier = &commit->earlier[i];
+        c->saved = earlier->saved;
+        if (earlier->message)
+            rc = event_add(tx, c->job.id, earlier->step->name, earlier->message, e);
+        if (rc == 0 && earlier->save)
+            rc = earlier->save(tx, c, e);
+    }
+    c->saved = own;
+    return rc;
+}
+
+void commit_forget_earlier(struct commit *commit)
+{
+    while (commit->earlier_count > 0) {
+        struct earlier *earlier = &commit->earlier[--commit->earlier_count];
+        if (earlier->saved_free)
+            earlier->saved_free(earlier->saved);
+        free(earlier->message);
+    }
+}
+
+/* Whether the job would pass the point of no return although a cancel was accepted meanwhile. */
+static int is_called_back(struct db *db, const struct commit *commit, bool *called, struct err *e)
+{
+    const struct step_context *c = commit->c;
+    const struct step *next =
+        commit->change.step ? job_kind_step(c->kind, commit->change.step) : NULL;
+    struct job now;
+    *called = false;
+    if (c->step->committed || !next || !next->committed)
+        return 0;
+    if (job_load(db, c->job.id, &now, e) < 0)
+        return -1;
+    *called = now.cancel_requested_at > 0;
+    job_finish(&now);
+    return 0;
+}
+
+/* Whether the job failed only since its certificate was deleted under the step. */
+static int has_lost_certificate(struct db *db, const struct commit *commit, bool *lost,
+                                struct err *e)
+{
+    struct certificate now;
+    struct err missing;
+    *lost = false;
+    if (commit->change.state != JOB_FAILED || !commit->c->certificate.id)
+        return 0;
+    if (certificate_load_by_id(db, commit->c->certificate.id, &now, &missing) == 0)
+        certificate_finish(&now);
+    else if (missing.code == ERR_NOT_FOUND)
+        *lost = true;
+    else
+        return context_fail(e, &missing);
+    return 0;
+}
+
+int commit_write(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct commit *commit = arg;
+    struct step_context *c = commit->c;
+    struct job_change change = commit->change;
+    const char *message = commit->message;
+    bool called, lost;
+    if (is_called_back(store_tx_db(tx), commit, &called, e) < 0 ||
+        has_lost_certificate(store_tx_db(tx), commit, &lost, e) < 0)
+        return -1;
+    if (called || lost) {
+        change = (struct job_change){.state = JOB_CANCELLED, .due_at = INT64_MAX};
+        message = called ? "cancelled" : "its resource was deleted";
+    }
+    if (change.state == JOB_WAITING && c->ready && c->ready(c))
+        change.due_at = c->now;
+    if (commit->earlier_count && !change.step) {
+        change.step = c->step->name;
+        change.lane = c->job.lane;
+    }
+    commit->written = change;
+    if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
+        return -1;
+    if (write_earlier(tx, commit, e) < 0)
+        return -1;
+    if (message && event_add(tx, c->job.id, c->step->name, message, e) < 0)
+        return -1;
+    if (!c->gone && write_rows(tx, c, e) < 0)
+        return -1;
+    if (commit->limit_until && c->account.id &&
+        account_limit_set(tx, c->account.id, c->step->name, commit->limit_until, e) < 0)
+        return -1;
+    if (commit->park_until >= 0 && c->authority.name && !c->gone &&
+        authority_park(tx, c->authority.name, commit->park_until, commit->park_reason, e) < 0)
+        return -1;
+    if (job_state_is_final(change.state))
+        return c->kind->end(tx, c, change.state, change.error, e);
+    return 0;
+}

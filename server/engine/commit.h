@@ -1,0 +1,40 @@
+/* What becomes durable of a step and of those it is joined to, in one transaction. */
+#ifndef CERTWRIGHT_SERVER_ENGINE_COMMIT_H
+#define CERTWRIGHT_SERVER_ENGINE_COMMIT_H
+
+#include "server/engine/step.h"
+
+/* What a step has left to be saved with a later one. */
+struct earlier {
+    const struct step *step;
+    char *message;
+    int (*save)(struct store_tx *tx, struct step_context *c, struct err *e);
+    void *saved;
+    void (*saved_free)(void *saved);
+};
+
+enum { EARLIER_MAX = 8 };
+
+/* What the commit will do with the job. */
+struct commit {
+    struct step_context *c;
+    struct earlier earlier[EARLIER_MAX];
+    size_t earlier_count;
+    struct job_change change;
+    struct job_change written; /* what became of it in the transaction */
+    char lane[LANE_NAME_SIZE];
+    struct err failure;  /* the step's; message and park_reason may point into it */
+    const char *message; /* for the timeline, under the step that ran; NULL: nothing */
+    char *error;
+    int64_t limit_until; /* of all the account's jobs at this step; 0: no limit */
+    int64_t park_until;  /* -1: as it is; 0: opens the authority; else parks it */
+    const char *park_reason;
+    int64_t epoch; /* after it */
+};
+
+/* A store_fn; arg is the struct commit, and only ->written and ->epoch of it change. */
+int commit_write(struct store_tx *tx, void *arg, struct err *e);
+
+void commit_forget_earlier(struct commit *commit);
+
+#endif
