@@ -141,6 +141,33 @@ def test_killed_at_every_point(world, kind, tmp_path):
     assert n > count // 2
 
 
+@pytest.mark.smoke
+def test_killed_between_the_commit_and_its_answer(world, tmp_path):
+    """Before the commit there is no job yet, after it there is one, and either way one request."""
+    world.service.stop()
+    trace = tmp_path / "points"
+    assert world.start(None, trace)
+    ready = len(trace.read_text().splitlines())
+    for beyond, made in ((1, 0), (2, 1)):
+        assert world.ended() is False
+        name = world.new_name()
+        assert world.start(ready + beyond)
+        assert world.post("/certificates", world.body(name), name) is None
+        assert world.ended()
+        before = world.rows("SELECT id FROM job WHERE resource_name = ?", name)
+        assert len(before) == made
+        assert world.start()
+        job = world.post("/certificates", world.body(name), name)
+        assert not made or [(job["id"],)] == before
+        other = world.api.post("/certificates", world.body("other.web.example.com"),
+                               headers={"Idempotency-Key": name})
+        assert other.status == 422
+        world.api.succeeded(job)
+        world.settle()
+        world.check_certificate(name)
+    world.check_clean()
+
+
 def nm(path):
     return subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout
 
