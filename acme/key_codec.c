@@ -6,10 +6,13 @@
 
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a PEM block is to us. */
@@ -77,7 +80,59 @@ static int refuse_explicit_curve(const EVP_PKEY *pkey, struct err *e)
     return 0;
 }
 
-/* trusted: we wrote it ourselves, so the expensive check of its numbers is left out. */
+/* ---- our own encoding ---- */
+
+/*
+ * A thread's way to read keys of one type. To make one is most of what reading a P-256 key costs
+ * (300 of 330 microseconds with OpenSSL 3.0), and a job opens its account's key again and again.
+ * Nothing of a key stays in it.
+ */
+struct decoder {
+    int nid;
+    OSSL_DECODER_CTX *context;
+    EVP_PKEY *pkey; /* where the context puts what it has read */
+    struct decoder *next;
+};
+
+static pthread_key_t own_decoders;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void drop_decoders(void *list)
+{
+    struct decoder *next;
+    for (struct decoder *decoder = list; decoder; decoder = next) {
+        next = decoder->next;
+        OSSL_DECODER_CTX_free(decoder->context);
+        free(decoder);
+    }
+}
+
+static void make_slot(void)
+{
+    if (pthread_key_create(&own_decoders, drop_decoders))
+        abort();
+}
+
+/* NULL if there is no such type of keys. */
+static struct decoder *decoder_of(int nid)
+{
+    pthread_once(&once, make_slot);
+    struct decoder *first = pthread_getspecific(own_decoders);
+    for (struct decoder *decoder = first; decoder; decoder = decoder->next)
+        if (decoder->nid == nid)
+            return decoder;
+    struct decoder *made = mem_new(1, sizeof *made);
+    *made = (struct decoder){.nid = nid, .next = first};
+    made->context = OSSL_DECODER_CTX_new_for_pkey(&made->pkey, "DER", "PrivateKeyInfo",
+                                                  OBJ_nid2sn(nid), EVP_PKEY_KEYPAIR, NULL, NULL);
+    if (!made->context) {
+        free(made);
+        return NULL;
+    }
+    pthread_setspecific(own_decoders, made);
+    return made;
+}
+
 /* The algorithm that PKCS#8 names; NID_undef if this is no PKCS#8. */
 static int algorithm_of(const unsigned char *der, long size)
 {
@@ -89,20 +144,27 @@ static int algorithm_of(const unsigned char *der, long size)
     return nid;
 }
 
-/* Our own encoding tells its type, and a decoder that is told the type is four times as fast as one
-   that tries them all: keys are opened anew in each step of a job. */
-static EVP_PKEY *decode(const unsigned char **der, long size, bool trusted)
+static EVP_PKEY *decode_own(const unsigned char **der, long size)
 {
-    int nid = trusted ? algorithm_of(*der, size) : NID_undef;
-    return nid == NID_undef ? d2i_AutoPrivateKey(NULL, der, size)
-                            : d2i_PrivateKey(nid, NULL, der, size);
+    int nid = algorithm_of(*der, size);
+    struct decoder *decoder = nid == NID_undef ? NULL : decoder_of(nid);
+    size_t left = (size_t)size;
+    if (!decoder)
+        return d2i_AutoPrivateKey(NULL, der, size);
+    decoder->pkey = NULL;
+    if (!OSSL_DECODER_from_data(decoder->context, der, &left)) {
+        EVP_PKEY_free(decoder->pkey);
+        return NULL;
+    }
+    return decoder->pkey;
 }
 
+/* trusted: we wrote it ourselves, so the expensive check of its numbers is left out. */
 static int read_der(const unsigned char *der, long size, bool trusted, struct key **out,
                     struct err *e)
 {
     const unsigned char *p = der;
-    EVP_PKEY *pkey = decode(&p, size, trusted);
+    EVP_PKEY *pkey = trusted ? decode_own(&p, size) : d2i_AutoPrivateKey(NULL, &p, size);
     if (!pkey)
         return crypto_error(e, ERR_KEY_INVALID, "the private key cannot be read");
     struct key *key = NULL;
