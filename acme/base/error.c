@@ -27,9 +27,7 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_CONFIG] = {"config.invalid", "the configuration is not valid", NULL, false},
 
     [ERR_MALFORMED] = {"request.malformed", "the request cannot be read", NULL, false},
-    [ERR_INVALID] = {"request.invalid", "the request has invalid fields",
-                     "errors, where it is there, names each invalid field by its JSON pointer.",
-                     false},
+    [ERR_INVALID] = {"request.invalid", "the request has invalid fields", NULL, false},
     [ERR_UNAUTHENTICATED] =
         {"auth.required", "a token is needed",
          "Send Authorization: Bearer with the admin token (admin.token in the data directory).",
