@@ -7,21 +7,41 @@
 
 #include <string.h>
 
+static void refuse(struct fields *errors, const char *pointer, const char *what,
+                   const struct buf *names)
+{
+    if (names->size > 0)
+        fields_add(errors, pointer, "the config has no %s of this name, but: %s", what,
+                   buf_string(names));
+    else
+        fields_add(errors, pointer, "the config has no %ss", what);
+}
+
 static void check_command(const struct config *config, const char *command, const char *pointer,
                           struct fields *errors)
 {
-    for (size_t i = 0; i < config->command_count; i++)
-        if (!strcmp(config->commands[i].name, command))
-            return;
-    fields_add(errors, pointer, "the config has no command of this name");
+    struct buf names = {0};
+    bool found = false;
+    for (size_t i = 0; i < config->command_count && !found; i++) {
+        found = !strcmp(config->commands[i].name, command);
+        buf_printf(&names, "%s%s", i ? ", " : "", config->commands[i].name);
+    }
+    if (!found)
+        refuse(errors, pointer, "command", &names);
+    buf_finish(&names);
 }
 
 static void check_pidfile(const struct config *config, const char *pidfile, struct fields *errors)
 {
-    for (size_t i = 0; i < config->pidfile_count; i++)
-        if (!strcmp(config->pidfiles[i].name, pidfile))
-            return;
-    fields_add(errors, "/reload/pidfile", "the config has no pidfile of this name");
+    struct buf names = {0};
+    bool found = false;
+    for (size_t i = 0; i < config->pidfile_count && !found; i++) {
+        found = !strcmp(config->pidfiles[i].name, pidfile);
+        buf_printf(&names, "%s%s", i ? ", " : "", config->pidfiles[i].name);
+    }
+    if (!found)
+        refuse(errors, "/reload/pidfile", "pidfile", &names);
+    buf_finish(&names);
 }
 
 /* Whether path is root or below it; a root may be written with a slash at its end. */

@@ -61,7 +61,8 @@ def test_check_config(tmp_path):
                                "resources": {"solvers": solvers}}))
     done = run("check-config", bad)
     assert done.returncode == 3 and done.stderr.count("\n") == 1
-    assert "/resources/solvers/absent/command" in done.stderr
+    assert "/resources/solvers/absent/command: the config has no command of this name, but: hook" \
+        in done.stderr
 
     targets = {"here": {"type": "files", "directory": "/certs/web", "reload": {"command": "hook"}},
                "run": {"type": "exec", "command": "another"},
@@ -81,6 +82,7 @@ def test_check_config(tmp_path):
             "targets/sent/reload/pidfile", "targets/cdn/credential", "solvers/dns/credential"]
     assert done.returncode == 3 and done.stderr.count("\n") == len(told)
     assert all(f"/resources/{place}: " in done.stderr for place in told)
+    assert "pidfile: the config has no pidfile of this name, but: web" in done.stderr
 
     assert run("check-config", tmp_path / "absent.json").returncode not in (0, 99)
 
