@@ -282,7 +282,7 @@ void call_check_name(const char *name, struct fields *errors)
 {
     const char *fault = check_name(name);
     if (fault)
-        fields_add(errors, "", "cannot have this name: it %s", fault);
+        fields_add_outside(errors, "The name in the URL %s", fault);
 }
 
 bool call_refused(struct http_exchange *x, struct fields *errors)

@@ -47,15 +47,28 @@ void fields_add(struct fields *fields, const char *pointer, const char *format, 
     va_end(args);
 }
 
+void fields_add_outside(struct fields *fields, const char *format, ...)
+{
+    size_t before = fields->count;
+    va_list args;
+    va_start(args, format);
+    add(fields, "", format, args);
+    va_end(args);
+    if (fields->count > before)
+        fields->items[before].is_outside = true;
+}
+
 int fields_verdict(const struct fields *fields, struct err *e)
 {
     if (fields->count == 0)
         return 0;
     const struct field_error *first = &fields->items[0];
-    const char *what = *first->pointer ? first->pointer : "The body";
+    const char *what = first->is_outside ? "" : *first->pointer ? first->pointer : "The body";
+    const char *colon = *what ? ": " : "";
     if (fields->count == 1)
-        return err_set(e, ERR_INVALID, "%s: %s", what, first->detail);
-    return err_set(e, ERR_INVALID, "%s: %s (and %zu more)", what, first->detail, fields->count - 1);
+        return err_set(e, ERR_INVALID, "%s%s%s", what, colon, first->detail);
+    return err_set(e, ERR_INVALID, "%s%s%s (and %zu more)", what, colon, first->detail,
+                   fields->count - 1);
 }
 
 struct json_object *fields_json(const struct fields *fields)

@@ -25,6 +25,7 @@ enum {
 struct field_error {
     char *pointer;
     char *detail;
+    bool is_outside; /* of the body; pointer is "" */
 };
 
 /* All zeros: no complaint. */
@@ -37,6 +38,10 @@ void fields_finish(struct fields *fields);
 
 void fields_add(struct fields *fields, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Of something outside of the body, such as its URL: the detail, a whole sentence, names it. */
+void fields_add_outside(struct fields *fields, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* 0 if there is no complaint, else -1 and ERR_INVALID with the first. */
 int fields_verdict(const struct fields *fields, struct err *e);

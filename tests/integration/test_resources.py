@@ -46,7 +46,8 @@ def test_what_is_built_in_or_the_configs_is_read_only(api, name):
 
 @pytest.mark.parametrize("name", ["Upper", "a%20b", "-x", "01kajx4fzz8n3c5d7f9h1k3m5p", "a" * 201])
 def test_names_that_no_resource_can_have(api, name):
-    assert "" in pointers(api.put(f"/authorities/{name}", {"directory_url": "https://ca.example"}))
+    refused = api.put(f"/authorities/{name}", {"directory_url": "https://ca.example"})
+    assert "" in pointers(refused) and refused.json()["detail"].startswith("The name in the URL must")
     assert api.get(f"/authorities/{name}").status == 404
 
 

@@ -156,6 +156,10 @@ static void test_verdict_and_json(void **state)
         "{\"pointer\":\"/a\",\"detail\":\"is 1\"}");
     json_object_put(json);
     fields_finish(&errors);
+    fields_add_outside(&errors, "The name in the URL %s", "is none");
+    assert_int_equal(fields_verdict(&errors, &e), -1);
+    assert_string_equal(e.detail, "The name in the URL is none");
+    fields_finish(&errors);
 }
 
 static void test_labels(void **state)
