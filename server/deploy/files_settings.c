@@ -189,7 +189,7 @@ static int read_id(const struct json_object *settings, const char *setting,
     else if (name)
         *out = number_of(name);
     if (!number && name && *out < 0 && look_up(name, out) < 0)
-        return err_set(e, ERR_INVALID,
+        return err_set(e, ERR_TARGET_FILES,
                        "there is no %s \"%s\" on this machine; a number does without a name",
                        setting, name);
     if (*out < 0 || *out >= UINT32_MAX)

@@ -246,7 +246,6 @@ static void refuses_bad_settings(void **state)
         {", \"mode\": \"4755\"", "has to be octal"},
         {", \"mode\": \"0689\"", "has to be octal"},
         {", \"mode\": 640", "has to be a text"},
-        {", \"owner\": \"no-such-user\"", "there is no owner \"no-such-user\""},
         {", \"group\": -1", "has to be a name or a number"},
         {", \"group\": 4294967295", "has to be a name or a number"},
         {", \"files\": [\"certificate.p12\"]", "needs a credential of type password"},
@@ -269,6 +268,20 @@ static void refuses_bad_settings(void **state)
         deploy_fails(&s, &first, ERR_INVALID, cases[i].words);
         setting_finish(&s);
     }
+    assert_int_equal(count_entries(root, ""), 0);
+}
+
+/* Who is missing may come: that is no fault of the settings. */
+static void waits_for_an_owner(void **state)
+{
+    (void)state;
+    struct setting s;
+    setting_init(&s, ", \"owner\": \"no-such-user\"");
+    deploy_fails(&s, &first, ERR_TARGET_FILES, "there is no owner \"no-such-user\"");
+    setting_finish(&s);
+    setting_init(&s, ", \"group\": \"no-such-group\"");
+    deploy_fails(&s, &first, ERR_TARGET_FILES, "there is no group \"no-such-group\"");
+    setting_finish(&s);
     assert_int_equal(count_entries(root, ""), 0);
 }
 
@@ -460,6 +473,7 @@ static int run(void)
         IN_ROOT(removes_names_that_are_not_wanted),
         IN_ROOT(replaces_plain_files),
         IN_ROOT(refuses_bad_settings),
+        IN_ROOT(waits_for_an_owner),
         IN_ROOT(refuses_what_is_outside_of_the_roots),
         IN_ROOT(follows_no_link_below_the_root),
         IN_ROOT(the_root_itself_may_be_a_link),
