@@ -29,6 +29,7 @@ void account_finish(struct account *account)
     free(account->ca_created_at);
     free(account->ca_orders);
     free(account->last_error);
+    free(account->person_error);
     free(account->active_job);
     *account = (struct account){0};
 }
@@ -40,7 +41,10 @@ void account_finish(struct account *account)
     " a.only_existing, a.eab_kid, a.eab_mac, a.origin, a.key_type, a.key IS NOT NULL,"             \
     " a.thumbprint, a.jwk, a.public_pem, a.spki_sha256, a.next_spki_sha256, a.terms_agreed_url,"   \
     " u.terms_of_service, a.terms_due, a.status, a.url, a.ca_object, a.initial_ip,"                \
-    " a.ca_created_at, a.ca_orders, a.last_error, a.active_job, a.created_at, a.updated_at"        \
+    " a.ca_created_at, a.ca_orders, a.last_error,"                                                 \
+    " (SELECT COALESCE (j.error, '') FROM job j WHERE j.id = a.active_job"                         \
+    "  AND j.state = 'waiting' AND j.due_at = 9223372036854775807),"                               \
+    " a.active_job, a.created_at, a.updated_at"                                                    \
     " FROM account a JOIN authority u ON u.name = a.authority"
 
 static enum jws_mac stored_mac(const char *name)
@@ -83,6 +87,7 @@ static void read_account(const struct db_row *row, void *out)
     account->ca_created_at = db_text_copy(row, c++);
     account->ca_orders = db_text_copy(row, c++);
     account->last_error = db_text_copy(row, c++);
+    account->person_error = db_text_copy(row, c++);
     account->active_job = db_text_copy(row, c++);
     account->created_at = db_int(row, c++);
     account->updated_at = db_int(row, c++);

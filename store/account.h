@@ -38,6 +38,9 @@ struct account {
     char *ca_created_at;
     char *ca_orders; /* JSON {fetched_at, urls, truncated}; NULL: not asked, or the CA keeps none */
     char *last_error; /* problem JSON of the last failed job; NULL */
+    /* The same of the active job while it waits for a person, "" if it has none; NULL: it does not
+       wait for one. */
+    char *person_error;
     char *active_job; /* ULID; NULL */
     int64_t created_at;
     int64_t updated_at;

@@ -23,6 +23,7 @@ void certificate_finish(struct certificate *certificate)
     free(certificate->labels);
     free(certificate->renewal);
     free(certificate->last_error);
+    free(certificate->person_error);
     free(certificate->active_job);
     free(certificate->serial);
     free(certificate->issuer);
@@ -40,7 +41,9 @@ void certificate_finish(struct certificate *certificate)
     " c.given_key IS NOT NULL, c.given_csr IS NOT NULL, c.retry_for_ms, c.origin, c.version,"      \
     " COALESCE (v.state = 'revoked', 0), COALESCE (v.revision <> c.revision, 0), "                 \
     "c.renew, c.renew_before_ms, c.renew_ari, c.renew_stopped, c.next_renewal_at, c.renewal,"      \
-    " u.test, c.last_error, c.active_job,"                                                         \
+    " u.test, c.last_error,"                                                                       \
+    " (SELECT COALESCE (j.error, '') FROM job j WHERE j.id = c.active_job"                         \
+    "  AND j.state = 'waiting' AND j.due_at = 9223372036854775807), c.active_job,"                 \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
     " v.not_after FROM certificate c JOIN account a ON a.id = c.account_id"                        \
     " JOIN authority u ON u.name = a.authority"                                                    \
@@ -80,6 +83,7 @@ static void read_certificate(const struct db_row *row, void *out)
     certificate->renewal = db_text_copy(row, c++);
     certificate->trusted = !db_int(row, c++);
     certificate->last_error = db_text_copy(row, c++);
+    certificate->person_error = db_text_copy(row, c++);
     certificate->active_job = db_text_copy(row, c++);
     certificate->created_at = db_int(row, c++);
     certificate->updated_at = db_int(row, c++);

@@ -41,7 +41,10 @@ struct certificate {
     int64_t next_renewal_at; /* wall time; 0: none is planned */
     char *renewal;           /* JSON object, what the plan of its renewal rests on; NULL */
     char *last_error;        /* problem JSON; NULL */
-    char *active_job;        /* ULID of the issue or revoke job; NULL */
+    /* The same of the active job while it waits for a person, "" if it has none; NULL: it does not
+       wait for one. */
+    char *person_error;
+    char *active_job; /* ULID of the issue or revoke job; NULL */
     int64_t created_at;
     int64_t updated_at;
 

@@ -206,6 +206,9 @@ static const struct err_info infos[ERR_COUNT] = {
 
     [ERR_JOB_CANCELLED] = {"job.cancelled", "the job was cancelled", NULL, false},
     [ERR_JOB_GAVE_UP] = {"job.gave_up", "the time to retry is over", NULL, false},
+    [ERR_JOB_WAITS_FOR_PERSON] = {"job.waits_for_person", "the job waits for a person",
+                                  "GET the active job: its identifiers' details say what to do.",
+                                  true},
 };
 
 /* U+0080 … U+009F: terminals take some of them for escapes. */

@@ -127,6 +127,7 @@ enum err_code {
     /* jobs */
     ERR_JOB_CANCELLED,
     ERR_JOB_GAVE_UP,
+    ERR_JOB_WAITS_FOR_PERSON,
 
     ERR_COUNT
 };

@@ -115,7 +115,8 @@ int certificate_show(struct db *db, const struct certificate *certificate, struc
     json_object_object_add(json, "renew", show_renew(certificate));
     show_version(certificate, json);
     show_plan(certificate, json);
-    json_object_object_add(json, "last_error", show_failure(certificate->last_error));
+    json_object_object_add(json, "last_error",
+                           show_last_error(certificate->last_error, certificate->person_error));
     show_add_text(json, "active_job", certificate->active_job);
     json_object_object_add(json, "targets", targets);
     show_add_text(json, "managed_by", origin_name(certificate->origin));

@@ -36,7 +36,7 @@ static void count(const struct certificate *c, struct totals *totals)
 {
     totals->all++;
     totals->ready += is_ready(c);
-    totals->failing += c->last_error != NULL;
+    totals->failing += c->last_error || c->person_error;
     if (is_ready(c) && (!totals->first_expiry || c->not_after < totals->first_expiry))
         totals->first_expiry = c->not_after;
 }

@@ -41,6 +41,17 @@ struct json_object *show_failure(const char *failure)
     return problem;
 }
 
+struct json_object *show_last_error(const char *last_error, const char *person_error)
+{
+    struct err waits;
+    if (!person_error)
+        return show_failure(last_error);
+    if (person_error[0])
+        return show_failure(person_error);
+    err_set(&waits, ERR_JOB_WAITS_FOR_PERSON, "The active job waits for somebody to act.");
+    return problem_json(&waits, NULL);
+}
+
 void show_add_text(struct json_object *object, const char *name, const char *text)
 {
     json_object_object_add(object, name, show_text(text));

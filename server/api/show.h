@@ -14,6 +14,9 @@ struct json_object *show_time(int64_t ms);
 struct json_object *show_stored(const char *json);
 /* A stored failure (store/failure.h) as a problem; null for NULL. */
 struct json_object *show_failure(const char *failure);
+/* A resource's last_error: what its active job waits for a person with ("": without an error) goes
+   before what went wrong the last time. */
+struct json_object *show_last_error(const char *last_error, const char *person_error);
 
 void show_add_text(struct json_object *object, const char *name, const char *text);
 void show_add_bool(struct json_object *object, const char *name, bool value);

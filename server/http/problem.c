@@ -104,6 +104,7 @@ static const short statuses[ERR_COUNT] = {
 
     [ERR_JOB_CANCELLED] = 409,
     [ERR_JOB_GAVE_UP] = 504,
+    [ERR_JOB_WAITS_FOR_PERSON] = 409,
 };
 
 int problem_status(enum err_code code)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fake_ca import FakeCa
-from fake_ca_script import problem
+from fake_ca_script import paused, problem, user_action
 from process import until
 
 DAY = 24 * 3600
@@ -435,3 +435,38 @@ def test_with_pebble(certwright, pebble_with, names, version):
     issue(api, name, renew={"use_ari": False})
     until_version(api, name, 2)
     assert api.certificate(name)["status"] == "valid"
+
+
+@pytest.mark.parametrize("said, code", [(paused(), "ca.paused"),
+                                        (user_action(), "ca.user_action_required")])
+def test_a_renewal_that_the_ca_leaves_to_a_person_tells(start, fake, names, said, code):
+    Ari(fake, window(-2 * DAY, -DAY), window(3 * DAY, 4 * DAY))
+    service = start()
+    api = service.api
+    [name] = names()
+    fake.hold("/renewal-info")
+    issue(api, name)
+    fake.script("/new-order", said)
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["last_error"], 10, "somebody is told")
+    now = api.certificate(name)
+    assert now["last_error"]["code"] == code and now["status"] == "valid"
+    assert service.sample("certwright_certificates_failing") == 1
+    api.ok("POST", f"/jobs/{now['active_job']}/continue", status=(202,))
+    assert until_version(api, name, 2)["last_error"] is None
+
+
+def test_a_renewal_that_waits_for_a_record_by_hand_tells(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY), window(3 * DAY, 4 * DAY))
+    api = start().api
+    [name] = names()
+    fake.hold("/renewal-info")
+    issue(api, name)
+    api.ok("PUT", "/solvers/hand", {"type": "manual", "zones": [name], "propagation": False},
+           status=(200, 201))
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["last_error"], 10, "somebody is told")
+    now = api.certificate(name)
+    assert now["last_error"]["code"] == "job.waits_for_person" and now["status"] == "valid"
+    api.ok("POST", f"/jobs/{now['active_job']}/continue", status=(200, 202))
+    assert until_version(api, name, 2)["last_error"] is None
