@@ -244,13 +244,22 @@ static bool is_refused_signature(const struct err *error)
            error->code == ERR_CA_BAD_SIGNATURE_ALGORITHM;
 }
 
+/* An authorization or order that the CA gave up for what it saw tells so in the same words. */
+static bool is_verdict(const struct step_context *c)
+{
+    for (size_t i = 0; i < c->authorization_count; i++)
+        if (c->authorizations[i].step == AUTHORIZATION_INVALID)
+            return true;
+    return c->order.status && !strcmp(c->order.status, "invalid");
+}
+
 bool account_key_has_moved(struct step_context *c, const struct err *error)
 {
     struct account now;
     struct err ignored;
     bool moved = false;
-    if (!is_refused_signature(error) || !c->account_key || !c->account.spki_sha256 ||
-        c->kind == &account_rollover_kind ||
+    if (!is_refused_signature(error) || is_verdict(c) || !c->account_key ||
+        !c->account.spki_sha256 || c->kind == &account_rollover_kind ||
         account_load_by_id(c->db, c->account.id, &now, &ignored) < 0)
         return false;
     bool has_new = now.spki_sha256 && strcmp(now.spki_sha256, c->account.spki_sha256) != 0;

@@ -6,7 +6,7 @@ import pytest
 
 import pem
 from fake_ca_jws import thumbprint
-from fake_ca_script import held, lose, problem
+from fake_ca_script import document, held, lose, problem
 from process import until
 
 
@@ -241,3 +241,17 @@ def test_a_ca_without_key_changes(certwright, fake):
     job = service.api.failed(roll_over(service))
     assert job["error"]["code"] == "state.conflict"
     assert account(service)["key"] == before["key"]
+
+
+def test_a_failed_validation_is_no_refused_signature(certwright, fake, names):
+    """Both are called unauthorized; the job ends by it, though a key change waits for it."""
+    service = with_fake(certwright, fake)
+    [name] = names()
+    fake.pending_polls = 3
+    fake.fail[name] = [document("unauthorized", status=403)]
+    order = service.api.post_certificate(name)
+    until(lambda: fake.posts("/chall"), 20, "a challenge is answered")
+    job = roll_over(service)
+    assert service.api.failed(order)["error"]["code"] == "ca.unauthorized"
+    service.api.succeeded(job)
+    fake.complaints.clear()
