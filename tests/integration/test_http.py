@@ -2,7 +2,9 @@
 
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -197,6 +199,44 @@ def test_idempotency_key(certwright, pebble, names):
     other = api.post("/certificates", {"identifiers": [b], "account": "main"}, headers=key)
     assert other.status == 422
     assert api.get(f"/certificates/{b}").status == 404
+
+
+def at_once(count, call):
+    """What so many clients got who called at the same time."""
+    start = threading.Barrier(count)
+
+    def one(_):
+        start.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(count) as clients:
+        return list(clients.map(one, range(count)))
+
+
+@pytest.mark.smoke
+def test_fifty_identical_posts_are_one_job(certwright, pebble, names):
+    api = certwright(pebble).api
+    api.put_account()
+    keyed, bare = names(2)
+
+    def post(name, headers=None):
+        return lambda: api.post("/certificates", {"identifiers": [name], "account": "main"},
+                                headers=headers)
+
+    answers = at_once(50, post(keyed, {"Idempotency-Key": "one of fifty"}))
+    assert {answer.status for answer in answers} == {202}
+    [job] = {answer.json()["id"] for answer in answers}
+    # Without a key the name is taken once it is taken.
+    assert sorted(answer.status for answer in at_once(50, post(bare))) == [202] + 49 * [409]
+    api.succeeded(job)
+    # A job of the kind that is under way is answered with itself, as long as it is.
+    renewals = at_once(50, lambda: api.post(f"/certificates/{keyed}/renew", {"force": True},
+                                            headers={"Idempotency-Key": "again"}))
+    [renewal] = {answer.json()["id"] for answer in renewals}
+    api.succeeded(renewal)
+    issues = api.ok("GET", f"/jobs?certificate={keyed}&kind=certificate.issue")["items"]
+    assert {issue["id"] for issue in issues} == {job, renewal}
+    assert api.certificate(keyed)["version"] == 2
 
 
 def test_pages(certwright):

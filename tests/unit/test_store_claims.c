@@ -111,6 +111,60 @@ static void test_of_two_claims_one_commits(void **state)
     expect_claim(f, "ca", INT64_MAX - 1, NULL);
 }
 
+/*
+ * The same with two handles, as two processes are that somebody has helped past the lock: each has
+ * its own claims, and only the epoch tells them apart. What the stale one writes beside its job's
+ * step is not there either.
+ */
+static int commit_and_remark(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct fixture_commit *commit = arg;
+    if (event_add(tx, commit->id, "order", "the stale handle was here", e) < 0)
+        return -1;
+    return fixture_commit_job(tx, commit, e);
+}
+
+static void test_a_stale_handle_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture second = *f;
+    struct new_job new = insert(f, "ca", 100);
+    char mine[ULID_SIZE], theirs[ULID_SIZE];
+    int64_t my_epoch, their_epoch;
+    struct err e;
+    assert_true(claim(f, "ca", 100, mine, &my_epoch));
+
+    assert_fails(store_open(&f->options, &second.store, &e), e, ERR_BUSY);
+    char *lock = mem_printf("%s/lock", f->directory);
+    assert_int_equal(unlink(lock), 0);
+    free(lock);
+    fixture_open(&second);
+    assert_true(claim(&second, "ca", 100 + CLOCK_HOUR_MS, theirs, &their_epoch));
+    assert_string_equal(mine, theirs);
+    assert_int_equal(my_epoch, their_epoch);
+
+    struct fixture_commit other = {
+        .id = theirs, .epoch = their_epoch, .change = {.state = JOB_RUNNING, .step = "authorize"}};
+    struct fixture_commit ours = {
+        .id = mine, .epoch = my_epoch, .change = {.state = JOB_FAILED, .error = "{}"}};
+    must(&second, fixture_commit_job, &other);
+    assert_fails(store_write_wait(f->store, commit_and_remark, &ours, &e), e, ERR_STORE_STALE);
+    struct job job = load(&second, new.id);
+    assert_int_equal(job.state, JOB_RUNNING);
+    assert_string_equal(job.step, "authorize");
+    assert_null(job.error);
+    job_finish(&job);
+    struct event *events;
+    size_t count;
+    assert_ok(event_list(second.db, new.id, 10, &events, &count, &e), e);
+    for (size_t i = 0; i < count; i++) {
+        assert_string_not_equal(events[i].message, "the stale handle was here");
+        event_finish(&events[i]);
+    }
+    free(events);
+    store_close(second.store);
+}
+
 static void test_reopening_forgets_claims(void **state)
 {
     struct fixture *f = *state;
@@ -336,17 +390,12 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_claims_go_by_due_then_age),
-        CASE(test_who_waits_for_someone_is_never_due),
-        CASE(test_of_two_claims_one_commits),
-        CASE(test_reopening_forgets_claims),
-        CASE(test_no_job_is_claimed_twice),
-        CASE(test_a_claim_among_thousands),
-        CASE(test_lanes_with_unfinished_jobs),
-        CASE(test_a_cancelled_job_is_due_at_once),
-        CASE(test_only_a_waiting_job_is_hastened),
-        CASE(test_waking_in_mid_step_is_not_lost),
-        CASE(test_waking_before_a_step_is_for_that_step),
+        CASE(test_claims_go_by_due_then_age),      CASE(test_who_waits_for_someone_is_never_due),
+        CASE(test_of_two_claims_one_commits),      CASE(test_a_stale_handle_is_refused),
+        CASE(test_reopening_forgets_claims),       CASE(test_no_job_is_claimed_twice),
+        CASE(test_a_claim_among_thousands),        CASE(test_lanes_with_unfinished_jobs),
+        CASE(test_a_cancelled_job_is_due_at_once), CASE(test_only_a_waiting_job_is_hastened),
+        CASE(test_waking_in_mid_step_is_not_lost), CASE(test_waking_before_a_step_is_for_that_step),
         CASE(test_what_waits_is_brought_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Authorities, credentials, solvers, tokens; who owns them; requests with an Idempotency-Key. */
+#include "acme/base/clock.h"
 #include "store/credential.h"
 #include "store/idempotency.h"
 #include "store/order.h"
@@ -463,6 +464,48 @@ static void test_a_request_is_remembered(void **state)
     assert_false(request.found);
 }
 
+/* The test's clock: what was asked lies so much longer ago. */
+static int let_pass(struct store_tx *tx, void *arg, struct err *e)
+{
+    const int64_t *ms = arg;
+    return db_run(store_tx_db(tx), NULL, e, "UPDATE idempotency SET at = at - ?1", "i", *ms);
+}
+
+static int64_t requests_kept(struct fixture *f)
+{
+    struct db_row *row;
+    struct err e;
+    assert_ok(db_query(f->db, &row, &e, "SELECT count(*) FROM idempotency", ""), e);
+    assert_int_equal(db_next(row, &e), 1);
+    int64_t count = db_int(row, 0);
+    db_row_finish(row);
+    return count;
+}
+
+static void test_a_request_is_forgotten_after_a_day(void **state)
+{
+    struct fixture *f = *state;
+    struct request first = {.key = {"admin POST /certificates", "k", "hash"}};
+    struct request other = {.key = {"admin POST /certificates", "other", "hash"}};
+    int64_t almost = CLOCK_DAY_MS - CLOCK_MINUTE_MS, rest = 2 * CLOCK_MINUTE_MS;
+    must(f, put_request, &first);
+    must(f, let_pass, &almost);
+    must(f, find_request, &first);
+    assert_true(first.found);
+    must(f, put_request, &other);
+    assert_int_equal(requests_kept(f), 2);
+    must(f, let_pass, &rest);
+    first.key.body = "another";
+    must(f, find_request, &first);
+    assert_false(first.found);
+    must(f, put_request, &first); /* the key is free for another body */
+    assert_int_equal(requests_kept(f), 2);
+    must(f, find_request, &first);
+    assert_true(first.found);
+    must(f, find_request, &other);
+    assert_true(other.found);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -479,6 +522,7 @@ int main(void)
         CASE(test_a_token_is_replaced),
         CASE(test_owners_change),
         CASE(test_a_request_is_remembered),
+        CASE(test_a_request_is_forgotten_after_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
