@@ -226,7 +226,7 @@ static int keep(struct store_tx *tx, const struct account *row, enum origin orig
         return 0;
     const char *kind = row->url ? "account.update" : "account.create";
     int64_t until;
-    if (backoff_until(store_tx_db(tx), kind, "account", row->name, &until, e) < 0)
+    if (backoff_until(store_tx_db(tx), kind, "account", row->name, INT64_MAX, &until, e) < 0)
         return -1;
     if (until > store_tx_now(tx)) {
         out->held_until = until;

@@ -385,8 +385,8 @@ static int keep(struct store_tx *tx, const struct certificate *row,
     if (row->version && !row->outdated && (row->revoked || row->not_after >= clock_wall_ms()))
         return 0;
     int64_t until;
-    if (backoff_until(store_tx_db(tx), "certificate.issue", "certificate", row->name, &until, e) <
-        0)
+    if (backoff_until(store_tx_db(tx), "certificate.issue", "certificate", row->name, INT64_MAX,
+                      &until, e) < 0)
         return -1;
     if (until > store_tx_now(tx)) {
         out->held_until = until;

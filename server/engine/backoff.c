@@ -1,6 +1,7 @@
 #include "server/engine/backoff.h"
 
 #include "acme/base/clock.h"
+#include "server/engine/retry.h"
 #include "store/failure.h"
 
 #include <stdlib.h>
@@ -31,16 +32,19 @@ static int64_t asked_to_wait(const struct job *job)
     return error.retry_after_ms < CLOCK_DAY_MS ? error.retry_after_ms : CLOCK_DAY_MS;
 }
 
-static int64_t hold(const struct job *last, size_t failures)
+static int64_t hold(const struct job *last, size_t failures, int64_t ends_at)
 {
     int64_t delay = delays[failures - 1];
+    int64_t most =
+        ends_at == INT64_MAX ? INT64_MAX : retry_patience_ms(ends_at - last->finished_at);
+    delay = delay < most ? delay : most;
     int64_t asked = asked_to_wait(last);
     delay += jitter(last, delay);
     return last->finished_at + (asked > delay ? asked : delay);
 }
 
 int backoff_until(struct db *db, const char *kind, const char *resource_type, const char *name,
-                  int64_t *until, struct err *e)
+                  int64_t ends_at, int64_t *until, struct err *e)
 {
     struct job_filter filter = {
         .kind = kind, .state = -1, .resource_type = resource_type, .resource_name = name};
@@ -51,7 +55,7 @@ int backoff_until(struct db *db, const char *kind, const char *resource_type, co
         return -1;
     while (failures < count && jobs[failures].state == JOB_FAILED)
         failures++;
-    *until = failures ? hold(&jobs[0], failures) : 0;
+    *until = failures ? hold(&jobs[0], failures, ends_at) : 0;
     for (size_t i = 0; i < count; i++)
         job_finish(&jobs[i]);
     free(jobs);

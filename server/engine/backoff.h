@@ -9,9 +9,10 @@
  * The engine time from which a new job of that kind may be made for the resource: its failures in a
  * row hold it for 1 minute, 10 minutes, 100 minutes, then a day each, which is what Let's Encrypt
  * suggests, with up to a tenth more that is always the same for the same failure; and as long as
- * the last error's Retry-After says, up to a day. 0 if the last one did not fail.
+ * the last error's Retry-After says, up to a day. 0 if the last one did not fail. ends_at: engine
+ * time at which what is to be replaced expires, for retry_patience_ms; INT64_MAX: nothing does.
  */
 int backoff_until(struct db *db, const char *kind, const char *resource_type, const char *name,
-                  int64_t *until, struct err *e);
+                  int64_t ends_at, int64_t *until, struct err *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/retry.h"
 #include "server/engine/step.h"
 
 #include <assert.h>
@@ -90,6 +91,21 @@ void context_discard(struct step_context *c)
     c->saved_free = NULL;
     c->save = NULL;
     c->ready = NULL;
+}
+
+int64_t context_wall_ms(const struct step_context *c)
+{
+    int64_t ahead, wall = clock_wall_ms();
+    bool known = c->client.ca && acme_ca_clock_ahead(c->client.ca, CLOCK_HOUR_MS, &ahead);
+    return known && llabs(ahead) > CLOCK_HOUR_MS ? wall - ahead : wall;
+}
+
+int64_t context_patience_ms(const struct step_context *c)
+{
+    bool renews = c->kind == &certificate_issue_kind || c->kind == &certificate_renew_kind;
+    if (!renews || !c->certificate.version)
+        return INT64_MAX;
+    return retry_patience_ms(c->certificate.not_after - clock_wall_ms());
 }
 
 int context_events(struct step_context *c, const char *step, size_t *count, struct err *e)

@@ -16,7 +16,7 @@ static int order_is_dead(struct step_context *c, const struct acme_order *order,
         *e = order->error;
         acme_problem_finish(&c->client.problem);
         c->client.problem.document = mem_strdup(order->problem.document);
-    } else if (order->expires_ms && order->expires_ms <= clock_wall_ms()) {
+    } else if (order->expires_ms && order->expires_ms <= context_wall_ms(c)) {
         err_set(e, ERR_ORDER_EXPIRED, "The CA's order has expired.");
     } else {
         err_set(e, ERR_ORDER_INVALID, "The CA calls the order invalid, without a reason.");
@@ -156,7 +156,7 @@ static int check(struct step_context *c, const struct cert_info *info, struct er
     size_t count;
     int rc = issue_read_identifiers(c->certificate.identifiers, &ids, &count, e);
     if (rc == 0) {
-        rc = cert_check(info, version.spki_sha256, ids, count, clock_wall_ms(), e);
+        rc = cert_check(info, version.spki_sha256, ids, count, context_wall_ms(c), e);
         free(ids);
     }
     version_finish(&version);

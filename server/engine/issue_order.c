@@ -142,7 +142,7 @@ int issue_order(struct step_context *c, struct err *e)
     struct acme_order_request request = {
         .ids = ids, .count = count, .profile = c->certificate.profile};
     if (c->certificate.validity_ms)
-        request.not_after_ms = clock_wall_ms() + c->certificate.validity_ms;
+        request.not_after_ms = context_wall_ms(c) + c->certificate.validity_ms;
     struct acme_order order;
     struct err refused = {.code = ERR_NONE};
     int rc = place(c, &request, &order, &refused, e);

@@ -98,7 +98,7 @@ static int again_when_dead(struct step_context *c, struct err *e)
         return -1;
     if (may_order(c, &may, &count, &trouble) < 0)
         return context_fail(e, &trouble);
-    struct retry retry = retry_decide(e, count - 1, left);
+    struct retry retry = retry_decide(e, count - 1, left, context_patience_ms(c));
     if (!may || !retry.again || retry.person) {
         e->code = ERR_ORDER_INVALID;
         return -1;

@@ -59,8 +59,9 @@ int renewal_held_until(struct db *db, const struct certificate *certificate, int
                        int64_t *until, struct err *e)
 {
     int64_t failed, cancelled;
-    if (backoff_until(db, certificate_issue_kind.name, "certificate", certificate->name, &failed,
-                      e) < 0 ||
+    int64_t ends_at = certificate->not_after - clock_shifted_ms();
+    if (backoff_until(db, certificate_issue_kind.name, "certificate", certificate->name, ends_at,
+                      &failed, e) < 0 ||
         hold_cancelled(db, certificate, &cancelled, e) < 0)
         return -1;
     int64_t held = failed > cancelled ? failed : cancelled;

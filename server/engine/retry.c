@@ -30,21 +30,22 @@ int64_t retry_spread_ms(int64_t ms)
     return (int64_t)((double)clamp(ms / 10, 0, 5 * CLOCK_MINUTE_MS) * chance());
 }
 
-static int64_t backoff(int64_t attempt)
+static int64_t backoff(int64_t attempt, int64_t most_ms)
 {
     int64_t ms = 5 * CLOCK_SECOND_MS;
     for (; attempt > 0 && ms < CLOCK_DAY_MS; attempt--)
         ms *= 3;
-    return clamp(jitter(ms), 1, CLOCK_DAY_MS);
+    return clamp(jitter(ms < most_ms ? ms : most_ms), 1, CLOCK_DAY_MS);
 }
 
 /* What Let's Encrypt suggests to those whom it does not tell. */
-static int64_t untold_wait(int64_t attempt)
+static int64_t untold_wait(int64_t attempt, int64_t most_ms)
 {
     static const int64_t waits[] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS, 100 * CLOCK_MINUTE_MS,
                                     CLOCK_DAY_MS};
     static const int64_t last = sizeof waits / sizeof *waits - 1;
-    return clamp(jitter(waits[attempt < last ? attempt : last]), 1, CLOCK_DAY_MS);
+    int64_t ms = waits[attempt < last ? attempt : last];
+    return clamp(jitter(ms < most_ms ? ms : most_ms), 1, CLOCK_DAY_MS);
 }
 
 static bool is_transport(enum err_code code)
@@ -52,16 +53,27 @@ static bool is_transport(enum err_code code)
     return code == ERR_CA_UNREACHABLE || code == ERR_CA_TIMEOUT || code == ERR_CA_TLS;
 }
 
-static int64_t delay(const struct err *e, bool waits, int64_t attempt)
+static int64_t delay(const struct err *e, bool waits, int64_t attempt, int64_t most_ms)
 {
-    int64_t own = waits ? untold_wait(attempt) : backoff(attempt);
+    int64_t own = waits ? untold_wait(attempt, most_ms) : backoff(attempt, most_ms);
     if (e->retry_after_ms <= 0)
         return own;
     int64_t asked = clamp(e->retry_after_ms, CLOCK_SECOND_MS, CLOCK_DAY_MS);
     return waits || e->http_status == 503 || asked > own ? asked : own;
 }
 
-struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms)
+/* Nobody asked for it: a job that may wait for a day is no reason for all others to. */
+static int64_t park(const struct err *e, int64_t delay_ms)
+{
+    return e->retry_after_ms > 0 ? delay_ms : clamp(delay_ms, 1, 10 * CLOCK_MINUTE_MS);
+}
+
+int64_t retry_patience_ms(int64_t life_left_ms)
+{
+    return life_left_ms <= 0 ? CLOCK_HOUR_MS : clamp(life_left_ms / 20, CLOCK_MINUTE_MS, INT64_MAX);
+}
+
+struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms, int64_t most_ms)
 {
     struct retry retry = {0};
     enum remedy remedy = remedy_for(e).otherwise;
@@ -71,9 +83,9 @@ struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms)
         retry.again = retry.person = true;
         return retry;
     }
-    retry.delay_ms = delay(e, remedy == REMEDY_WAIT, attempt);
+    retry.delay_ms = delay(e, remedy == REMEDY_WAIT, attempt, most_ms);
     if (e->http_status == 503 || (is_transport(e->code) && attempt > 0))
-        retry.park_ms = retry.delay_ms;
+        retry.park_ms = park(e, retry.delay_ms);
     retry.again = retry.delay_ms <= left_ms;
     return retry;
 }

@@ -20,10 +20,17 @@ struct retry {
  * time to retry (INT64_MAX: for ever), and a longer delay fails at once. A back-off grows by 3 from
  * 5 seconds to a day at most; the remote side's Retry-After, clamped to 1 s … 1 day, is the least.
  * A wait lasts as long as that, or without it for 1, 10, 100 minutes, then a day. What nobody
- * asked for has 20 % of jitter. A CA that answers 503 or cannot be reached (twice in a row) parks
- * its lane. Waiting for a person has no end.
+ * asked for has 20 % of jitter, and is most_ms before that at the longest. A CA that answers 503 or
+ * cannot be reached (twice in a row) parks its lane: for as long as it says, or at most 10 minutes,
+ * then one job looks. Waiting for a person has no end.
  */
-struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms);
+struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms, int64_t most_ms);
+
+/*
+ * The most_ms of what renews a certificate that has so much of its life left: a twentieth of that,
+ * at least a minute. An hour once it has expired: then nothing is left to be in time for.
+ */
+int64_t retry_patience_ms(int64_t life_left_ms);
 
 /* A random part of a tenth of that, for those who wait for the same moment; 5 minutes at most. */
 int64_t retry_spread_ms(int64_t ms);

@@ -99,7 +99,7 @@ static void after_failure(struct commit *commit, const struct err *error,
     struct step_context *c = commit->c;
     int64_t attempt = c->job.error ? c->job.attempt : 0;
     int64_t left = c->job.deadline_at == INT64_MAX ? INT64_MAX : c->job.deadline_at - c->now;
-    struct retry retry = retry_decide(error, attempt, left);
+    struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
     context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
     commit->change.error = commit->error;

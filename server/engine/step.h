@@ -132,6 +132,13 @@ void context_finish(struct step_context *c);
 /* Drops what a step has left to be saved, before something else is. */
 void context_discard(struct step_context *c);
 
+/* The longest back-off of the job: what renews a certificate has to be in time. */
+int64_t context_patience_ms(const struct step_context *c);
+
+/* Wall time to hold against the CA's dates: by the CA's clock, where it is known to be more than an
+   hour away from this machine's. */
+int64_t context_wall_ms(const struct step_context *c);
+
 /* How many entries the job's timeline has of that step. */
 int context_events(struct step_context *c, const char *step, size_t *count, struct err *e);
 

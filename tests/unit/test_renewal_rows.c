@@ -222,8 +222,29 @@ static int64_t held(struct fixture *f, int64_t since)
 {
     int64_t until;
     struct err e;
-    assert_ok(backoff_until(f->db, "certificate.issue", "certificate", "a", &until, &e), e);
+    assert_ok(backoff_until(f->db, "certificate.issue", "certificate", "a", INT64_MAX, &until, &e),
+              e);
     return until ? until - since : 0;
+}
+
+/* Of a certificate with two hours left, a failure never holds for longer than six minutes. */
+static void failures_hold_no_renewal_until_it_is_late(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    int64_t until;
+    for (int i = 0; i < 4; i++) {
+        int64_t at = end_job(f, JOB_FAILED, 0);
+        assert_ok(backoff_until(f->db, "certificate.issue", "certificate", "a",
+                                at + 2 * CLOCK_HOUR_MS, &until, &e),
+                  e);
+        assert_in_range(until - at, CLOCK_MINUTE_MS, 6.6 * CLOCK_MINUTE_MS);
+    }
+    int64_t at = end_job(f, JOB_FAILED, CLOCK_HOUR_MS);
+    assert_ok(backoff_until(f->db, "certificate.issue", "certificate", "a", at + CLOCK_HOUR_MS,
+                            &until, &e),
+              e);
+    assert_int_equal(until - at, CLOCK_HOUR_MS);
 }
 
 static void failures_hold_the_next_try_back(void **state)
@@ -262,9 +283,13 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_plan_is_of_the_version_in_use), CASE(versions_tell_when_they_were_issued),
-        CASE(each_certificate_has_one_job),    CASE(a_new_plan_wakes_the_job_under_its_step),
-        CASE(failures_hold_the_next_try_back), CASE(what_was_called_off_rests_for_a_day),
+        CASE(a_plan_is_of_the_version_in_use),
+        CASE(versions_tell_when_they_were_issued),
+        CASE(each_certificate_has_one_job),
+        CASE(a_new_plan_wakes_the_job_under_its_step),
+        CASE(failures_hold_no_renewal_until_it_is_late),
+        CASE(failures_hold_the_next_try_back),
+        CASE(what_was_called_off_rests_for_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
