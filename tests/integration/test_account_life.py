@@ -114,7 +114,8 @@ def test_what_is_asked_for_meanwhile_is_told_too(certwright, fake):
 
 
 @pytest.mark.parametrize("contact", ["mailto:a@example.com,b@example.com", "tel:+4912345",
-                                     "mailto:a@example.com?subject=x", "a@example.com"])
+                                     "mailto:a@example.com?subject=x", "a@example.com",
+                                     "smtps:/a@example.com"])
 def test_contacts_that_the_rfc_forbids(certwright, fake, contact):
     service = with_fake(certwright, fake)
     answer = service.api.patch("/accounts/main", {"contacts": [contact]})
@@ -298,13 +299,25 @@ def test_a_cancelled_order_leaves_nothing_pending(certwright, pebble, names, res
 
 def test_a_ca_that_deactivates_nothing_harms_nothing(certwright, fake, names):
     service = with_fake(certwright, fake)
-    good, bad = names(2)
+    bad, late = names(2)
+    refused = []
+
+    def authorization(ca, request):
+        if request.jws.payload == {"status": "deactivated"}:
+            refused.append(request.path)
+            return problem("malformed", "there is no such thing here")
+        n, i = (int(part) for part in request.path.split("/")[2:4])
+        return ca.objects.authorization(request.jws, n, i)
+
     fake.fail = {bad: [document("dns")]}
-    fake.pending_polls = 1
-    job = service.api.post_certificate(bad, good)
-    service.api.failed(job)
-    until(lambda: all(j["state"] in ("succeeded", "failed")
-                      for j in jobs(service, "authorization.deactivate")), 20, "it has ended")
+    fake.endpoint["authz"] = authorization
+    fake.bend["authorization"] = lambda shown, ca: (
+        shown.update(status="pending") if shown["identifier"]["value"] == late else None)
+    job = service.api.failed(service.api.post_certificate(bad, late))
+    until(lambda: [j["state"] for j in jobs(service, "authorization.deactivate")] == ["failed"],
+          20, "it has ended")
+    assert len(refused) == 1
+    del fake.bend["authorization"]
     service.api.succeeded(service.api.ok("POST", f"/jobs/{job['id']}/retry"))
 
 
