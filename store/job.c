@@ -353,7 +353,9 @@ int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct 
     int found = update_job(tx, id, epoch, change, &touched, e);
     if (found <= 0)
         return found < 0 ? -1 : stale_or_missing(store_tx_db(tx), id, e);
-    if (!job_state_is_final(change->state))
+    if (job_state_is_final(change->state))
+        store_tx_end_job(tx);
+    else
         touch_lane(tx, touched.lane, touched.due_at);
     *new_epoch = touched.epoch;
     finish_touched(&touched);

@@ -72,11 +72,13 @@ struct store_lane {
     int64_t due_ms;
 };
 
-/* What is told after each commit that changed something: the last event's seq, and the lanes. */
+/* What is told after each commit that changed something: the last event's seq, the lanes, and
+   whether it is of interest to those who wait for a job's end. */
 struct store_news {
     int64_t seq;
     const struct store_lane *lanes;
     size_t lane_count;
+    bool job_ended; /* one at least */
 };
 
 /* Called on the writer thread after each commit, in order of commit, before the writes' done.

@@ -46,6 +46,7 @@ struct store_tx {
     struct db *db;
     int64_t now;
     bool changed;
+    bool job_ended; /* perhaps: a write that was taken back may have set it */
     struct store_lane *lanes;
     size_t lane_count;
     size_t lane_capacity;
@@ -70,6 +71,11 @@ void store_tx_touch(struct store_tx *tx, const char *lane, int64_t due_ms)
         tx->lanes = mem_grow(tx->lanes, tx->lane_capacity, sizeof *tx->lanes);
     }
     tx->lanes[tx->lane_count++] = (struct store_lane){mem_strdup(lane), due_ms};
+}
+
+void store_tx_end_job(struct store_tx *tx)
+{
+    tx->job_ended = true;
 }
 
 static void forget_lanes(struct store_tx *tx, size_t keep)
@@ -105,7 +111,8 @@ static void merge_lanes(struct store_tx *tx)
 static void tell(const struct writer *writer, struct store_tx *tx, int64_t seq)
 {
     merge_lanes(tx);
-    struct store_news news = {.seq = seq, .lanes = tx->lanes, .lane_count = tx->lane_count};
+    struct store_news news = {
+        .seq = seq, .lanes = tx->lanes, .lane_count = tx->lane_count, .job_ended = tx->job_ended};
     for (size_t i = 0; i < writer->subscriber_count; i++)
         writer->subscribers[i].told(writer->subscribers[i].context, &news);
 }

@@ -20,5 +20,7 @@ void writer_subscribe(struct writer *writer,
 
 /* The lane has work that is due then: becomes news if this write stays. */
 void store_tx_touch(struct store_tx *tx, const char *lane, int64_t due_ms);
+/* A job has ended: likewise. */
+void store_tx_end_job(struct store_tx *tx);
 
 #endif

@@ -61,6 +61,20 @@ void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain
 
 /* ---- lanes ---- */
 
+/* After whatever may have made room or work: wakes one who has none, unless one is awake by then.
+   With the mutex. */
+static void wake(struct engine *engine)
+{
+    for (int keys = 0; keys < 2; keys++) {
+        struct idle *idle = &engine->idle[keys];
+        int64_t next = idle->count ? lanes_next(engine->lanes, keys) : INT64_MAX;
+        if (next < idle->until) {
+            idle->until = next;
+            pthread_cond_signal(&idle->changed);
+        }
+    }
+}
+
 static void told(void *context, const struct store_news *news)
 {
     struct engine *engine = context;
@@ -69,14 +83,14 @@ static void told(void *context, const struct store_news *news)
     pthread_mutex_lock(&engine->mutex);
     for (size_t i = 0; i < news->lane_count; i++)
         lanes_due(engine->lanes, news->lanes[i].name, news->lanes[i].due_ms);
-    pthread_cond_broadcast(&engine->changed);
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
-static void wait_until(struct engine *engine, int64_t due)
+static void wait_until(struct engine *engine, struct idle *idle, int64_t due)
 {
     if (due == INT64_MAX) {
-        pthread_cond_wait(&engine->changed, &engine->mutex);
+        pthread_cond_wait(&idle->changed, &engine->mutex);
         return;
     }
     int64_t wait_ms = due - clock_engine_ms();
@@ -92,7 +106,19 @@ static void wait_until(struct engine *engine, int64_t due)
         at.tv_sec++;
         at.tv_nsec -= 1000000000;
     }
-    pthread_cond_timedwait(&engine->changed, &engine->mutex, &at);
+    pthread_cond_timedwait(&idle->changed, &engine->mutex, &at);
+}
+
+/* Until there may be something to do; next is when there will be, for all that is known. */
+static void idle_until(struct engine *engine, struct idle *idle, int64_t next)
+{
+    bool keeps_time = next < idle->until;
+    if (keeps_time)
+        idle->until = next;
+    idle->count++;
+    wait_until(engine, idle, keeps_time ? next : INT64_MAX);
+    idle->count--;
+    idle->until = INT64_MAX;
 }
 
 /* Blocks until a lane can be served, or NULL when the engine stops. */
@@ -106,8 +132,9 @@ static struct lane *wait_for_lane(struct worker *worker)
         lane = lanes_take(engine->lanes, clock_engine_ms(), worker->keys, &next);
         if (lane)
             break;
-        wait_until(engine, next);
+        idle_until(engine, &engine->idle[worker->keys], next);
     }
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
     return lane;
 }
@@ -126,8 +153,7 @@ static void learn(struct engine *engine, struct db *db, struct lane *lane)
     }
     pthread_mutex_lock(&engine->mutex);
     lanes_learn(lane, due, changed);
-    if (due <= clock_engine_ms())
-        pthread_cond_signal(&engine->changed);
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -135,7 +161,7 @@ static void leave(struct engine *engine, struct lane *lane)
 {
     pthread_mutex_lock(&engine->mutex);
     lanes_leave(engine->lanes, lane);
-    pthread_cond_broadcast(&engine->changed);
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -147,21 +173,23 @@ static void judge(struct engine *engine, struct lane *lane, const struct step_re
         lanes_park(engine->lanes, lane->name, clock_engine_ms() + result->park_ms);
     else if (!result->failed)
         lanes_open(lane);
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
-/* Moves the worker to the lane of the job's next step; NULL if that has no room now. */
+/* Moves the worker to the lane of the job's next step; NULL if that has no room now. What this
+   machine does alone is done in any lane: the job might not get back into the one it left. */
 static struct lane *change_lane(struct engine *engine, struct lane *lane, const char *next)
 {
     pthread_mutex_lock(&engine->mutex);
     struct lane *entered = lane;
     if (engine->stopping) {
         entered = NULL;
-    } else if (strcmp(lane->name, next) != 0) {
+    } else if (strcmp(lane->name, next) != 0 && strcmp(next, "local") != 0) {
         entered = lanes_enter(engine->lanes, next, clock_engine_ms());
         if (entered) {
             lanes_leave(engine->lanes, lane);
-            pthread_cond_broadcast(&engine->changed);
+            wake(engine);
         }
     }
     pthread_mutex_unlock(&engine->mutex);
@@ -185,7 +213,7 @@ static void give_back(struct engine *engine, struct db *db, const struct job *jo
         due = result->due;
     pthread_mutex_lock(&engine->mutex);
     lanes_due(engine->lanes, result->lane, due);
-    pthread_cond_broadcast(&engine->changed);
+    wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -270,7 +298,10 @@ int engine_create(const struct engine_options *options, struct engine **out, str
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&engine->changed, &monotonic);
+    for (int i = 0; i < 2; i++) {
+        pthread_cond_init(&engine->idle[i].changed, &monotonic);
+        engine->idle[i].until = INT64_MAX;
+    }
     pthread_condattr_destroy(&monotonic);
     store_subscribe(options->store, told, engine);
     *out = engine;
@@ -353,7 +384,8 @@ void engine_stop(struct engine *engine)
     pthread_mutex_lock(&engine->mutex);
     engine->stopping = true;
     atomic_store(&engine->abort, true);
-    pthread_cond_broadcast(&engine->changed);
+    for (int i = 0; i < 2; i++)
+        pthread_cond_broadcast(&engine->idle[i].changed);
     pthread_mutex_unlock(&engine->mutex);
     for (size_t i = 0; i < engine->worker_count; i++)
         pthread_join(engine->workers[i].thread, NULL);
@@ -369,7 +401,8 @@ void engine_destroy(struct engine *engine)
     pace_destroy(engine->pace);
     verdicts_destroy(engine->verdicts);
     ca_registry_destroy(engine->cas);
-    pthread_cond_destroy(&engine->changed);
+    for (int i = 0; i < 2; i++)
+        pthread_cond_destroy(&engine->idle[i].changed);
     pthread_mutex_destroy(&engine->mutex);
     free(engine);
 }

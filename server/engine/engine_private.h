@@ -29,6 +29,14 @@ struct worker {
     struct acme_http *solver_http; /* to DNS providers; NULL until needed */
 };
 
+/* Workers without work. One of them keeps the time for all; to wake all of them for each commit
+   costs more than what they then do. */
+struct idle {
+    pthread_cond_t changed;
+    size_t count;
+    int64_t until; /* one of them looks again by then, or is awake already */
+};
+
 struct engine {
     struct engine_options options;
     struct ca_registry *cas;
@@ -42,7 +50,7 @@ struct engine {
     size_t worker_count;
 
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t changed;
+    struct idle idle[2];   /* [1]: the lane "keys" alone */
     struct lanes *lanes;
     bool stopping;
     /* Jobs whose last step ran but could not be committed. */

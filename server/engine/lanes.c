@@ -133,6 +133,17 @@ struct lane *lanes_take(struct lanes *lanes, int64_t now, bool keys, int64_t *ne
     return best ? serve(lanes, best) : NULL;
 }
 
+int64_t lanes_next(const struct lanes *lanes, bool keys)
+{
+    int64_t soonest = INT64_MAX;
+    for (size_t i = 0; i < lanes->count; i++) {
+        int64_t at = ready_at(lanes->items[i]);
+        if (at < soonest && keys == !strcmp(lanes->items[i]->name, "keys"))
+            soonest = at;
+    }
+    return soonest;
+}
+
 struct lane *lanes_enter(struct lanes *lanes, const char *name, int64_t now)
 {
     if (!strcmp(name, "keys"))

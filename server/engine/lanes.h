@@ -41,6 +41,9 @@ struct lane *lanes_due(struct lanes *lanes, const char *name, int64_t due);
  */
 struct lane *lanes_take(struct lanes *lanes, int64_t now, bool keys, int64_t *next);
 
+/* When there is something to serve, as lanes_take tells it in *next. */
+int64_t lanes_next(const struct lanes *lanes, bool keys);
+
 /* Takes this very lane, if it may be served now: to go on with a job whose next step is there. */
 struct lane *lanes_enter(struct lanes *lanes, const char *name, int64_t now);
 

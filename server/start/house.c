@@ -122,6 +122,8 @@ static int start_commands(struct house *house, struct err *e)
 static void told(void *context, const struct store_news *news)
 {
     struct house *house = context;
+    if (!news->job_ended)
+        return; /* nobody waits for less */
     pthread_mutex_lock(&house->server_mutex);
     if (house->server)
         http_server_notify(house->server, news->seq);
