@@ -62,10 +62,13 @@ size_t issue_count_from(const struct step_context *c, enum authorization_step st
 bool issue_is_persist(const struct authorization *authorization);
 
 /* Fills the record's name and value. ERR_CA_PROTOCOL if the challenge asks for what no record of
-   this account may say; ERR_INVALID if the certificate's persist_until is over. */
+   this account may say. */
 int issue_persist_choose(struct step_context *c, struct authorization *row,
                          const struct acme_authorization *a, const struct acme_challenge *challenge,
                          struct err *e);
+
+/* Whether the certificate's persist_until has gone by: then no record is placed any more. */
+bool issue_persist_is_over(const struct step_context *c);
 
 /* What a fitting record has to say: the value for issue_persist_matches; the caller frees. */
 char *issue_persist_wanted(const struct step_context *c, const struct authorization *row);

@@ -74,6 +74,12 @@ static int64_t wanted_until(const struct step_context *c)
     return ms / CLOCK_SECOND_MS;
 }
 
+bool issue_persist_is_over(const struct step_context *c)
+{
+    int64_t until = wanted_until(c);
+    return until && until <= clock_wall_ms() / CLOCK_SECOND_MS;
+}
+
 int issue_persist_choose(struct step_context *c, struct authorization *row,
                          const struct acme_authorization *a, const struct acme_challenge *challenge,
                          struct err *e)
@@ -82,8 +88,6 @@ int issue_persist_choose(struct step_context *c, struct authorization *row,
     int64_t until = wanted_until(c);
     if (!challenge->issuer_name_count)
         return err_set(e, ERR_CA_PROTOCOL, "The dns-persist-01 challenge names no issuer.");
-    if (until && until <= clock_wall_ms() / CLOCK_SECOND_MS)
-        return err_set(e, ERR_INVALID, "The certificate's persist_until is over.");
     if (check_account(c, challenge, e) < 0 ||
         challenge_dns_persist01_value(challenge->issuer_names[0], c->account.url,
                                       a->wildcard || orders_wildcard(c, a->identifier_value), until,

@@ -281,6 +281,18 @@ static void show_wish(struct step_context *c, size_t i)
     row->detail = wish;
 }
 
+/* After persist_until no record is placed any more, but one that is there may do. */
+static int wait_for_the_last(const struct authorization *row, enum verdict_state state,
+                             struct waits *waits, struct err *e)
+{
+    if (state == VERDICT_READY)
+        return err_set(e, ERR_INVALID,
+                       "The certificate's persist_until is over, and %s has no fitting record.",
+                       row->record_name);
+    waits->look++;
+    return 0;
+}
+
 /* What is to be done with an announced record: *place if a provider can be asked for it now. */
 static int advance(struct step_context *c, size_t i, struct waits *waits, bool *place,
                    struct err *e)
@@ -291,11 +303,14 @@ static int advance(struct step_context *c, size_t i, struct waits *waits, bool *
     if (is_by_hand(c, &c->authorizations[i], &by_hand, e) < 0)
         return -1;
     if (issue_is_persist(&c->authorizations[i])) {
-        enum verdict_state state = look(c, &c->authorizations[i], by_hand, &verdict);
+        bool is_over = issue_persist_is_over(c);
+        enum verdict_state state = look(c, &c->authorizations[i], by_hand && !is_over, &verdict);
         if (state == VERDICT_READY && verdict.found) {
             mark_visible(c, i, "a fitting record is there");
             return 0;
         }
+        if (is_over)
+            return wait_for_the_last(&c->authorizations[i], state, waits, e);
         if (state == VERDICT_READY && by_hand)
             state = look(c, &c->authorizations[i], by_hand, &verdict);
         waits->look += state == VERDICT_PENDING;

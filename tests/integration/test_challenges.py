@@ -197,6 +197,19 @@ def test_records_that_do_not_fit_are_waited_past(certwright, ca, resolvers, txt,
     assert api.ended(job)["state"] == "cancelled"
 
 
+def test_after_persist_until_only_what_is_there_will_do(certwright, ca, resolvers, txt, names):
+    ca.challenge_types = ["dns-persist-01"]
+    api = certwright(ca, **resolvers).api
+    api.put_account()
+    there, missing = names(2)
+    account = api.ok("GET", "/accounts/main")["url"]
+    txt(f"_validation-persist.{there}", f"ca.invalid; accounturi={account}")
+    over = {**PERSIST, "persist_until": "2020-01-31T00:00:00Z"}
+    api.succeeded(api.post_certificate(there, challenge=over))
+    error = api.failed(api.post_certificate(missing, challenge=over))["error"]
+    assert error["code"] == "request.invalid" and "persist_until is over" in error["detail"]
+
+
 def test_no_record_for_anothers_account(certwright, ca, provider, resolvers):
     zone = "foreign.example.com"
     ca.challenge_types = ["dns-persist-01"]
