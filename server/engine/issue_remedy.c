@@ -1,6 +1,7 @@
 /* What an issue does about an error, beyond waiting (remedy.h). */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "acme/json.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
@@ -233,6 +234,44 @@ static int list_profiles(struct step_context *c, struct err *e)
     return -1;
 }
 
+/* ---- the CAA records (RFC 8659, RFC 8657) ---- */
+
+static void add_issuers(const char *document, struct buf *out)
+{
+    enum { ISSUERS_MAX = 4 };
+    static const char host[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    struct json_object *json = document ? json_tokener_parse(document) : NULL;
+    struct json_object *list = json_array_of(json_object_of(json, "meta"), "caaIdentities");
+    size_t count = list ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < count && i < ISSUERS_MAX; i++) {
+        const char *name = json_object_get_string(json_object_array_get_idx(list, i));
+        if (name && *name && strlen(name) < 254 && !name[strspn(name, host)])
+            buf_printf(out, "%s\"%s\"", out->size ? " or " : "", name);
+    }
+    json_object_put(json);
+}
+
+/* A CA that does not say who it is leaves its own words. */
+static int name_issuers(struct step_context *c, struct err *e)
+{
+    struct buf issuers = {0};
+    char *document = c->client.ca ? acme_ca_directory_document(c->client.ca) : NULL;
+    add_issuers(document, &issuers);
+    struct err told = *e;
+    if (issuers.size) {
+        err_set(
+            e, told.code,
+            "%.300s (A CAA record \"issue\", or \"issuewild\" for a wildcard, with %s lets this "
+            "CA in; with \"; accounturi=%s\" after it, this account alone.)",
+            told.detail, issuers.data, c->account.url ? c->account.url : "");
+        e->http_status = told.http_status;
+        e->retry_after_ms = told.retry_after_ms;
+    }
+    buf_finish(&issuers);
+    free(document);
+    return -1;
+}
+
 int issue_remedy(struct step_context *c, enum remedy remedy, struct err *e)
 {
     switch (remedy) {
@@ -246,6 +285,8 @@ int issue_remedy(struct step_context *c, enum remedy remedy, struct err *e)
         return register_again(c, e);
     case REMEDY_LIST_PROFILES:
         return list_profiles(c, e);
+    case REMEDY_NAME_ISSUERS:
+        return name_issuers(c, e);
     case REMEDY_BACK_OFF:
     case REMEDY_WAIT:
         return again_when_dead(c, e);

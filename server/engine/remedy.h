@@ -26,6 +26,7 @@ enum remedy {
     REMEDY_REGISTER,      /* find the account by its key, or register it again; then a new order */
     REMEDY_NO_REPLACES,   /* the same order without its predecessor (RFC 9773 section 5) */
     REMEDY_LIST_PROFILES, /* fetch the directory again, to tell what there is; then it ends */
+    REMEDY_NAME_ISSUERS,  /* tell what a CAA record would have to say; then it ends */
     REMEDY_SUCCESS,       /* it is as it should be */
 };
 

@@ -291,6 +291,18 @@ def test_each_identifier_has_its_own_error(api, fake, names, kind):
     assert found[worse]["error"]["acme"] == subs[1]
 
 
+def test_a_caa_record_tells_what_would_do(api, fake, names):
+    fake.meta = {"caaIdentities": ["ca.invalid", "no host; name", "other.invalid"]}
+    api.succeeded(api.ok("POST", "/authorities/fake/refresh", status=(202,)))
+    [name] = names()
+    fake.fail[name] = [document("caa", "CAA says no", status=403)]
+    error = api.failed(api.post_certificate(name))["error"]
+    assert error["code"] == "ca.caa" and "CAA says no" in error["detail"]
+    assert '"ca.invalid" or "other.invalid"' in error["detail"]
+    assert f"accounturi={api.ok('GET', '/accounts/main')['url']}" in error["detail"]
+    assert "no host" not in error["detail"]
+
+
 def test_an_unknown_profile_tells_which_there_are(api, fake, names):
     fake.profiles = {"classic": "as ever", "eternal": "that was"}
     api.succeeded(api.ok("POST", "/authorities/fake/refresh", status=(202,)))
