@@ -95,9 +95,15 @@ static void show_plan(const struct certificate *certificate, struct json_object 
 int certificate_show(struct db *db, const struct certificate *certificate, struct json_object **out,
                      struct err *e)
 {
-    struct json_object *targets;
+    struct json_object *targets, *trouble;
     if (certificate_targets_show(db, certificate->id, &targets, e) < 0)
         return -1;
+    if (show_job_error(db, certificate->active_job, &trouble, e) < 0) {
+        json_object_put(targets);
+        return -1;
+    }
+    if (!trouble)
+        trouble = show_last_error(certificate->last_error, certificate->person_error);
     struct json_object *json = json_object_new_object();
     show_add_text(json, "name", certificate->name);
     json_object_object_add(json, "identifiers", show_stored(certificate->identifiers));
@@ -115,8 +121,7 @@ int certificate_show(struct db *db, const struct certificate *certificate, struc
     json_object_object_add(json, "renew", show_renew(certificate));
     show_version(certificate, json);
     show_plan(certificate, json);
-    json_object_object_add(json, "last_error",
-                           show_last_error(certificate->last_error, certificate->person_error));
+    json_object_object_add(json, "last_error", trouble);
     show_add_text(json, "active_job", certificate->active_job);
     json_object_object_add(json, "targets", targets);
     show_add_text(json, "managed_by", origin_name(certificate->origin));

@@ -9,7 +9,6 @@
 #include "store/account.h"
 #include "store/authority.h"
 #include "store/deployment.h"
-#include "store/job.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -24,31 +23,14 @@ static const char *state_of(const struct deployment *row)
     return row->version > 0 && !row->active_job ? "deployed" : "pending";
 }
 
-/* Why it waits, or why it failed last. */
-static int find_error(struct db *db, const struct deployment *row, struct json_object **out,
-                      struct err *e)
-{
-    struct job job;
-    *out = NULL;
-    if (row->active_job) {
-        if (job_load(db, row->active_job, &job, e) == 0) {
-            *out = show_failure(job.error);
-            job_finish(&job);
-        } else if (e->code != ERR_NOT_FOUND) {
-            return -1;
-        }
-    }
-    if (!*out)
-        *out = show_failure(row->error);
-    return 0;
-}
-
 static int show_one(struct db *db, const struct deployment *row, struct json_object *array,
                     struct err *e)
 {
     struct json_object *error;
-    if (find_error(db, row, &error, e) < 0)
+    if (show_job_error(db, row->active_job, &error, e) < 0)
         return -1;
+    if (!error)
+        error = show_failure(row->error);
     struct json_object *item = show_stored(row->parameters);
     show_add_text(item, "target", row->target);
     show_add_text(item, "state", state_of(row));

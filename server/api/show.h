@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct db;
+struct err;
 struct json_object;
 
 struct json_object *show_text(const char *text);
@@ -17,6 +19,8 @@ struct json_object *show_failure(const char *failure);
 /* A resource's last_error: what its active job waits for a person with ("": without an error) goes
    before what went wrong the last time. */
 struct json_object *show_last_error(const char *last_error, const char *person_error);
+/* What a job waits with; null if it has none, or there is no such job (NULL). 0 or -1. */
+int show_job_error(struct db *db, const char *job_id, struct json_object **out, struct err *e);
 
 void show_add_text(struct json_object *object, const char *name, const char *text);
 void show_add_bool(struct json_object *object, const char *name, bool value);

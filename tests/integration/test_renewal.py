@@ -222,6 +222,21 @@ def test_a_failed_renewal_leaves_the_certificate(start, fake, names):
     assert now["last_error"] is None and wall(now["next_renewal_at"]) > time.time() + 2 * DAY
 
 
+def test_a_renewal_that_waits_tells_why(start, fake, names):
+    Ari(fake, window(-2 * DAY, -DAY))
+    api = start().api
+    [name] = names()
+    fake.hold("/renewal-info")
+    issue(api, name)
+    fake.answer["/new-order"] = problem("serverInternal", status=500)
+    fake.release("/renewal-info")
+    until(lambda: api.certificate(name)["last_error"], 10, "the error")
+    now = api.certificate(name)
+    job = api.ok("GET", f"/jobs/{now['active_job']}")
+    assert job["state"] in ("waiting", "running") and now["status"] == "valid"
+    assert now["last_error"]["code"] == "ca.server_internal"
+
+
 def test_the_error_s_retry_after_counts(start, fake, names):
     Ari(fake, window(-2 * DAY, -DAY))
     api = start().api
