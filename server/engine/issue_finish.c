@@ -163,6 +163,18 @@ static int check(struct step_context *c, const struct cert_info *info, struct er
     return rc;
 }
 
+/* What a person should know of a chain that is good enough. */
+static void tell_flaws(const struct step_context *c, const struct issued *issued, struct buf *out)
+{
+    const char *wanted = c->certificate.preferred_chain;
+    if (issued->info.chain_break)
+        buf_printf(out, "; but certificate %d of its chain does not certify the one before it",
+                   issued->info.chain_break);
+    if (wanted && !cert_chain_has_issuer(buf_string(&issued->leaf), issued->leaf.size, wanted) &&
+        !cert_chain_has_issuer(buf_string(&issued->chain), issued->chain.size, wanted))
+        buf_printf(out, "; but the CA offers no chain of \"%s\": this is its usual one", wanted);
+}
+
 int issue_download(struct step_context *c, struct err *e)
 {
     struct buf pem = {0};
@@ -178,12 +190,12 @@ int issue_download(struct step_context *c, struct err *e)
     if (rc < 0 || check(c, &issued->info, e) < 0)
         return -1;
     c->save = save_issued;
+    struct buf flaws = {0};
+    tell_flaws(c, issued, &flaws);
     char until[CLOCK_RFC3339_SIZE];
     clock_rfc3339(issued->info.not_after_ms, until);
-    if (issued->info.chain_break)
-        return step_done(c,
-                         "valid until %s, serial %s; but certificate %d of its chain does not "
-                         "certify the one before it",
-                         until, issued->info.serial, issued->info.chain_break);
-    return step_done(c, "valid until %s, serial %s", until, issued->info.serial);
+    rc =
+        step_done(c, "valid until %s, serial %s%s", until, issued->info.serial, buf_string(&flaws));
+    buf_finish(&flaws);
+    return rc;
 }

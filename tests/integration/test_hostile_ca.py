@@ -331,7 +331,8 @@ def test_alternates_without_end(hostile, how):
         return again
 
     hostile.ca.answer["/cert"] = say
-    hostile.api.succeeded(hostile.post(preferred_chain="Nobody's Root"))
+    job = hostile.api.succeeded(hostile.post(preferred_chain="Nobody's Root"))
+    assert "no chain of \"Nobody's Root\"" in job["events"][-1]["message"]
     assert len(hostile.ca.posts("/cert")) <= 11
 
 
