@@ -1,4 +1,5 @@
 /* What the CA asks for each name, and who is to answer it. */
+#include "acme/base/buffer.h"
 #include "acme/base/memory.h"
 #include "acme/challenge.h"
 #include "acme/json.h"
@@ -123,6 +124,19 @@ static void choose_record(struct step_context *c, struct authorization *row,
     issue_set(&row->record_value, value);
 }
 
+/* Of the CA's words none but those that are known. */
+static int refuse_offer(const struct acme_authorization *a, const char *type, struct err *e)
+{
+    struct buf others = {0};
+    for (size_t i = 0; i < sizeof challenge_types / sizeof *challenge_types; i++)
+        if (offered(a, challenge_types[i]))
+            buf_printf(&others, "%s%s", others.size ? ", " : ", but: ", challenge_types[i]);
+    err_set(e, ERR_NO_CHALLENGE, "The CA offers no %s challenge for %s%s%s", type,
+            a->wildcard ? "*." : "", a->identifier_value, others.size ? buf_string(&others) : ".");
+    buf_finish(&others);
+    return -1;
+}
+
 static int take_challenge(struct step_context *c, struct authorization *row,
                           const struct acme_authorization *a, const struct choice *choice,
                           struct err *e)
@@ -130,8 +144,7 @@ static int take_challenge(struct step_context *c, struct authorization *row,
     const struct acme_challenge *challenge = offered(a, choice->type);
     char *key_authorization = NULL;
     if (!challenge)
-        return err_set(e, ERR_NO_CHALLENGE, "The CA offers no %s challenge for %s%s.", choice->type,
-                       a->wildcard ? "*." : "", a->identifier_value);
+        return refuse_offer(a, choice->type, e);
     issue_set(&row->challenge_type, choice->type);
     issue_set(&row->challenge_url, challenge->url);
     issue_set(&row->solver, choice->solver);

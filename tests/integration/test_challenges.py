@@ -85,6 +85,15 @@ def test_dns_account_01_follows_a_cname(certwright, ca, provider, resolvers, cha
     assert {fqdn for _, fqdn, _, _ in provider.calls} == {f"there.{zone}."}
 
 
+def test_what_the_ca_offers_instead_is_told(certwright, ca):
+    ca.challenge_types = ["dns-01", "sorcery-01"]
+    api = certwright(ca).api
+    api.put_account()
+    job = api.failed(api.post_certificate("other.example.com", challenge={"type": "http-01"}))
+    assert job["error"]["code"] == "challenge.none"
+    assert job["error"]["detail"].endswith("http-01 challenge for other.example.com, but: dns-01")
+
+
 def test_records_want_a_dns_name_and_a_solver(certwright, pebble):
     api = certwright(pebble).api
     api.put_account()
@@ -93,6 +102,9 @@ def test_records_want_a_dns_name_and_a_solver(certwright, pebble):
                                       challenge={"type": kind})
     refused(api, "/identifiers/0", identifiers=["nobody.example.com"],
             challenge={"type": "dns-account-01"})
+    answer = api.post("/certificates", {"account": "main", "identifiers": ["nobody.example.com"],
+                                        "challenge": {"type": "dns-02"}})
+    assert [e["pointer"] for e in answer.json()["errors"]] == ["/challenge/type"]
     for kind in ("dns-account-01", "dns-persist-01"):
         refused(api, "/challenge/solver", identifiers=["nobody.example.com"],
                 challenge={"type": kind, "solver": "http-01"})
