@@ -143,7 +143,8 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_CA_UNAUTHORIZED] =
         {"ca.unauthorized", "the CA says unauthorized",
          "The CA saw something else than the challenge at the name: look where its addresses or "
-         "its TXT record lead. Without a name: is the account valid?",
+         "its TXT record lead. Without a name: is the account valid? Of a new account: are kid, "
+         "hmac_key and algorithm of its eab those that the CA gave?",
          false},
     [ERR_CA_UNSUPPORTED_CONTACT] = {"ca.unsupported_contact", "the CA takes no such contact",
                                     "Use mailto: addresses.", false},

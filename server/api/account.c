@@ -154,8 +154,9 @@ static int check_key(const struct account *row, const struct spec_account *spec,
     } else if (!spec->key.type_given || spec->key.type == row->key_type) {
         return 0;
     }
-    return err_set(e, ERR_CONFLICT, "The account \"%s\" has another key, which cannot be changed.",
-                   row->name);
+    return err_set(e, ERR_CONFLICT,
+                   "The account \"%s\" has another key; POST /accounts/%s/rollover changes it.",
+                   row->name, row->name);
 }
 
 /* Registers it, or tells the CA of what has changed. */

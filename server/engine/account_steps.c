@@ -196,6 +196,20 @@ static int send_registration(struct step_context *c, struct acme_account *out, s
     return rc;
 }
 
+/* RFC 8555 has no type for a CA that wants its terms agreed to; each has its own words for it. */
+static int tell_terms(struct step_context *c, struct err *e)
+{
+    bool may_be =
+        e->code == ERR_CA_OTHER || e->code == ERR_CA_MALFORMED || e->code == ERR_CA_UNAUTHORIZED;
+    if (!may_be || c->account.terms_of_service_agreed || c->account.only_existing)
+        return -1;
+    char *terms = context_terms(c);
+    if (terms)
+        err_prefix(e, "The CA has terms of service, and terms_of_service_agreed is not true: ");
+    free(terms);
+    return -1;
+}
+
 static int register_account(struct step_context *c, struct err *e)
 {
     if (check_requirements(c, e) < 0 || context_client(c, e) < 0)
@@ -203,7 +217,7 @@ static int register_account(struct step_context *c, struct err *e)
     struct registration *registration = expect_registration(c);
     c->client.kid = NULL; /* newAccount is signed with the key itself */
     if (send_registration(c, &registration->account, e) < 0)
-        return -1;
+        return tell_terms(c, e);
     registration->agreed = c->account.terms_of_service_agreed && !c->account.only_existing;
     registration->terms = context_terms(c);
     c->save = save_registration;
@@ -372,15 +386,18 @@ static int fetch(struct step_context *c, struct err *e)
 
 /*
  * After a lost answer the account may be deactivated: then the CA lets it do nothing any more,
- * which it says as unauthorized (RFC 8555 section 7.3.6).
+ * which it says as unauthorized (RFC 8555 section 7.3.6). An account that the CA has forgotten
+ * would else be here for ever.
  */
 static int deactivate(struct step_context *c, struct err *e)
 {
     if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
         return -1;
     struct registration *registration = expect_registration(c);
+    bool known = true;
     if (acme_account_deactivate(&c->client, &registration->account, e) < 0) {
-        if (!c->resumed || e->code != ERR_CA_UNAUTHORIZED)
+        known = e->code != ERR_CA_ACCOUNT_MISSING;
+        if (known && (!c->resumed || e->code != ERR_CA_UNAUTHORIZED))
             return -1;
         registration->account.status = mem_strdup("deactivated");
         registration->account.document = mem_strdup(c->account.ca_object);
@@ -389,7 +406,9 @@ static int deactivate(struct step_context *c, struct err *e)
         return err_set(e, ERR_CA_PROTOCOL, "The CA was to deactivate the account and calls it %s.",
                        registration->account.status);
     c->save = save_registration;
-    return step_done(c, "the account is deactivated");
+    return step_done(c,
+                     known ? "the account is deactivated"
+                           : "the CA does not know the account any more: it counts as deactivated");
 }
 
 static const struct step create_steps[] = {

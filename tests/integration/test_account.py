@@ -72,6 +72,7 @@ def test_terms_are_never_agreed_to_unasked(certwright, pebble):
     api = certwright(pebble).api
     job = api.failed(api.ok("POST", "/accounts", {"name": "main", "authority": "pebble"}))
     assert job["error"]["acme"]["type"].startswith("urn:ietf:params:acme:error:")
+    assert "terms_of_service_agreed" in job["error"]["detail"]
     assert api.ok("GET", "/accounts/main")["last_error"]["code"] == job["error"]["code"]
 
 

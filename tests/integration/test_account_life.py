@@ -212,6 +212,16 @@ def test_a_deactivated_account(certwright, pebble, names):
     assert service.api.get("/accounts/main").status == 404
 
 
+def test_an_account_that_the_ca_has_forgotten_can_go(certwright, fake):
+    api = certwright(resources={"authorities": {"fake": fake.authority()}}).api
+    api.put_account(authority="fake")
+    fake.answer["/account"] = problem("accountDoesNotExist")
+    job = api.succeeded(api.ok("POST", "/accounts/main/deactivate"))
+    assert "does not know" in job["events"][-1]["message"]
+    assert api.ok("GET", "/accounts/main")["status"] == "deactivated"
+    assert api.delete("/accounts/main").status == 204
+
+
 def test_a_deactivation_whose_answer_is_lost(certwright, fake):
     service = with_fake(certwright, fake)
     fake.script("/account", lose())

@@ -149,6 +149,7 @@ def test_key_and_authority_of_an_account_stay(api):
     for change in ({"authority": "other"}, {"authority": "gone", "key": {"type": "rsa-2048"}}):
         answer = api.put("/accounts/main", change)
         assert answer.status == 409 and answer.json()["code"] == "state.conflict"
+    assert "POST /accounts/main/rollover" in answer.json()["detail"]
     assert api.ok("GET", "/accounts/main")["authority"] == "gone"
 
 
