@@ -13,7 +13,8 @@ int clock_shift_note(struct store_tx *tx, int64_t since_ms, int64_t shifted_ms, 
 /*
  * At the start, before a time is read: moves deadlines and waits of jobs, of parked authorities, of
  * limits and of idempotency keys by what the process before noted, and those that lie ahead only
- * because the clock was set back meanwhile by that much. *moved_ms is the sum, 0 as a rule. A clock
+ * because the clock was set back meanwhile by that much; they are moved forward again by the start
+ * that finds the clock where it was. *moved_ms is the sum, 0 as a rule. A clock
  * that was set forward while no process ran looks like a long rest, and is taken for one.
  */
 int clock_shift_settle(struct store_tx *tx, int64_t *moved_ms, struct err *e);

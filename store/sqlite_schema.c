@@ -327,11 +327,12 @@ static const char *const first_schema[] = {
     ") STRICT, WITHOUT ROWID",
     "CREATE INDEX idempotency_by_time ON idempotency (at)",
 
-    /* How far the wall clock was set since the process that notes it started. */
+    /* How far the wall clock was set since then, and how far times were moved back at that start. */
     "CREATE TABLE clock ("
     " only INTEGER PRIMARY KEY CHECK (only = 1),"
     " since INTEGER NOT NULL,"
-    " shifted INTEGER NOT NULL"
+    " shifted INTEGER NOT NULL,"
+    " moved INTEGER NOT NULL DEFAULT 0"
     ") STRICT",
     NULL,
 };

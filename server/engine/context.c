@@ -100,6 +100,13 @@ int64_t context_wall_ms(const struct step_context *c)
     return known && llabs(ahead) > CLOCK_HOUR_MS ? wall - ahead : wall;
 }
 
+int64_t context_deadline(const struct step_context *c)
+{
+    int64_t deadline = c->job.deadline_at, least = c->engine->started_at + CLOCK_HOUR_MS;
+    bool is_older = c->job.created_at < c->engine->started_at;
+    return is_older && deadline > c->job.created_at && deadline < least ? least : deadline;
+}
+
 int64_t context_patience_ms(const struct step_context *c)
 {
     bool renews = c->kind == &certificate_issue_kind || c->kind == &certificate_renew_kind;

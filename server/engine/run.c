@@ -98,7 +98,8 @@ static void after_failure(struct commit *commit, const struct err *error,
 {
     struct step_context *c = commit->c;
     int64_t attempt = c->job.error ? c->job.attempt : 0;
-    int64_t left = c->job.deadline_at == INT64_MAX ? INT64_MAX : c->job.deadline_at - c->now;
+    int64_t deadline = context_deadline(c);
+    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - c->now;
     struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
     context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
@@ -132,7 +133,7 @@ static void after_failure(struct commit *commit, const struct err *error,
  */
 static bool waits_too_long(const struct step_context *c, struct err *e)
 {
-    bool is_patient = c->now < c->job.deadline_at || c->now < c->job.created_at + CLOCK_HOUR_MS;
+    bool is_patient = c->now < context_deadline(c) || c->now < c->job.created_at + CLOCK_HOUR_MS;
     if (c->outcome != STEP_WAIT || c->due == INT64_MAX || is_patient)
         return false;
     err_set(e, ERR_JOB_GAVE_UP, "What the step \"%s\" waits for did not come in time.",

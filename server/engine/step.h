@@ -132,6 +132,13 @@ void context_finish(struct step_context *c);
 /* Drops what a step has left to be saved, before something else is. */
 void context_discard(struct step_context *c);
 
+/*
+ * Engine time up to which a failed step is tried again; INT64_MAX: for ever. What began before this
+ * process has an hour in it, unless it wants no second try: while nobody ran it nobody tried, and a
+ * machine may come up without its network, or with the wrong time.
+ */
+int64_t context_deadline(const struct step_context *c);
+
 /* The longest back-off of the job: what renews a certificate has to be in time. */
 int64_t context_patience_ms(const struct step_context *c);
 

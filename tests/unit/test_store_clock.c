@@ -128,6 +128,32 @@ static void test_an_hour_back(void **state)
     check_set_back(*state, CLOCK_HOUR_MS);
 }
 
+static int age_note(struct store_tx *tx, void *arg, struct err *e)
+{
+    const int64_t *by = arg;
+    return db_run(store_tx_db(tx), NULL, e, "UPDATE clock SET since = since + ?1", "i", *by);
+}
+
+/* One process ran ten years back, as after a night without a battery; the next one has the time. */
+static void test_what_was_moved_back_comes_forward_again(void **state)
+{
+    struct fixture *f = *state;
+    int64_t now = clock_engine_ms(), due = now + CLOCK_HOUR_MS, by = YEARS_MS, back = -YEARS_MS;
+    struct new_job new = fixture_job("ca", due);
+    new.job.deadline_at = due + CLOCK_DAY_MS;
+    must(f, fixture_insert_job, &new);
+    must(f, rewrite, &by);
+    settled(f);
+    assert_int_equal(settled(f), 0); /* and it starts again and again */
+    must(f, rewrite, &back);
+    must(f, age_note, &back);
+    assert_in_range(settled(f) + CLOCK_MINUTE_MS - YEARS_MS, 0, 2 * CLOCK_MINUTE_MS);
+    struct job job = load(f, new.id);
+    assert_in_range(job.due_at - due + CLOCK_MINUTE_MS, 0, 2 * CLOCK_MINUTE_MS);
+    assert_int_equal(job.deadline_at - job.due_at, CLOCK_DAY_MS);
+    job_finish(&job);
+}
+
 static int put_key(struct store_tx *tx, void *job, struct err *e)
 {
     struct idempotency request = {.scope = "s", .key = "k", .body = "b"};
@@ -212,6 +238,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_note_is_about_its_own_process, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_clock_that_was_set_back_stops_no_wait, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_moved_back_comes_forward_again, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_hour_back, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_idempotency_key_ages_again, fixture_setup,
