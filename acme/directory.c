@@ -3,6 +3,7 @@
 #include "acme/base/memory.h"
 #include "acme/client_private.h"
 #include "acme/json.h"
+#include "acme/url.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static char *page_link(const struct acme_http_response *response, const char *re
                        const char *url)
 {
     char *page = acme_http_link(response, relation, 0, url);
-    if (page && directory_allows_url("http://", page))
+    if (page && url_is_page(page))
         return page;
     free(page);
     return NULL;
@@ -135,7 +136,8 @@ int acme_directory_read(const char *document, const char *url, struct acme_direc
     if (rc == 0) {
         const struct json_object *meta = json_object_of(json, "meta");
         d.document = mem_strdup(document);
-        d.terms_of_service = mem_strdup(json_text_of(meta, "termsOfService"));
+        const char *terms = json_text_of(meta, "termsOfService");
+        d.terms_of_service = mem_strdup(terms && url_is_page(terms) ? terms : NULL);
         d.external_account_required = json_bool_of(meta, "externalAccountRequired");
         *out = d;
     } else {

@@ -1,5 +1,7 @@
 #include "acme/url.h"
 
+#include "acme/client_private.h"
+
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -26,4 +28,9 @@ bool url_is_loopback(const char *url)
     curl_free(host);
     curl_url_cleanup(parsed);
     return is;
+}
+
+bool url_is_page(const char *url)
+{
+    return directory_allows_url("http://", url);
 }

@@ -11,4 +11,7 @@ bool url_host_is_loopback(const char *host);
 /* The same of a whole URL; false if it is none. */
 bool url_is_loopback(const char *url);
 
+/* Whether a person may be sent there: http or https, a host, nothing that does not print. */
+bool url_is_page(const char *url);
+
 #endif

@@ -1,6 +1,7 @@
 #include "store/authority.h"
 
 #include "acme/base/memory.h"
+#include "acme/url.h"
 #include "store/record.h"
 
 #include <json-c/json.h>
@@ -119,7 +120,8 @@ static char *terms_of(const char *document)
     bool told = json_object_object_get_ex(json, "meta", &meta) &&
                 json_object_object_get_ex(meta, "termsOfService", &terms) &&
                 json_object_is_type(terms, json_type_string);
-    char *text = mem_strdup(told ? json_object_get_string(terms) : NULL);
+    const char *page = told ? json_object_get_string(terms) : NULL;
+    char *text = mem_strdup(page && url_is_page(page) ? page : NULL);
     json_object_put(json);
     return text;
 }

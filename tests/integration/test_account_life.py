@@ -68,6 +68,13 @@ def test_changed_terms_are_shown_and_agreed_to_when_asked(certwright, fake):
                                               "onlyReturnExisting": True}
 
 
+@pytest.mark.parametrize("terms", ["javascript:alert(1)", "data:text/html,x", "https://ca\ninvalid/"])
+def test_terms_that_are_no_page_are_not_shown(certwright, fake, terms):
+    fake.terms = terms
+    service = with_fake(certwright, fake)
+    assert account(service)["terms_of_service"] == {"agreed_url": None, "current_url": None}
+
+
 def test_a_put_agrees_to_changed_terms_and_a_restart_does_not(certwright, fake):
     fake.terms = "https://ca.invalid/terms-1"
     spec = {"authority": "pebble", "terms_of_service_agreed": True}
