@@ -45,6 +45,9 @@ int issue_authorization_failed(struct step_context *c, size_t i,
     struct authorization *row = &c->authorizations[i];
     const struct acme_challenge *failure = acme_authorization_failure(answer);
     row->step = AUTHORIZATION_INVALID;
+    /* RFC 8555 section 7.1.6: it takes its order with it, which may never be looked at again. */
+    issue_set(&c->order.status, "invalid");
+    c->order_changed = true;
     if (failure)
         take_complaint(c, i, failure, e);
     else
