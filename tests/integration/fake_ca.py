@@ -260,8 +260,12 @@ def _handler(fake):
 
         def answer(self):
             size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            if len(body) < size:
+                self.close_connection = True  # the client died over it
+                return
             request = Request(self.command, urllib.parse.urlsplit(self.path).path, self.headers,
-                              self.rfile.read(size))
+                              body)
             with fake.lock:
                 fake.requests.append((request.method, request.path, request.payload()))
                 said = fake.lines.take(request.path)

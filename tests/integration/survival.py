@@ -75,7 +75,9 @@ class World:
 
     def orders(self, name):
         """The CA's orders for the certificate of that name, by number."""
-        return {n: order for n, order in self.fake.orders.items()
+        with self.fake.lock:
+            known = dict(self.fake.orders)
+        return {n: order for n, order in known.items()
                 if any(i["value"] == name for i in order["identifiers"])}
 
     # life and death
@@ -141,6 +143,21 @@ class World:
 
     # the invariants
 
+    def check_intents(self):
+        """
+        At any moment, the one of a death too: a key that nothing was issued for belongs to a job
+        that will use or destroy it, and what stands in the DNS is noted for its removal.
+        """
+        assert self.rows(
+            "SELECT v.certificate_id, v.n FROM version v WHERE v.state = 'prepared'"
+            " AND NOT EXISTS (SELECT 1 FROM acme_order o JOIN job j ON j.id = o.job"
+            " WHERE o.certificate_id = v.certificate_id AND o.version = v.n"
+            " AND j.finished_at = 0)") == []
+        noted = set(self.rows("SELECT record_name, record_value FROM duty"))
+        placed = {(name.rstrip("."), value) for name, values in self.provider.left().items()
+                  for value in values}
+        assert placed <= {(name.rstrip("."), value) for name, value in noted}
+
     def check_clean(self):
         """Nothing is left behind, the database is sound, and no key lies about."""
         assert not self.provider.left()
@@ -167,7 +184,7 @@ class World:
                 self.api.ok("GET", f"/orders?certificate={name}")["items"]}
         for url, status in told.items():
             known = orders[int(url.rpartition("/")[2])]
-            assert status == known["status"], url
+            assert status == known["status"], (url, status, known["status"])
         assert {f"{self.fake.base}/order/{n}" for n in done} <= set(told)
         return orders[done[-1]]
 

@@ -113,6 +113,7 @@ class Storm:
     def kill(self):
         self.world.service.kill()
         self.kills += 1
+        self.world.check_intents()
         assert self.world.start()
 
 

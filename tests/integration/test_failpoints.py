@@ -84,6 +84,7 @@ def run(world, kind, failpoint, trace=None):
     if job:
         world.settle()
     killed = world.ended()
+    world.check_intents()
     assert world.start()
     # Who got no answer asks again: there is one job, whether the first request had made it or not.
     job = job or world.post(path, body, key)
