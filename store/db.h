@@ -22,7 +22,8 @@ struct seal;
 
 enum db_mode { DB_READER, DB_WRITER };
 
-/* ---- statements; ERR_STORE, or ERR_STORE_FULL, when the database refuses ---- */
+/* ---- statements; when the database refuses, ERR_STORE or ERR_STORE_FULL for what may pass,
+   ERR_INTERNAL for a row that breaks the schema's rules ---- */
 
 /*
  * Runs a statement that returns no rows; sql must be a string literal (statements are kept prepared

@@ -34,13 +34,21 @@ static struct sqlite_db *sqlite_of(struct db *db)
     return (struct sqlite_db *)db;
 }
 
+/* What was to be written is at fault, and will be the next time. */
+static bool is_fault_of_ours(int code)
+{
+    return code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG ||
+           code == SQLITE_RANGE;
+}
+
 /* What SQLite says of the last call. A full disk shows as an I/O error where a file is mapped. */
 static int refused(const struct sqlite_db *db, struct err *e)
 {
     int code = sqlite3_errcode(db->handle) & 0xff;
     int os = sqlite3_system_errno(db->handle);
     bool full = code == SQLITE_FULL || (code == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT));
-    return err_set(e, full ? ERR_STORE_FULL : ERR_STORE, "The database refuses: %s.",
+    enum err_code other = is_fault_of_ours(code) ? ERR_INTERNAL : ERR_STORE;
+    return err_set(e, full ? ERR_STORE_FULL : other, "The database refuses: %s.",
                    sqlite3_errmsg(db->handle));
 }
 

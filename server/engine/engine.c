@@ -31,34 +31,6 @@ enum { STEPS_IN_A_ROW = 16 };
 /* Conditions count no time of a suspended machine, engine time does: so long may a look be late. */
 enum { LOOK_MS = 30 * CLOCK_SECOND_MS };
 
-/* ---- uncertain jobs: their last step ran, but what it did could not be committed ---- */
-
-bool engine_is_uncertain(struct engine *engine, const char *job)
-{
-    bool found = false;
-    pthread_mutex_lock(&engine->mutex);
-    for (size_t i = 0; i < engine->uncertain_count && !found; i++)
-        found = !strcmp(engine->uncertain[i], job);
-    pthread_mutex_unlock(&engine->mutex);
-    return found;
-}
-
-void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain)
-{
-    pthread_mutex_lock(&engine->mutex);
-    size_t i = 0;
-    while (i < engine->uncertain_count && strcmp(engine->uncertain[i], job) != 0)
-        i++;
-    bool found = i < engine->uncertain_count;
-    if (uncertain && !found && engine->uncertain_count < ENGINE_UNCERTAIN_MAX) {
-        memcpy(engine->uncertain[engine->uncertain_count++], job, ULID_SIZE);
-    } else if (!uncertain && found) {
-        engine->uncertain_count--;
-        memcpy(engine->uncertain[i], engine->uncertain[engine->uncertain_count], ULID_SIZE);
-    }
-    pthread_mutex_unlock(&engine->mutex);
-}
-
 /* ---- lanes ---- */
 
 /* After whatever may have made room or work: wakes one who has none, unless one is awake by then.
@@ -292,6 +264,7 @@ int engine_create(const struct engine_options *options, struct engine **out, str
     engine->cas = ca_registry_create();
     engine->verdicts = verdicts_create(options->store, options->propagation);
     engine->pace = pace_create();
+    engine->refusals = refusals_create();
     engine->lanes = lanes_create(options->workers);
     engine->started_at = clock_engine_ms();
     pthread_mutex_init(&engine->mutex, NULL);
@@ -398,6 +371,7 @@ void engine_destroy(struct engine *engine)
         return;
     free(engine->workers);
     lanes_destroy(engine->lanes);
+    refusals_destroy(engine->refusals);
     pace_destroy(engine->pace);
     verdicts_destroy(engine->verdicts);
     ca_registry_destroy(engine->cas);

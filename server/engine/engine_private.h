@@ -5,12 +5,13 @@
 #include "server/engine/ca_registry.h"
 #include "server/engine/engine.h"
 #include "server/engine/lanes.h"
+#include "server/engine/refusals.h"
 #include "server/engine/verdicts.h"
 #include "store/job.h"
 
 #include <pthread.h>
 
-enum { WORKER_CLIENTS = 8, ENGINE_UNCERTAIN_MAX = 64 };
+enum { WORKER_CLIENTS = 8 };
 
 /* A connection to one authority, kept by a worker between steps. */
 struct worker_client {
@@ -43,7 +44,9 @@ struct engine {
     struct verdicts *verdicts;
     struct pace *pace; /* of renewals; guarded by the mutex */
     struct engine_counters counters;
-    int64_t started_at; /* what was committed before is another process's work */
+    struct refusals *refusals;
+    atomic_bool unwritable; /* the last commit of a step was refused: the disk may be full */
+    int64_t started_at;     /* what was committed before is another process's work */
     atomic_bool abort;
 
     struct worker *workers;
@@ -53,9 +56,6 @@ struct engine {
     struct idle idle[2];   /* [1]: the lane "keys" alone */
     struct lanes *lanes;
     bool stopping;
-    /* Jobs whose last step ran but could not be committed. */
-    char uncertain[ENGINE_UNCERTAIN_MAX][ULID_SIZE];
-    size_t uncertain_count;
 };
 
 /* The worker's connection to the authority, made at the first use; borrowed. */
@@ -84,8 +84,5 @@ void engine_run_destroy(struct run *run);
 void engine_run_step(struct run *run, struct step_result *result);
 /* Commits what is not yet, and fills *result anew; leaves it alone if there is nothing. */
 void engine_run_commit(struct run *run, struct step_result *result);
-
-bool engine_is_uncertain(struct engine *engine, const char *job);
-void engine_set_uncertain(struct engine *engine, const char *job, bool uncertain);
 
 #endif

@@ -5,6 +5,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "server/engine/abandon.h"
 #include "server/engine/account_job.h"
 #include "server/engine/commit.h"
 #include "server/engine/engine_private.h"
@@ -32,17 +33,19 @@ static int load_context(struct step_context *c, struct err *e)
 {
     c->kind = job_kind_by_name(c->job.kind);
     c->step = c->kind ? job_kind_step(c->kind, c->job.step) : NULL;
-    if (!c->step)
-        return err_set(e, ERR_INTERNAL, "This program knows no step %s of %s.", c->job.step,
-                       c->job.kind);
+    if (!c->kind)
+        return err_set(e, ERR_INTERNAL, "This program knows no job %s.", c->job.kind);
     c->args = c->job.args ? json_tokener_parse(c->job.args) : NULL;
     if (!c->args)
         c->args = json_object_new_object();
     if (db_snapshot_begin(c->db, e) < 0)
         return -1;
-    int rc = c->kind->load(c, e);
+    c->loaded = c->kind->load(c, e) == 0;
     db_snapshot_end(c->db);
-    return rc;
+    if (c->loaded && !c->step)
+        return err_set(e, ERR_INTERNAL, "This program knows no step %s of %s.", c->job.step,
+                       c->job.kind);
+    return c->loaded ? 0 : -1;
 }
 
 static void end_as(struct commit *commit, enum job_state state, const char *message)
@@ -221,12 +224,6 @@ static void move_on(struct job *job, const struct commit *commit)
     job->error = mem_strdup(change->error);
 }
 
-static bool is_storage_trouble(enum err_code code)
-{
-    return code == ERR_STORE || code == ERR_STORE_FULL || code == ERR_STORE_STALE ||
-           code == ERR_SHUTDOWN || code == ERR_INTERNAL;
-}
-
 /*
  * A commit can be refused for what the step wants to write (the certificate was deleted meanwhile,
  * the key turned out to serve an account). Doing it again would be refused again: the step fails.
@@ -237,7 +234,7 @@ static int write_or_fail(struct commit *commit, struct step_result *result, stru
     struct store *store = c->engine->options.store;
     if (store_write_wait(store, commit_write, commit, e) == 0)
         return 0;
-    if (is_storage_trouble(e->code))
+    if (refusals_may_pass(e->code))
         return -1;
     struct err refusal = *e;
     free(commit->error);
@@ -252,22 +249,75 @@ static int write_or_fail(struct commit *commit, struct step_result *result, stru
     return store_write_wait(store, commit_write, commit, e);
 }
 
+/* The context gets a copy of the job's row: what the worker holds moves on with the commit. */
+static int begin(struct worker *worker, const struct job *job, struct step_context *c,
+                 struct err *e)
+{
+    struct engine *engine = worker->engine;
+    c->engine = engine;
+    c->worker = worker;
+    c->now = clock_engine_ms();
+    if (store_reader(engine->options.store, &c->db, e) < 0 ||
+        job_load(c->db, job->id, &c->job, e) < 0)
+        return -1;
+    c->resumed = c->job.error || c->job.updated_at < engine->started_at ||
+                 refusals_has(engine->refusals, job->id);
+    return load_context(c, e);
+}
+
+/* The job ends here, since it would be refused for ever. */
+static void give_up(struct worker *worker, const struct job *job, const struct err *why,
+                    struct step_result *result)
+{
+    struct step_context c = {0};
+    struct err error;
+    log_error("a job is given up", "job", job->id, "kind", job->kind, "step", job->step, "code",
+              err_info(why->code)->name, "detail", why->detail, NULL);
+    begin(worker, job, &c, &error); /* as far as it goes: c.loaded tells */
+    if (abandon_job(worker->engine->options.store, &c, job, why, &error) < 0) {
+        log_warn("it could not even be ended", "job", job->id, "detail", error.detail, NULL);
+    } else {
+        refusals_forget(worker->engine->refusals, job->id);
+        verdicts_forget(worker->engine->verdicts, job->id);
+        result->final = true;
+    }
+    context_finish(&c);
+}
+
+/* What a step came to is not durable, or the job cannot be loaded: it is tried again, ever later,
+   or given up. */
+static void put_off(struct worker *worker, const struct job *job, struct err *error,
+                    const char *what, bool hopeless, struct step_result *result)
+{
+    int count = refusals_add(worker->engine->refusals, job->id);
+    log_warn(what, "job", job->id, "kind", job->kind, "step", job->step, "code",
+             err_info(error->code)->name, "detail", error->detail, NULL);
+    result->uncommitted = true;
+    result->due = clock_engine_ms() + refusals_delay_ms(count);
+    if (!hopeless && !refusals_are_enough(count, error->code))
+        return;
+    err_prefix(error, "Refused %d times in a row; %s: ", count, what);
+    give_up(worker, job, error, result);
+}
+
 static void settle(struct worker *worker, struct job *job, struct commit *commit,
                    struct step_result *result)
 {
     struct engine *engine = worker->engine;
     struct err error;
-    result->due = clock_engine_ms() + CLOCK_SECOND_MS;
-    result->uncommitted = true;
-    if (!commit->c)
-        return;
-    if (write_or_fail(commit, result, &error) < 0) {
-        log_warn("a step's commit failed", "job", job->id, "step", job->step, "code",
-                 err_info(error.code)->name, "detail", error.detail, NULL);
-        engine_set_uncertain(engine, job->id, true);
+    if (!commit->c) {
+        result->due = clock_engine_ms() + CLOCK_SECOND_MS;
+        result->uncommitted = true;
         return;
     }
-    engine_set_uncertain(engine, job->id, false);
+    if (write_or_fail(commit, result, &error) < 0) {
+        bool may_pass = refusals_may_pass(error.code);
+        atomic_store(&engine->unwritable, may_pass);
+        put_off(worker, job, &error, "a step's commit failed", !may_pass, result);
+        return;
+    }
+    atomic_store(&engine->unwritable, false);
+    refusals_forget(engine->refusals, job->id);
     atomic_fetch_add(&engine->counters.steps, 1);
     move_on(job, commit);
     result->uncommitted = false;
@@ -320,22 +370,6 @@ static void advance(struct run *run)
     commit->message = NULL;
 }
 
-/* The context gets a copy of the job's row: what the worker holds moves on with the commit. */
-static int begin(struct worker *worker, const struct job *job, struct step_context *c,
-                 struct err *e)
-{
-    struct engine *engine = worker->engine;
-    c->engine = engine;
-    c->worker = worker;
-    c->now = clock_engine_ms();
-    if (store_reader(engine->options.store, &c->db, e) < 0 ||
-        job_load(c->db, job->id, &c->job, e) < 0)
-        return -1;
-    c->resumed = c->job.error || c->job.updated_at < engine->started_at ||
-                 engine_is_uncertain(engine, job->id);
-    return load_context(c, e);
-}
-
 /*
  * After a commit that failed the database is asked first whether it takes writes again: on a full
  * disk each try would place another order, and forget it.
@@ -348,10 +382,11 @@ static int write_trial(struct store_tx *tx, void *arg, struct err *e)
 
 static bool is_writable(struct step_context *c)
 {
+    struct engine *engine = c->engine;
     struct err error;
-    if (!engine_is_uncertain(c->engine, c->job.id))
+    if (!atomic_load(&engine->unwritable) && !refusals_has(engine->refusals, c->job.id))
         return true;
-    if (store_write_wait(c->engine->options.store, write_trial, c, &error) == 0)
+    if (store_write_wait(engine->options.store, write_trial, c, &error) == 0)
         return true;
     log_warn("a step waits for the database", "job", c->job.id, "step", c->step->name, "code",
              err_info(error.code)->name, "detail", error.detail, NULL);
@@ -396,23 +431,28 @@ void engine_run_commit(struct run *run, struct step_result *result)
     unload(run);
 }
 
+/* A job without a row was deleted since it was claimed. */
+static void cannot_load(struct run *run, struct err *error, struct step_result *result)
+{
+    if (error->code == ERR_NOT_FOUND && !run->c.job.kind)
+        result->final = true;
+    else
+        put_off(run->worker, run->job, error, "a job cannot be loaded", false, result);
+}
+
 /* 0: it may run. */
 static int load(struct run *run, struct step_result *result)
 {
     struct err error;
-    result->uncommitted = true;
-    bool ready = begin(run->worker, run->job, &run->c, &error) == 0;
-    if (ready && is_writable(&run->c)) {
+    if (begin(run->worker, run->job, &run->c, &error) < 0) {
+        cannot_load(run, &error, result);
+    } else if (is_writable(&run->c)) {
         run->loaded = true;
         return 0;
-    }
-    result->due = run->c.now + CLOCK_MINUTE_MS;
-    if (ready) {
-        result->due = clock_engine_ms() + CLOCK_SECOND_MS;
-        result->failed = true;
     } else {
-        log_error("a job cannot be loaded", "job", run->job->id, "kind", run->job->kind, "detail",
-                  error.detail, NULL);
+        result->due = clock_engine_ms() + CLOCK_SECOND_MS;
+        result->uncommitted = true;
+        result->failed = true;
     }
     name_lane(run, result);
     unload(run);

@@ -80,7 +80,8 @@ struct step_context {
     struct job job;
     struct json_object *args;
 
-    bool gone; /* the resource was deleted meanwhile: the job ends as cancelled */
+    bool loaded; /* by the kind: what follows is there */
+    bool gone;   /* the resource was deleted meanwhile: the job ends as cancelled */
     struct authority authority;
     struct account account;
     struct certificate certificate;

@@ -326,7 +326,7 @@ void http_respond_json(struct http_exchange *x, int status, struct json_object *
 static void add_retry_after(struct http_exchange *x, const struct err *e)
 {
     int64_t seconds = (e->retry_after_ms + CLOCK_SECOND_MS - 1) / CLOCK_SECOND_MS;
-    if (!seconds && e->code == ERR_BUSY)
+    if (!seconds && (e->code == ERR_BUSY || e->code == ERR_STORE))
         seconds = RETRY_SOON_SECONDS;
     if (!seconds && e->code == ERR_SHUTDOWN)
         seconds = RETRY_AFTER_RESTART_SECONDS;

@@ -250,7 +250,7 @@ static void test_who_breaks_the_commit_fails_alone(void **state)
     run_as_group(f, writes, 3);
     assert_true(writes[0].over && !writes[0].failed);
     assert_true(writes[1].over && writes[1].failed);
-    assert_int_equal(writes[1].code, ERR_STORE);
+    assert_int_equal(writes[1].code, ERR_INTERNAL);
     assert_true(writes[2].over && !writes[2].failed);
     assert_true(writes[1].runs <= 2);
     assert_true(has_token(f, "a"));
