@@ -55,16 +55,16 @@ static int split(const char *address, char **host, char **port, struct err *e)
     return 0;
 }
 
-static int bind_tcp(const struct addrinfo *info)
+static int bind_tcp(const struct addrinfo *info, enum address_reach reach)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (fd < 0)
         return -1;
-    int on = 1;
+    int on = 1, v6_only = reach == ADDRESS_AS_GIVEN;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     /* Else "[::]" would answer for IPv4 too, under addresses that no rule knows. */
     if (info->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
     if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     int reason = errno;
@@ -88,7 +88,8 @@ static char *bound_name(int fd)
     return mem_printf("%s:%u", host, (unsigned)ntohs(((struct sockaddr_in *)&address)->sin_port));
 }
 
-static int listen_tcp(const char *address, struct bound_address *out, struct err *e)
+static int listen_tcp(const char *address, enum address_reach reach, struct bound_address *out,
+                      struct err *e)
 {
     char *host = NULL, *port = NULL;
     if (split(address, &host, &port, e) < 0)
@@ -106,7 +107,7 @@ static int listen_tcp(const char *address, struct bound_address *out, struct err
     int fd = -1;
     const struct addrinfo *info = list;
     for (; info; info = info->ai_next)
-        if ((fd = bind_tcp(info)) >= 0)
+        if ((fd = bind_tcp(info, reach)) >= 0)
             break;
     int reason = errno;
     bool is_local_only = info && is_loopback(info->ai_addr);
@@ -162,12 +163,13 @@ static int listen_unix(const char *path, struct bound_address *out, struct err *
     return 0;
 }
 
-int address_listen(const char *address, struct bound_address *out, struct err *e)
+int address_listen(const char *address, enum address_reach reach, struct bound_address *out,
+                   struct err *e)
 {
     size_t prefix = sizeof unix_prefix - 1;
     if (!strncmp(address, unix_prefix, prefix))
         return listen_unix(address + prefix, out, e);
-    return listen_tcp(address, out, e);
+    return listen_tcp(address, reach, out, e);
 }
 
 void address_stop(struct bound_address *bound)

@@ -17,12 +17,18 @@ struct bound_address {
     bool is_local_only; /* loopback or a Unix socket */
 };
 
+enum address_reach {
+    ADDRESS_AS_GIVEN,
+    ADDRESS_ALL_OF_ANY, /* "[::]" takes IPv4 too: for CAs, which look at every address of a name */
+};
+
 /*
  * Binds and listens. A Unix socket gets mode 0660; one that nobody listens on any more is replaced.
  * ERR_CONFIG if it is no address, ERR_IO if the system refuses it (it may be free in a moment); the
  * sentence names it.
  */
-int address_listen(const char *address, struct bound_address *out, struct err *e);
+int address_listen(const char *address, enum address_reach reach, struct bound_address *out,
+                   struct err *e);
 
 /* Closes, and removes a Unix socket's file. */
 void address_finish(struct bound_address *bound);

@@ -90,7 +90,9 @@ static int bind_listener(struct http_server *server, const struct http_listener_
                          struct err *e)
 {
     struct listener *listener = &server->listeners[server->listener_count];
-    if (address_listen(options->address, &listener->bound, e) < 0)
+    enum address_reach reach =
+        options->kind == HTTP_LISTENER_HTTP01 ? ADDRESS_ALL_OF_ANY : ADDRESS_AS_GIVEN;
+    if (address_listen(options->address, reach, &listener->bound, e) < 0)
         return -1;
     listener->server = server;
     listener->kind = options->kind;

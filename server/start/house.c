@@ -172,7 +172,7 @@ static int start_tls_alpn01(struct house *house, struct err *e)
         return 0;
     if (tls_alpn01_create(&house->tls_alpn01, e) < 0)
         return -1;
-    return address_listen(address, &house->tls_alpn01_bound, e);
+    return address_listen(address, ADDRESS_ALL_OF_ANY, &house->tls_alpn01_bound, e);
 }
 
 /* With the engine started its table is full; who came before has waited in the backlog. */

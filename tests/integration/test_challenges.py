@@ -253,7 +253,8 @@ def test_dns_persist_01_survives_a_restart(certwright, ca, resolvers, txt, names
 # addresses over http-01
 
 @pytest.mark.parametrize("written, address, host", [
-    ("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("0:0:0:0:0:0:0:1", "::1", "[::1]")])
+    ("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("0:0:0:0:0:0:0:1", "::1", "[::1]"),
+    ("127.0.0.1", "127.0.0.1", "[::]"), ("::1", "::1", "[::]")])
 def test_addresses_over_http_01(certwright, pebble, http01_port, written, address, host):
     api = certwright(pebble, http01_listen=f"{host}:{http01_port}").api
     api.put_account()

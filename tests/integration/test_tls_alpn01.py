@@ -89,7 +89,8 @@ def test_dns_names(listening, pebble_by_tls, names):
     assert pem.names_of(leaf) == sorted(wanted)
 
 
-@pytest.mark.parametrize("address, host", [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+@pytest.mark.parametrize("address, host", [
+    ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("127.0.0.1", "[::]"), ("::1", "[::]")])
 def test_addresses(listening, pebble_by_tls, address, host):
     api = listening(pebble_by_tls, host=host).api
     api.put_account()
