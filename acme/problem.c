@@ -232,7 +232,9 @@ int acme_problem_read(const char *body, size_t size, int http_status, struct acm
         acme_problem_finish(problem);
         problem->status = http_status;
         err_set(e, code_by_status(http_status, ERR_CA_PROTOCOL),
-                "HTTP status %d without a problem document", http_status);
+                http_status / 100 == 3 ? "the CA redirects, which is not followed: HTTP status %d"
+                                       : "HTTP status %d without a problem document",
+                http_status);
         e->http_status = http_status;
     }
     json_object_put(json);

@@ -96,14 +96,22 @@ static void after_success(struct commit *commit)
         commit->change.error = c->shown;
 }
 
-static void after_failure(struct commit *commit, const struct err *error,
-                          struct step_result *result)
+/* A rate limit may take longer than the job may: then it is not tried at all, which is told. */
+static void tell_why_not_again(const struct retry *retry, int64_t left_ms, struct err *e)
+{
+    if (!retry->again && e->retry_after_ms > 0 && retry->delay_ms > left_ms && left_ms > 0)
+        err_prefix(e, "The time to retry ends before the %" PRId64 " s that the CA wants: ",
+                   e->retry_after_ms / CLOCK_SECOND_MS);
+}
+
+static void after_failure(struct commit *commit, struct err *error, struct step_result *result)
 {
     struct step_context *c = commit->c;
     int64_t attempt = c->job.error ? c->job.attempt : 0;
     int64_t deadline = context_deadline(c);
     int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - c->now;
     struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
+    tell_why_not_again(&retry, left, error);
     context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
     commit->change.error = commit->error;

@@ -124,6 +124,13 @@ def test_the_delays_without_a_retry_after_are_those_of_lets_encrypt(api, fake, n
     api.succeeded(job)
 
 
+def test_a_wait_that_the_job_has_no_time_for_is_told(api, fake, names):
+    fake.script("/new-order", problem("rateLimited", "too many", after=3600))
+    error = api.failed(api.post_certificate(*names(), retry_for_seconds=600))["error"]
+    assert error["code"] == "ca.rate_limited" and error["retryable"] is True
+    assert "The time to retry ends before the 3600 s that the CA wants: too many" in error["detail"]
+
+
 @pytest.mark.parametrize("said", [paused(), user_action()])
 def test_continue_too_ends_the_wait_for_a_person(api, fake, names, said):
     fake.script("/new-order", said)

@@ -41,7 +41,8 @@ def test_redirects_lead_nowhere(hostile, endpoint, status):
     if endpoint == "/nonce":
         # Nothing else gives one.
         hostile.ca.answer["/dir"] = raw(200, {"Replay-Nonce": None}, hostile.ca.directory())
-    hostile.fails("ca.protocol", f"HTTP status {status}", job=job_at(hostile, endpoint))
+    hostile.fails("ca.protocol", f"redirects, which is not followed: HTTP status {status}",
+                  job=job_at(hostile, endpoint))
     assert "/elsewhere" not in [path for _, path, _ in hostile.ca.requests]
 
 
