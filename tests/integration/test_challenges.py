@@ -114,6 +114,18 @@ def test_records_want_a_dns_name_and_a_solver(certwright, pebble):
             challenge={**PERSIST, "persist_until": "tomorrow"})
 
 
+def test_what_is_proven_comes_down_before_there_is_a_certificate(certwright, ca, names):
+    api = certwright(ca).api
+    api.put_account()
+    ca.hold("/finalize")
+    job = api.post_certificate(*names())
+    until(lambda: [j["state"] for j in api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]]
+          == ["succeeded"], 20, "it is cleaned up")
+    assert api.ok("GET", f"/jobs/{job['id']}")["finished_at"] is None
+    ca.release("/finalize")
+    api.succeeded(job)
+
+
 # dns-persist-01
 
 def test_a_persons_record_is_waited_for(certwright, ca, resolvers, txt):

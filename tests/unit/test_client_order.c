@@ -212,6 +212,8 @@ static void reads_an_authorization(void **state)
          "{\"type\":\"dns-01\",\"url\":\"~/chall/1\",\"token\":\"abc_-9\",\"status\":\"pending\"},"
          "{\"type\":\"dns-persist-01\",\"url\":\"~/chall/2\",\"issuer-domain-names\":"
          "[\"ca.example\",7,\"x.example\"],\"accounturi\":\"~/acct/1\"},"
+         "{\"type\":\"dns-persist-01\",\"url\":\"~/chall/3\",\"issuer-domain-names\":"
+         "[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\",\"k\"]},"
          "{\"type\":\"no-url-01\",\"token\":\"abc\"},{\"url\":\"~/no-type\"},7,null]}"},
         {"POST /authz/1", 200, "Replay-Nonce: n2\n",
          "{\"status\":\"invalid\",\"identifier\":{\"type\":\"ip\",\"value\":\"192.0.2.1\"},"
@@ -237,7 +239,7 @@ static void reads_an_authorization(void **state)
     assert_true(a.wildcard);
     assert_int_equal(a.retry_after_ms, 2000);
     assert_int_equal(a.expires_ms, 1795856400000);
-    assert_int_equal(a.challenge_count, 2);
+    assert_int_equal(a.challenge_count, 3);
     assert_string_equal(a.challenges[0].type, "dns-01");
     assert_string_equal(a.challenges[0].token, "abc_-9");
     assert_url(&fake, a.challenges[0].url, "~/chall/1");
@@ -249,6 +251,7 @@ static void reads_an_authorization(void **state)
     assert_string_equal(a.challenges[1].issuer_names[0], "ca.example");
     assert_string_equal(a.challenges[1].issuer_names[1], "x.example");
     assert_string_equal(a.challenges[1].account_url, fake.kid);
+    assert_int_equal(a.challenges[2].issuer_name_count, 0); /* one more than the draft allows */
     assert_string_equal(a.challenges[1].status, "pending");
     assert_null(acme_authorization_failure(&a));
     acme_authorization_finish(&a);
