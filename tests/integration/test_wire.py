@@ -174,9 +174,6 @@ def test_polls_obey_retry_after(certwright, pebble_with, proxy_with, names):
     api.put_account()
     for job in [api.post_certificate(name) for name in names(4)]:
         api.succeeded(job)
-    fake.pending_polls, fake.processing_polls = 0, 1
-    print([l for j in api.ok("GET","/jobs?kind=certificate.issue")["items"] for l in api.job(j)["events"]])
-    print(list(fake.trail()))
     requests = [r for r in proxy.requests() if "renewalInfo" not in r["path"]]
     forms = set()
     for i, request in enumerate(requests):
