@@ -485,3 +485,24 @@ def test_a_renewal_that_waits_for_a_record_by_hand_tells(start, fake, names):
     assert now["last_error"]["code"] == "job.waits_for_person" and now["status"] == "valid"
     api.ok("POST", f"/jobs/{now['active_job']}/continue", status=(200, 202))
     assert until_version(api, name, 2)["last_error"] is None
+
+
+def test_nobody_is_asked_about_a_certificate_that_has_expired(start, fake, names):
+    ari = Ari(fake, window(3 * DAY, 4 * DAY))
+    fake.days = 4 / DAY  # seconds
+    api = start().api
+    [name] = names()
+    issue(api, name, renew={"enabled": False})
+    until(lambda: api.certificate(name)["status"] == "expired", 20, "it expires")
+    fake.answer["/new-order"] = problem("rejectedIdentifier")
+    api.ok("PATCH", f"/certificates/{name}", {"renew": {"enabled": True}})
+    until(lambda: api.certificate(name)["last_error"], 20, "it is to be renewed at once")
+    assert not ari.asked
+
+
+def test_a_ca_without_renewal_information_is_told_of_no_replacement(start, fake, names):
+    api = start().api
+    [name] = names()
+    issue(api, name)
+    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+    assert ["replaces" in order for order in fake.posts("/new-order")] == [False, False]
