@@ -119,3 +119,16 @@ int commit_write(struct store_tx *tx, void *arg, struct err *e)
         return c->kind->end(tx, c, change.state, change.error, e);
     return 0;
 }
+
+/* What is sooner than that is not worth a commit, and a load of everything after it. */
+enum { HOLD_MAX_MS = 200 };
+
+bool commit_can_wait(const struct commit *commit)
+{
+    const struct step_context *c = commit->c;
+    if (!c || (c->outcome == STEP_WAIT && (c->ready || c->due > c->now + HOLD_MAX_MS)))
+        return false;
+    return (c->outcome == STEP_NEXT || c->outcome == STEP_WAIT) && commit->change.step &&
+           !commit->change.error && commit->earlier_count < EARLIER_MAX &&
+           step_may_join(c->kind, c->step, commit->change.step);
+}

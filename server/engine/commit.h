@@ -35,6 +35,10 @@ struct commit {
 /* A store_fn; arg is the struct commit, and only ->written and ->epoch of it change. */
 int commit_write(struct store_tx *tx, void *arg, struct err *e);
 
+/* Whether the step that has run may be committed with the next one: it may be joined by that, which
+   comes at once or after a wait of 200 ms at most. */
+bool commit_can_wait(const struct commit *commit);
+
 void commit_forget_earlier(struct commit *commit);
 
 #endif

@@ -111,6 +111,64 @@ static struct lane *wait_for_lane(struct worker *worker)
     return lane;
 }
 
+/* ---- held runs ---- */
+
+/* When the lane's first is due. With the mutex. */
+static int64_t held_due(const struct engine *engine, const char *lane)
+{
+    int64_t due = INT64_MAX;
+    for (size_t i = 0; i < engine->held_count; i++)
+        if (engine->held[i].due < due && !strcmp(engine->held[i].lane, lane))
+            due = engine->held[i].due;
+    return due;
+}
+
+/* False if there is no room: then what there is has to be committed. */
+static bool hold(struct engine *engine, struct run *run, const struct step_result *result)
+{
+    pthread_mutex_lock(&engine->mutex);
+    bool held = engine->held_count < ENGINE_HELD_MAX && !engine->stopping;
+    if (held) {
+        struct held *place = &engine->held[engine->held_count++];
+        *place = (struct held){.run = run, .due = result->due};
+        memcpy(place->lane, result->lane, sizeof place->lane);
+        lanes_due(engine->lanes, result->lane, result->due);
+        wake(engine);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return held;
+}
+
+/* The lane's first that is due; NULL if there is none. */
+static struct run *take_held(struct engine *engine, const char *lane)
+{
+    struct run *run = NULL;
+    pthread_mutex_lock(&engine->mutex);
+    int64_t due = held_due(engine, lane);
+    for (size_t i = 0; !run && due <= clock_engine_ms() && i < engine->held_count; i++) {
+        struct held *held = &engine->held[i];
+        if (held->due == due && !strcmp(held->lane, lane)) {
+            run = held->run;
+            *held = engine->held[--engine->held_count];
+        }
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return run;
+}
+
+/* The workers have ended. What cannot be committed is observed by the next start. */
+static void commit_held(struct engine *engine)
+{
+    while (engine->held_count > 0) {
+        struct step_result result;
+        struct run *run = engine->held[--engine->held_count].run;
+        engine_run_commit(run, &result);
+        engine_run_destroy(run);
+    }
+}
+
+/* ---- steps ---- */
+
 /* Asks the database when the lane is due next; news that came meanwhile are not forgotten. */
 static void learn(struct engine *engine, struct db *db, struct lane *lane)
 {
@@ -124,6 +182,8 @@ static void learn(struct engine *engine, struct db *db, struct lane *lane)
         due = clock_engine_ms() + CLOCK_SECOND_MS;
     }
     pthread_mutex_lock(&engine->mutex);
+    if (held_due(engine, lane->name) < due)
+        due = held_due(engine, lane->name);
     lanes_learn(lane, due, changed);
     wake(engine);
     pthread_mutex_unlock(&engine->mutex);
@@ -191,15 +251,19 @@ static void give_back(struct engine *engine, struct db *db, const struct job *jo
 
 /* Steps the claimed job as far as it goes at once. Returns the lane the worker is in afterwards. */
 static struct lane *step_job(struct worker *worker, struct db *db, struct lane *lane,
-                             struct job *job)
+                             struct run *run)
 {
     struct engine *engine = worker->engine;
     struct step_result result;
-    struct run *run = engine_run_create(worker, job);
     for (int i = 1;; i++) {
         engine_run_step(run, &result);
         judge(engine, lane, &result);
         if (!result.go_on || i == STEPS_IN_A_ROW || worker->keys)
+            break;
+        bool later = result.due > clock_engine_ms();
+        if (later && hold(engine, run, &result))
+            return lane;
+        if (later)
             break;
         struct lane *next = change_lane(engine, lane, result.lane);
         if (!next)
@@ -207,8 +271,8 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
         lane = next;
     }
     engine_run_commit(run, &result);
+    give_back(engine, db, engine_run_job(run), &result);
     engine_run_destroy(run);
-    give_back(engine, db, job, &result);
     return lane;
 }
 
@@ -226,21 +290,24 @@ static void serve(struct worker *worker, struct lane *lane)
     struct job job = {0};
     struct db *db;
     struct err error;
+    struct run *run = NULL;
     bool found = false;
     if (store_reader(engine->options.store, &db, &error) < 0) {
         log_error("the database cannot be read", "detail", error.detail, NULL);
         pause_lane(engine, lane);
+    } else if ((run = take_held(engine, lane->name))) {
+        engine_run_move(run, worker, db);
+        learn(engine, db, lane);
     } else if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), &job, &found,
                          &error) < 0) {
         log_warn("a job cannot be claimed", "lane", lane->name, "detail", error.detail, NULL);
         pause_lane(engine, lane);
     } else {
         learn(engine, db, lane);
-        if (found)
-            lane = step_job(worker, db, lane, &job);
+        run = found ? engine_run_create(worker, &job) : NULL;
     }
-    if (found)
-        job_finish(&job);
+    if (run)
+        lane = step_job(worker, db, lane, run);
     leave(engine, lane);
 }
 
@@ -363,6 +430,7 @@ void engine_stop(struct engine *engine)
     for (size_t i = 0; i < engine->worker_count; i++)
         pthread_join(engine->workers[i].thread, NULL);
     engine->worker_count = 0;
+    commit_held(engine);
 }
 
 void engine_destroy(struct engine *engine)

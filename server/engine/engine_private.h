@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { WORKER_CLIENTS = 8 };
+enum { WORKER_CLIENTS = 8, ENGINE_HELD_MAX = 64 };
 
 /* A connection to one authority, kept by a worker between steps. */
 struct worker_client {
@@ -38,6 +38,13 @@ struct idle {
     int64_t until; /* one of them looks again by then, or is awake already */
 };
 
+/* A run whose next step comes so soon that nothing is committed before. Its job stays claimed. */
+struct held {
+    struct run *run;
+    int64_t due;
+    char lane[LANE_NAME_SIZE];
+};
+
 struct engine {
     struct engine_options options;
     struct ca_registry *cas;
@@ -56,6 +63,8 @@ struct engine {
     struct idle idle[2];   /* [1]: the lane "keys" alone */
     struct lanes *lanes;
     bool stopping;
+    struct held held[ENGINE_HELD_MAX];
+    size_t held_count;
 };
 
 /* The worker's connection to the authority, made at the first use; borrowed. */
@@ -75,12 +84,18 @@ struct step_result {
     int64_t due;
 };
 
-/* The steps of a claimed job, one after the other; *job moves to what was committed. */
+/* The steps of a claimed job, one after the other. */
 struct run;
-struct run *engine_run_create(struct worker *worker, struct job *job);
+/* Takes the job over. */
+struct run *engine_run_create(struct worker *worker, const struct job *job);
+/* As it was committed last. */
+const struct job *engine_run_job(const struct run *run);
+/* Another worker goes on with it, with a reader of its own. */
+void engine_run_move(struct run *run, struct worker *worker, struct db *db);
 void engine_run_destroy(struct run *run);
 /* Loads the job unless its last step is still to be committed, runs its next step, and commits it,
-   unless the one after it may join: result->go_on then says nothing of what is durable. */
+   unless the one after it may join: result->go_on then says nothing of what is durable. If it is to
+   come later, at result->due, the run is worth being held until then. */
 void engine_run_step(struct run *run, struct step_result *result);
 /* Commits what is not yet, and fills *result anew; leaves it alone if there is nothing. */
 void engine_run_commit(struct run *run, struct step_result *result);

@@ -176,9 +176,9 @@ static const struct step steps[] = {
 };
 
 static const struct step_join joins[] = {
-    {"prepare", "order"},    {"order", "authorize"},  {"authorize", "present"},
-    {"respond", "validate"}, {"finalize", "collect"}, {"finalize", "download"},
-    {"collect", "download"},
+    {"validate", "validate"}, {"collect", "collect"},   {"prepare", "order"},
+    {"order", "authorize"},   {"authorize", "present"}, {"respond", "validate"},
+    {"finalize", "collect"},  {"finalize", "download"}, {"collect", "download"},
 };
 
 const struct job_kind certificate_issue_kind = {

@@ -342,15 +342,6 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
 
 /* ---- joined steps ---- */
 
-/* Whether the step that has run waits for the next one's commit. */
-static bool joins(const struct commit *commit)
-{
-    const struct step_context *c = commit->c;
-    return c && c->outcome == STEP_NEXT && commit->change.state == JOB_RUNNING &&
-           !commit->change.error && commit->earlier_count < EARLIER_MAX &&
-           step_may_join(c->kind, c->step, commit->change.step);
-}
-
 /* On to the next step, with what the last one has left. */
 static void advance(struct run *run)
 {
@@ -401,10 +392,13 @@ static bool is_writable(struct step_context *c)
     return false;
 }
 
-struct run *engine_run_create(struct worker *worker, struct job *job)
+struct run *engine_run_create(struct worker *worker, const struct job *job)
 {
     struct run *run = mem_new(1, sizeof *run);
-    *run = (struct run){.worker = worker, .job = job, .commit = {.c = &run->c, .park_until = -1}};
+    *run = (struct run){.worker = worker,
+                        .job = mem_new(1, sizeof *job),
+                        .commit = {.c = &run->c, .park_until = -1}};
+    *run->job = *job;
     return run;
 }
 
@@ -421,7 +415,24 @@ static void unload(struct run *run)
 void engine_run_destroy(struct run *run)
 {
     unload(run);
+    job_finish(run->job);
+    free(run->job);
     free(run);
+}
+
+void engine_run_move(struct run *run, struct worker *worker, struct db *db)
+{
+    run->worker = worker;
+    run->c.worker = worker;
+    run->c.db = db;
+    run->c.ca = NULL;
+    run->c.client.ca = NULL;
+    run->c.client.http = NULL;
+}
+
+const struct job *engine_run_job(const struct run *run)
+{
+    return run->job;
 }
 
 static void name_lane(const struct run *run, struct step_result *result)
@@ -475,10 +486,11 @@ void engine_run_step(struct run *run, struct step_result *result)
     else if (load(run, result) < 0)
         return;
     run_step(&run->c, &run->commit, result);
-    if (!joins(&run->commit)) {
+    if (!commit_can_wait(&run->commit)) {
         engine_run_commit(run, result);
         return;
     }
     result->go_on = true;
+    result->due = run->commit.change.due_at;
     memcpy(result->lane, run->commit.lane, sizeof result->lane);
 }
