@@ -205,7 +205,7 @@ class World:
         return leaf
 
     def check_folder(self, name):
-        """The files are the API's; beside them are at most two generations, and nothing unfinished."""
+        """The files are the API's; beside them are two generations at most, and no attempts."""
         folder = self.root / name
         for file in ("fullchain.pem", "privkey.pem"):
             assert (folder / file).read_text() == self.api.pem(name, file)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fake_ca_jws import thumbprint
+from process import until
 from seed import dice
 from survival import World
 
@@ -167,6 +168,26 @@ def test_killed_between_the_commit_and_its_answer(world, tmp_path):
         world.settle()
         world.check_certificate(name)
     world.check_clean()
+
+
+def test_killed_at_its_first_start(certwright, http01_port):
+    """Whatever of database, keys and token was there, the next start completes it."""
+    n, killed = 0, True
+    while killed:
+        n += 1
+        service = certwright(start=False, env={"CERTWRIGHT_FAILPOINT": str(n)},
+                             http01_listen=f"127.0.0.1:{http01_port}")
+        service.start(ready=False)
+        until(lambda: not service.process.running or service.ops("/readyz")[0] == 200, 15,
+              "certwright is ready, or dead")
+        code = service.process.stop()
+        assert code in (0, -9), service.process.log()
+        killed = code == -9
+        del service.process.env["CERTWRIGHT_FAILPOINT"]
+        service.start()
+        assert service.api.get("/authorities/letsencrypt").status == 200
+        service.stop()
+    assert n > 4
 
 
 def nm(path):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from api import Api
 from contract import METHODS
 
 
@@ -188,8 +189,9 @@ def test_head_is_get_without_its_body(certwright):
         "/authorities/letsencrypt").headers["Content-Length"]
 
 
-def test_idempotency_key(certwright, pebble, names):
-    api = certwright(pebble).api
+def test_idempotency_key(certwright, pebble, names, contract):
+    service = certwright(pebble)
+    api = service.api
     api.put_account()
     a, b = names(2)
     key = {"Idempotency-Key": "only-once"}
@@ -199,6 +201,10 @@ def test_idempotency_key(certwright, pebble, names):
     other = api.post("/certificates", {"identifiers": [b], "account": "main"}, headers=key)
     assert other.status == 422
     assert api.get(f"/certificates/{b}").status == 404
+    # Who comes over the socket is another client, whose keys are its own.
+    local = Api(contract, unix=service.socket)
+    assert local.post("/certificates", {"identifiers": [a], "account": "main"},
+                      headers=key).status == 409
 
 
 def at_once(count, call):
