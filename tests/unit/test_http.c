@@ -502,6 +502,7 @@ static void follows_rfc8288(void **state)
         {"link: </a/b>; rel=\"next\"\n", "next", 0, "https://ca.example:14000/a/b"},
         {"link: <b?c=1>;rel=next\n", "next", 0, "https://ca.example:14000/dir/b?c=1"},
         {"link: <https://CA/%7ea/?x=<y>;rel=next\n", "next", 0, "https://CA/%7ea/?x=<y"},
+        {"link: <https://ca/a/../b>;rel=next\n", "next", 0, "https://ca/a/../b"},
         {"link: <x:1>;rel=a, <https://ca/b>;rel=b\n", "b", 0, "https://ca/b"},
         {"link: <https://ca/a>;rel=\"index up\"\n", "up", 0, "https://ca/a"},
         {"link: <https://ca/a>;rel=\"index up\"\n", "inde", 0, NULL},
