@@ -231,7 +231,9 @@ const struct job_kind account_rollover_kind = {
 int account_rolls_over(struct db *db, const struct account *account, bool *under_way, struct err *e)
 {
     *under_way = false;
-    if (!account->next_spki_sha256)
+    /* One that waits for a person could take for ever; who goes on meanwhile takes a second order
+       when the key has changed. */
+    if (!account->next_spki_sha256 || account->person_error)
         return 0;
     return job_is_active(db, account_rollover_kind.name, "account", account->id, under_way, e);
 }

@@ -6,7 +6,7 @@ import pytest
 
 import pem
 from fake_ca_jws import thumbprint
-from fake_ca_script import document, held, lose, problem
+from fake_ca_script import document, held, lose, problem, user_action
 from process import until
 
 
@@ -232,6 +232,20 @@ def test_what_waits_for_a_person_takes_a_second_order(certwright, fake, resolver
     place()
     service.api.succeeded(order)
     assert len(fake.posts("/chall")) == 1
+
+
+def test_a_change_that_waits_for_a_person_keeps_nobody_waiting(certwright, fake, names):
+    service = with_fake(certwright, fake)
+    before = account(service)
+    fake.script("/key-change", user_action())
+    job = roll_over(service)
+    until(lambda: account(service)["last_error"], 20, "somebody is told")
+    assert account(service)["last_error"]["code"] == "ca.user_action_required"
+    service.api.succeeded(service.api.post_certificate(*names()))
+    service.api.ok("POST", f"/jobs/{job['id']}/continue", status=(202,))
+    service.api.succeeded(job)
+    assert account(service)["last_error"] is None
+    works_with_one_key(service, fake, before, names)
 
 
 def test_a_ca_without_key_changes(certwright, fake):
