@@ -92,7 +92,8 @@ struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms,
 
 int64_t retry_poll_ms(int64_t n, int64_t retry_after_ms)
 {
-    static const int64_t schedule[] = {40, 60, 100, 200, 400, 800, 1500, 3000, 5000, 10000, 20000};
+    static const int64_t schedule[] = {15,  25,   60,   100,  200,   400,
+                                       800, 1500, 3000, 5000, 10000, 20000};
     static const int64_t entries = sizeof schedule / sizeof *schedule;
     if (retry_after_ms > 0)
         return clamp(retry_after_ms, CLOCK_SECOND_MS, CLOCK_HOUR_MS);

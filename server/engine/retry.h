@@ -36,7 +36,7 @@ int64_t retry_patience_ms(int64_t life_left_ms);
 int64_t retry_spread_ms(int64_t ms);
 
 /* The wait before poll number n (from 0) of an object that the CA is working on: early and then
-   rarer, 40 ms … 30 s; a Retry-After (0: none) counts instead, clamped to 1 s … 1 h. */
+   rarer, 15 ms … 30 s; a Retry-After (0: none) counts instead, clamped to 1 s … 1 h. */
 int64_t retry_poll_ms(int64_t n, int64_t retry_after_ms);
 
 #endif
