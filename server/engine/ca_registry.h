@@ -19,6 +19,7 @@ struct ca {
     struct polls issuance;       /* … and, after finalize, with orders */
     atomic_llong directory_at;   /* when it was fetched, engine time; 0: there is none */
     atomic_bool directory_doubt; /* the CA has spoken as if it was another one by now */
+    atomic_llong silences;       /* calls in a row that had no answer, whichever job's */
     char *directory_url;
     char *trust_bundle; /* NULL: the system's */
     int references;     /* guarded by the registry */

@@ -107,6 +107,22 @@ int64_t context_deadline(const struct step_context *c)
     return is_older && deadline > c->job.created_at && deadline < least ? least : deadline;
 }
 
+int64_t context_left_ms(const struct step_context *c, int64_t now)
+{
+    int64_t deadline = context_deadline(c);
+    return deadline == INT64_MAX ? INT64_MAX : deadline - now;
+}
+
+int64_t context_silence_ms(struct step_context *c, bool at_authority, const struct err *error)
+{
+    if (!c->ca || !at_authority)
+        return 0;
+    if (error && retry_is_silence(error))
+        return retry_silence_ms(atomic_fetch_add(&c->ca->silences, 1));
+    atomic_store(&c->ca->silences, 0);
+    return 0;
+}
+
 int64_t context_patience_ms(const struct step_context *c)
 {
     bool renews = c->kind == &certificate_issue_kind || c->kind == &certificate_renew_kind;

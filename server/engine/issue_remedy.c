@@ -93,8 +93,7 @@ static bool is_dead(const struct step_context *c)
 static int again_when_dead(struct step_context *c, struct err *e)
 {
     struct err trouble;
-    int64_t count, deadline = context_deadline(c);
-    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - c->now;
+    int64_t count, left = context_left_ms(c, c->now);
     bool may;
     if (!is_dead(c))
         return -1;

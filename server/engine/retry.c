@@ -5,6 +5,9 @@
 
 #include <openssl/rand.h>
 
+/* Of a CA that does not say for how long. */
+enum { PARK_MAX_MS = 10 * CLOCK_MINUTE_MS };
+
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -48,11 +51,6 @@ static int64_t untold_wait(int64_t attempt, int64_t most_ms)
     return clamp(jitter(ms < most_ms ? ms : most_ms), 1, CLOCK_DAY_MS);
 }
 
-static bool is_transport(enum err_code code)
-{
-    return code == ERR_CA_UNREACHABLE || code == ERR_CA_TIMEOUT || code == ERR_CA_TLS;
-}
-
 static int64_t delay(const struct err *e, bool waits, int64_t attempt, int64_t most_ms)
 {
     int64_t own = waits ? untold_wait(attempt, most_ms) : backoff(attempt, most_ms);
@@ -62,10 +60,20 @@ static int64_t delay(const struct err *e, bool waits, int64_t attempt, int64_t m
     return waits || e->http_status == 503 || asked > own ? asked : own;
 }
 
+bool retry_is_silence(const struct err *e)
+{
+    return e->code == ERR_CA_UNREACHABLE || e->code == ERR_CA_TIMEOUT || e->code == ERR_CA_TLS;
+}
+
+int64_t retry_silence_ms(int64_t n)
+{
+    return n > 0 ? backoff(n - 1, PARK_MAX_MS) : 0;
+}
+
 /* Nobody asked for it: a job that may wait for a day is no reason for all others to. */
 static int64_t park(const struct err *e, int64_t delay_ms)
 {
-    return e->retry_after_ms > 0 ? delay_ms : clamp(delay_ms, 1, 10 * CLOCK_MINUTE_MS);
+    return e->retry_after_ms > 0 ? delay_ms : clamp(delay_ms, 1, PARK_MAX_MS);
 }
 
 int64_t retry_patience_ms(int64_t life_left_ms)
@@ -84,7 +92,7 @@ struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms,
         return retry;
     }
     retry.delay_ms = delay(e, remedy == REMEDY_WAIT, attempt, most_ms);
-    if (e->http_status == 503 || (is_transport(e->code) && attempt > 0))
+    if (e->http_status == 503 || (retry_is_silence(e) && attempt > 0))
         retry.park_ms = park(e, retry.delay_ms);
     retry.again = retry.delay_ms <= left_ms;
     return retry;

@@ -26,6 +26,13 @@ struct retry {
  */
 struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms, int64_t most_ms);
 
+/* Whether the error is that there was no answer. */
+bool retry_is_silence(const struct err *e);
+
+/* How long a CA's lane is parked that gave no answer for the n-th time in a row (from 0), whichever
+   jobs asked: 0 the first time, then 5 s, 15 s, … 10 minutes. */
+int64_t retry_silence_ms(int64_t n);
+
 /*
  * The most_ms of what renews a certificate that has so much of its life left: a twentieth of that,
  * at least a minute. An hour once it has expired: then nothing is left to be in time for.

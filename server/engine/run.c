@@ -72,6 +72,7 @@ static void after_success(struct commit *commit)
     commit->message = c->message[0] ? c->message : NULL;
     if (c->authority.parked_until && is_at_authority(c))
         commit->park_until = 0;
+    context_silence_ms(c, is_at_authority(c), NULL);
     if (c->outcome == STEP_DONE) {
         end_as(commit, JOB_SUCCEEDED, commit->message ? commit->message : "done");
         return;
@@ -108,9 +109,11 @@ static void after_failure(struct commit *commit, struct err *error, struct step_
 {
     struct step_context *c = commit->c;
     int64_t attempt = c->job.error ? c->job.attempt : 0;
-    int64_t deadline = context_deadline(c);
-    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - c->now;
+    int64_t now = clock_engine_ms(); /* a call that hung has taken its time */
+    int64_t left = context_left_ms(c, now);
     struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
+    int64_t silent_ms = context_silence_ms(c, is_at_authority(c), error);
+    retry.park_ms = retry.park_ms < silent_ms ? silent_ms : retry.park_ms;
     tell_why_not_again(&retry, left, error);
     context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
@@ -127,13 +130,14 @@ static void after_failure(struct commit *commit, struct err *error, struct step_
     }
     commit->change.state = JOB_WAITING;
     commit->change.attempt = attempt + 1;
-    commit->change.due_at = retry.person ? INT64_MAX : c->now + retry.delay_ms;
+    commit->change.due_at = retry.person ? INT64_MAX : now + retry.delay_ms;
     if (remedy_is_account_wide(error))
         commit->limit_until = commit->change.due_at;
     if (c->authority.name)
         result->park_ms = retry.park_ms;
     if (retry.park_ms && is_at_authority(c)) {
-        commit->park_until = c->now + retry.park_ms;
+        log_info("a CA is left alone", "authority", c->authority.name, NULL);
+        commit->park_until = now + retry.park_ms;
         commit->park_reason = error->detail;
     }
 }

@@ -139,6 +139,14 @@ void context_discard(struct step_context *c);
  * machine may come up without its network, or with the wrong time.
  */
 int64_t context_deadline(const struct step_context *c);
+/* What is left until then; INT64_MAX: no end. */
+int64_t context_left_ms(const struct step_context *c, int64_t now);
+
+/*
+ * Counts that the CA gave a step of its lane no answer, for how long no job is to ask it then; with
+ * another error or none the count begins anew.
+ */
+int64_t context_silence_ms(struct step_context *c, bool at_authority, const struct err *error);
 
 /* The longest back-off of the job: what renews a certificate has to be in time. */
 int64_t context_patience_ms(const struct step_context *c);

@@ -85,3 +85,37 @@ def test_a_record_that_two_orders_share_stays_for_the_second(certwright, provide
     api.succeeded(second)
     until(lambda: not provider.left(), 20, "the record is removed")
     fake.stop()
+
+
+@pytest.mark.parametrize("when", ["present", "cleanup"])
+def test_a_provider_that_times_out_after_it_succeeded(certwright, pebble, provider, resolvers,
+                                                      when):
+    """The record is there, or gone, though nobody was told: it is there once, and gone at the end."""
+    zone = f"late-{when}.example.com"
+    late = []
+
+    def sabotage(path, fqdn, value):
+        if path == when and not late:
+            late.append(value)
+            provider.change(path, fqdn, value)
+            return 504, value
+        return 200, value
+
+    provider.sabotage = sabotage
+    api = certwright(pebble, resources={"solvers": {"dns": httpreq(provider, zone)}},
+                     **resolvers).api
+    api.put_account()
+    job = api.post_certificate(zone)
+    if when == "present":
+        job = api.until_job(job, lambda j: j["state"] == "waiting" and j["error"])
+        assert job["error"]["code"] == "provider.unreachable"
+        assert len(provider.left()) == 1
+        api.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
+    api.succeeded(job)
+    until(lambda: late and not provider.left(), 30, "nothing is left")
+    [cleanup] = [j for j in api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]
+                 if j["kind"] == "challenge.cleanup"]
+    if api.job(cleanup)["state"] == "waiting":
+        api.call("POST", f"/jobs/{cleanup['id']}/retry")
+    api.succeeded(cleanup)
+    assert {value for _, _, value, _ in provider.calls} == {late[0]}, "one value, whatever was tried"
