@@ -1,14 +1,27 @@
 /* /jobs */
+#include "acme/base/buffer.h"
 #include "acme/base/memory.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/engine/intake.h"
+#include "server/engine/step.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- reading ---- */
+
+static int refuse_state(const char *state, struct err *e)
+{
+    struct buf names = {0};
+    for (enum job_state known = JOB_QUEUED; known <= JOB_CANCELLED; known++)
+        buf_printf(&names, "%s%s", names.size ? ", " : "", job_state_name(known));
+    err_set(e, ERR_MALFORMED, "There is no job state \"%.40s\", but: %s.", state,
+            buf_string(&names));
+    buf_finish(&names);
+    return -1;
+}
 
 static int read_filter(const struct http_exchange *x, struct job_filter *out, struct err *e)
 {
@@ -17,9 +30,11 @@ static int read_filter(const struct http_exchange *x, struct job_filter *out, st
     const char *account = http_query(x, "account");
     enum job_state found;
     *out = (struct job_filter){.kind = http_query(x, "kind"), .state = -1};
+    if (out->kind && !job_kind_by_name(out->kind))
+        return err_set(e, ERR_MALFORMED, "There is no kind of job \"%.40s\".", out->kind);
     if (state) {
         if (job_state_by_name(state, &found) < 0)
-            return err_set(e, ERR_MALFORMED, "There is no job state \"%.40s\".", state);
+            return refuse_state(state, e);
         out->state = (int)found;
     }
     if (certificate && account)

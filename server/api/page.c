@@ -1,6 +1,7 @@
 #include "server/api/page.h"
 
 #include "acme/base/base64url.h"
+#include "acme/base/buffer.h"
 #include "acme/base/memory.h"
 #include "server/api/spec_common.h"
 
@@ -31,14 +32,22 @@ static void check_one(void *context, const char *name, const char *value)
         check->unknown = name;
 }
 
+static int refuse_parameter(const char *name, const char *const *names, struct err *e)
+{
+    struct buf known = {0};
+    for (; *names; names++)
+        buf_printf(&known, "%s%s", known.size ? ", " : "", *names);
+    err_set(e, ERR_MALFORMED, "There is no query parameter \"%.100s\" here%s%s.", name,
+            known.size ? ", but: " : "", buf_string(&known));
+    buf_finish(&known);
+    return -1;
+}
+
 int page_check_query(const struct http_exchange *x, const char *const *names, struct err *e)
 {
     struct check check = {.names = names};
     http_query_each(x, check_one, &check);
-    if (check.unknown)
-        return err_set(e, ERR_MALFORMED, "There is no query parameter \"%.100s\" here.",
-                       check.unknown);
-    return 0;
+    return check.unknown ? refuse_parameter(check.unknown, names, e) : 0;
 }
 
 static int check_query(const struct http_exchange *x, const char *const *filters, struct err *e)

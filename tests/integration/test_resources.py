@@ -60,6 +60,14 @@ def test_if_match(api):
     assert api.delete("/authorities/mine", headers={"If-Match": tag}).status == 204
 
 
+def test_filters_that_are_none_are_refused(api):
+    for query, told in (("state=faild", "queued, running, waiting, succeeded, failed, cancelled"),
+                        ("kind=certificate.isue", '"certificate.isue"'),
+                        ("status=failed", "page_size, ")):
+        answer = api.get(f"/jobs?{query}")
+        assert answer.status == 400 and told in answer.json()["detail"], query
+
+
 def test_unknown_query_parameters_are_refused(api):
     for path in ("/authorities?colour=red", "/jobs?state=sleeping", "/jobs?page_size=1001",
                  "/jobs?certificate=a&account=b"):
