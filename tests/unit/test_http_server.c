@@ -357,7 +357,7 @@ static void tells_problems(void **state)
     assert_non_null(strstr(member(&a, "acme"), "no such name"));
     answer_finish(&a);
     a = client_request(s->api, "GET /broken", "", NULL);
-    assert_int_equal(a.status, 500);
+    assert_int_equal(a.status, 503);
     assert_null(strstr(a.body, "secret place"));
     assert_string_equal(member(&a, "code"), "store.failed");
     answer_finish(&a);
