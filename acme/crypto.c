@@ -1,5 +1,7 @@
 #include "acme/crypto.h"
 
+#include "acme/base/memory.h"
+
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -23,7 +25,7 @@ int crypto_error(struct err *e, enum err_code code, const char *what)
 void *crypto_alive(void *p)
 {
     if (!p)
-        abort();
+        mem_exhausted();
     return p;
 }
 

@@ -193,7 +193,7 @@ static void add_line(struct curl_slist **list, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(*list, line);
     if (!longer)
-        abort();
+        mem_exhausted();
     *list = longer;
 }
 
@@ -277,7 +277,7 @@ static char *host_of(const char *url)
     char *host = NULL, *port = NULL, *out;
     CURLU *parts = curl_url();
     if (!parts)
-        abort();
+        mem_exhausted();
     if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
         curl_url_get(parts, CURLUPART_HOST, &host, 0);
         curl_url_get(parts, CURLUPART_PORT, &port, 0);

@@ -116,7 +116,7 @@ static char *resolve(const char *target, const char *base)
     char *url = NULL, *out = NULL;
     CURLU *parts = curl_url();
     if (!parts)
-        abort();
+        mem_exhausted();
     if (curl_url_set(parts, CURLUPART_URL, base, 0) == CURLUE_OK &&
         curl_url_set(parts, CURLUPART_URL, target, 0) == CURLUE_OK &&
         curl_url_get(parts, CURLUPART_URL, &url, 0) == CURLUE_OK)

@@ -146,7 +146,7 @@ static char *to_ascii(const char *name, const char *text, struct err *e)
     char *ascii = NULL;
     int rc = idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (rc == IDN2_MALLOC)
-        abort();
+        mem_exhausted();
     if (rc != IDN2_OK) {
         err_set(e, ERR_INVALID, "'%s' is no internationalized host name: %s", text,
                 idn2_strerror(rc));

@@ -35,7 +35,7 @@ struct json_object *json_parse_any(const char *text, size_t size)
         return NULL;
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener)
-        abort();
+        mem_exhausted();
     size_t end;
     struct json_object *value = strict_json_parse(tokener, text, size, &end);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success && end == size;
@@ -100,7 +100,7 @@ char *json_write(const struct json_object *object)
     const char *text =
         json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     if (!text)
-        abort();
+        mem_exhausted();
     return mem_strdup(text);
 }
 
@@ -108,7 +108,7 @@ void json_add_text(const char *text, struct buf *out)
 {
     struct json_object *string = json_object_new_string(text);
     if (!string)
-        abort();
+        mem_exhausted();
     char *json = json_write(string);
     buf_add_string(out, json);
     free(json);

@@ -1,5 +1,6 @@
 #include "acme/url.h"
 
+#include "acme/base/memory.h"
 #include "acme/client_private.h"
 
 #include <arpa/inet.h>
@@ -21,7 +22,7 @@ bool url_is_loopback(const char *url)
     CURLU *parsed = curl_url();
     char *host = NULL;
     if (!parsed)
-        abort(); /* out of memory */
+        mem_exhausted();
     bool is = curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
               curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
               url_host_is_loopback(host);

@@ -3,6 +3,7 @@
  */
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
+#include "acme/base/memory.h"
 #include "server/config/config.h"
 #include "server/config/options.h"
 #include "server/start/house.h"
@@ -137,6 +138,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct err error;
+    mem_guard_openssl();
     if (options_parse(argc, argv, &options, &error) < 0) {
         fprintf(stderr, "certwright: %s\n\n", error.detail);
         options_usage(stderr);

@@ -1,5 +1,6 @@
 #include "store/sealed.h"
 
+#include "acme/base/memory.h"
 #include "store/seal.h"
 
 #include <inttypes.h>
@@ -35,7 +36,7 @@ static int open_key(const struct db *db, const char *place, const void *sealed, 
     size_t plain = seal_plain_size(size);
     unsigned char *der = OPENSSL_secure_malloc(plain + 1);
     if (!der)
-        abort();
+        mem_exhausted();
     int rc = seal_unseal_into(db_seal(db), place, sealed, size, der, e);
     if (rc == 0)
         rc = key_from_der(der, plain, out, e);

@@ -288,7 +288,7 @@ static int connect_to(struct sqlite_db *db, const char *path, struct err *e)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &db->handle, flags, NULL)) {
         if (!db->handle)
-            abort(); /* no memory for a handle */
+            mem_exhausted();
         return refused(db, e);
     }
     if (configure(db, e) < 0)

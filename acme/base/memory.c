@@ -1,5 +1,6 @@
 #include "acme/base/memory.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,13 +8,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Nothing here may want memory: standard error has no buffer. */
+void mem_exhausted(void)
+{
+    fputs("certwright: out of memory\n", stderr);
+    abort();
+}
+
 static void *checked(void *p)
 {
-    if (!p) {
-        fputs("certwright: out of memory\n", stderr);
-        abort();
-    }
+    if (!p)
+        mem_exhausted();
     return p;
+}
+
+static void *guarded_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return size ? checked(malloc(size)) : NULL;
+}
+
+/* As CRYPTO_realloc has it: no size frees. */
+static void *guarded_realloc(void *p, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size)
+        return checked(realloc(p, size));
+    free(p);
+    return NULL;
+}
+
+static void guarded_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+void mem_guard_openssl(void)
+{
+    int done = CRYPTO_set_mem_functions(guarded_malloc, guarded_realloc, guarded_free);
+    assert(done);
+    (void)done;
 }
 
 void *mem_new(size_t count, size_t size)

@@ -7,6 +7,16 @@
 
 #include <stddef.h>
 
+/* Says so, and ends the process: for what a library could not get. */
+void mem_exhausted(void) __attribute__((noreturn));
+
+/*
+ * OpenSSL ends the process likewise. Without memory it would call a sound key or certificate
+ * invalid, in words that do not tell why, and a job would end for that. First of all calls that
+ * use it.
+ */
+void mem_guard_openssl(void);
+
 /* Zeroed memory of count * size bytes; never NULL. The caller frees it with free(). */
 void *mem_new(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 

@@ -61,8 +61,11 @@ static struct MHD_Response *make_response(struct buf *body)
     *kept = *body;
     *body = (struct buf){0};
     /* The library does not write to it. */
-    return MHD_create_response_from_buffer_with_free_callback_cls(
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
         kept->size, kept->data ? kept->data : (char *)kept, free_body, kept);
+    if (!response)
+        mem_exhausted();
+    return response;
 }
 
 /* What the service says when it ends before an answer is there. */

@@ -90,7 +90,7 @@ static int endpoint_split(const char *endpoint, struct buf *base, struct buf *ho
         return -1;
     CURLU *url = curl_url();
     if (!url)
-        abort(); /* out of memory */
+        mem_exhausted();
     curl_url_set(url, CURLUPART_URL, endpoint, 0);
     curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(url, CURLUPART_HOST, &name, 0);

@@ -1,5 +1,6 @@
 #include "server/outside/outside.h"
 
+#include "acme/base/memory.h"
 #include "acme/url.h"
 
 #include <curl/curl.h>
@@ -49,7 +50,7 @@ static int check(const char *url, const char *what, bool query_allowed, struct e
 {
     CURLU *parsed = curl_url();
     if (!parsed)
-        abort(); /* out of memory */
+        mem_exhausted();
     int rc;
     if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK)
         rc = err_set(e, ERR_INVALID, "%s is not a URL without user name and password", what);

@@ -153,7 +153,7 @@ static struct cached *cached_create(struct dns_lookup *lookup, const char *name,
     c->expire.fire = cached_expire;
     c->expire.context = c;
     if (!tsearch(c, &lookup->root, cached_compare))
-        abort(); /* out of memory */
+        mem_exhausted();
     return c;
 }
 

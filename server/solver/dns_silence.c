@@ -60,7 +60,7 @@ void dns_silence_note(struct dns_silence *silence, const struct dns_address *ser
         silent->timer.context = silent;
         snprintf(silent->text, sizeof silent->text, "%s", server->text);
         if (!tsearch(silent, &silence->root, silent_compare))
-            abort(); /* out of memory */
+            mem_exhausted();
     }
     timers_set(silence->timers, &silent->timer, clock_monotonic_ms() + duration_ms);
 }

@@ -59,7 +59,7 @@ static struct http01_entry *table_insert(struct http01_table *table, const char 
     struct http01_entry *entry = mem_new(1, sizeof *entry);
     entry->token = mem_strdup(token);
     if (!tsearch(entry, &table->root, entry_compare))
-        abort(); /* out of memory, as acme/base/memory.h has it */
+        mem_exhausted();
     table->count++;
     return entry;
 }

@@ -284,7 +284,7 @@ int propagation_submit(struct propagation *p, const struct propagation_check *wa
     if (old)
         check_forget(p, old);
     if (!tsearch(check, &p->by_id, check_compare))
-        abort(); /* out of memory */
+        mem_exhausted();
     check->next = p->inbox;
     p->inbox = check;
     pthread_mutex_unlock(&p->lock);

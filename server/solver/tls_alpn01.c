@@ -121,7 +121,7 @@ static int table_put(struct tls_alpn01_table *table, const char *owner, struct a
     struct answer *present = table_find(table, answer->name);
     if (!present) {
         if (!tsearch(answer, &table->root, answer_compare))
-            abort(); /* out of memory, as acme/base/memory.h has it */
+            mem_exhausted();
         answer_own(answer, owner);
         table->count++;
         return 0;

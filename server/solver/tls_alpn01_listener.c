@@ -96,7 +96,7 @@ static int name_choose(SSL *ssl, int *alert, void *context)
 static void *alive(void *p)
 {
     if (!p)
-        abort();
+        mem_exhausted();
     return p;
 }
 

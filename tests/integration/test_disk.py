@@ -5,6 +5,7 @@ import resource
 
 import pem
 from disk import Disk
+from faults import Faults
 from process import until
 
 
@@ -85,6 +86,27 @@ def test_a_full_folder_holds_up_its_target_alone(certwright, pebble, names, tmp_
     [target] = api.certificate(name)["targets"]
     assert target["error"] is None and target["version"] == 1
     assert job["state"] == "succeeded"
+
+
+def test_a_read_only_disk_is_a_503_and_passes(certwright, pebble, names):
+    """As after remount,ro, which the kernel refuses while a file is open for writing."""
+    service = certwright(pebble, start=False)
+    faults = Faults(service)
+    api = service.start().api
+    api.put_account()
+    before, refused, after = names(3)
+    api.succeeded(api.post_certificate(before))
+    faults["read_only"] = 1
+    for _ in range(2):
+        answer = api.post("/certificates", {"identifiers": [refused], "account": "main"})
+        problem(answer, 503, "store.failed")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert api.certificate(before)["status"] == "valid"
+    assert api.get(f"/certificates/{refused}").status == 404
+    assert faults["refused"] > 0
+    faults["read_only"] = 0
+    for name in (refused, after):
+        api.succeeded(api.post_certificate(name))
 
 
 def test_a_read_only_disk_refuses_the_start(certwright):

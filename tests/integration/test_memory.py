@@ -1,0 +1,117 @@
+"""
+Memory runs out: the nth allocation of an issue fails, in whichever library or in our own code. The
+service goes on, or ends with a message (our own code takes no memory for a reason to end, since a
+restart loses nothing), and the job goes on to its end. Nothing is corrupt, nothing hangs.
+"""
+
+import http.client
+import os
+import random
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+import pem
+from contract import Violation
+from faults import Faults
+from process import until
+from service import BINARY
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+def died_in_json_c(code, log):
+    """json-c 0.16 copies a member's name, and uses the copy without a look at whether it has one."""
+    frames = log.rpartition("-- the process crashes here:\n")[2].splitlines()
+    library = next((f for f in frames if "libc.so" not in f and "libfaults" not in f), "")
+    return code == -signal.SIGSEGV and "libjson-c" in library
+
+
+class Trial:
+    def __init__(self, service, faults):
+        self.service, self.faults, self.api = service, faults, service.api
+        self.deaths = self.failures = 0
+
+    def tolerant(self, call):
+        """call's result, as soon as the service answers: its memory may fail in the answer too."""
+        def attempt():
+            self.revive()
+            try:
+                return call()
+            except (OSError, http.client.HTTPException, Violation):
+                return None  # no answer, or json-c has left out what it had no memory for
+        return until(attempt, 30, "an answer")
+
+    def revive(self):
+        service = self.service
+        if service.process.running:
+            return
+        code = service.process.wait()
+        log = service.process.log()
+        told = code == -signal.SIGABRT and log.endswith("certwright: out of memory\n")
+        assert told or died_in_json_c(code, log), f"ended with {code}:\n{log[-6000:]}"
+        self.deaths += 1
+        self.faults["left"] = 0
+        service.start()
+
+    def post(self, name):
+        def call():
+            answer = self.api.post("/certificates", {"identifiers": [name], "account": "main"},
+                                   headers={"Idempotency-Key": name})
+            return answer.json() if answer.status in (200, 202) else None
+        return self.tolerant(call)
+
+    def end(self, job):
+        """The job's end; what waits for another try gets it at once."""
+        def look():
+            now = self.api.get(f"/jobs/{job['id']}")
+            now = now.json() if now.status == 200 else {"state": None}
+            if now["state"] == "waiting" and now["error"]:
+                self.api.post(f"/jobs/{job['id']}/retry")
+            return now if now["state"] in ENDED else None
+        deadline = time.monotonic() + 60
+        while not (ended := self.tolerant(lambda: (look(),))[0]):
+            assert time.monotonic() < deadline, f"the job hangs: {job['id']}"
+            time.sleep(0.02)
+        return ended
+
+    def issue(self, name, nth):
+        self.faults["left"] = nth
+        job = self.end(self.post(name))
+        self.faults["left"] = 0
+        self.tolerant(lambda: True)
+        if job["state"] != "succeeded":
+            self.failures += 1
+            assert job["error"]["code"] == "crypto.failed", job
+            job = self.end(self.api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
+        assert job["state"] == "succeeded", job
+        leaf = pem.load(self.api.pem(name, "cert.pem"))
+        key = pem.load_key(self.api.pem(name, "privkey.pem"))
+        assert pem.public_pem(leaf.public_key()) == pem.public_pem(key.public_key())
+
+
+@pytest.mark.parametrize("share", [60, pytest.param(0, marks=pytest.mark.long)])
+def test_each_allocation_of_an_issue_may_fail(certwright, pebble, share):
+    seed = int(os.environ.get("CERTWRIGHT_SEED", time.time()))
+    print(f"seed {seed}")
+    service = certwright(pebble, start=False)
+    faults = Faults(service)
+    service.start()
+    service.api.put_account()
+    trial = Trial(service, faults)
+    trial.issue("warm0.memory.example.com", 0)
+    before = faults["count"]
+    trial.issue("warm1.memory.example.com", 0)
+    count = faults["count"] - before
+    assert count > 1000
+    every = range(1, count + 1)
+    tried = random.Random(seed).sample(every, share) if share else every
+    for nth in tried:
+        trial.issue(f"n{nth}.memory{'' if share else '-all'}.example.com", nth)
+    print(f"{len(tried)} of {count}: {trial.deaths} ends, {trial.failures} failed jobs")
+    service.stop()
+    with closing(sqlite3.connect(service.data / "certwright.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
