@@ -10,10 +10,12 @@ import http.client
 import json
 import os
 import re
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,7 @@ ROUNDS = 1 if OPTIONS.quick else 7
 MANY, FEW = (32, 8) if OPTIONS.quick else (160, 40)  # certificates a round: in flight, one by one
 GET_SECONDS = 1 if OPTIONS.quick else 3
 IN_FLIGHT = 8
+STORED = (100, 10_000) if OPTIONS.quick else (100, 100_000, 1_000_000)
 WORKERS = 4  # the service's default
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -87,7 +90,13 @@ class Bed:
             process.kill()
         self.relay.stop()
 
+    def etag(self, path):
+        return self._ask(path)[0].getheader("ETag")
+
     def get(self, path):
+        return json.loads(self._ask(path)[1])
+
+    def _ask(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=10)
         token = (self.service.data / "admin.token").read_text().strip()
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
@@ -95,7 +104,7 @@ class Bed:
         body = answer.read()
         connection.close()
         assert answer.status == 200, (path, answer.status, body)
-        return json.loads(body)
+        return answer, body
 
     def proc(self, name):
         return Path(f"/proc/{self.service.process.popen.pid}/{name}").read_text()
@@ -106,6 +115,9 @@ class Bed:
     def cpu_seconds(self):
         fields = self.proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def threads(self):
+        return int(re.search(r"Threads:\s+(\d+)", self.proc("status"))[1])
 
     def acme_requests(self):
         metrics = self.service.ops("/metrics")[1]
@@ -186,15 +198,78 @@ def get_rounds(bed, rounds):
                 run("get", bed.service.port, f"/certificates/{name}", token, IN_FLIGHT,
                     GET_SECONDS),
                 run("get", floor.port, "/row-500", token, IN_FLIGHT, GET_SECONDS)))
+            rounds["unchanged"].append((
+                run("get", bed.service.port, f"/certificates/{name}", token, IN_FLIGHT,
+                    GET_SECONDS, bed.etag(f"/certificates/{name}")), rounds["get"][-1][1]))
     finally:
         floor.stop()
     rounds["body"] = len(body)
 
 
+# ---- many certificates, put into the database beside the program ----
+
+
+def copy_rows(db, table, where, count, **changed):
+    """Adds copies of one row, numbered by `i`."""
+    columns = [row[1] for row in db.execute(f"PRAGMA table_info ({table})")]
+    values = ", ".join(changed.get(column, f"t.{column}") for column in columns)
+    db.execute(f"INSERT INTO {table} ({', '.join(columns)})"
+               " WITH RECURSIVE number (i) AS"
+               f" (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < {count})"
+               f" SELECT {values} FROM number, (SELECT * FROM {table} WHERE {where}) t")
+
+
+def fill(path, count):
+    """So many certificates, each with its version and the job of its next renewal, like the first
+    one. Its number is its id beyond all others."""
+    db = sqlite3.connect(path)
+    [base] = db.execute("SELECT max (id) FROM certificate").fetchone()
+    [source] = db.execute("SELECT certificate_id FROM version WHERE state = 'valid'"
+                          " ORDER BY certificate_id LIMIT 1").fetchone()
+    name = f"'s{base}-' || i || '.example.com'"
+    copy_rows(db, "certificate", f"id = {source}", count, id=f"{base} + i", name=name)
+    copy_rows(db, "version", f"certificate_id = {source} AND state = 'valid'", count,
+              certificate_id=f"{base} + i", spki_sha256=f"printf ('%064x', {base} + i)")
+    copy_rows(db, "job", f"kind = 'certificate.renew' AND resource_id = {source}", count,
+              n="NULL", id=f"printf ('01%024d', {base} + i)", resource_id=f"{base} + i",
+              resource_name=name)
+    db.commit()
+    db.close()
+    return f"s{base}-{count}.example.com"
+
+
+def median_ms(action):
+    times = []
+    for _ in range(15):
+        begin = time.monotonic()
+        action()
+        times.append((time.monotonic() - begin) * 1000)
+    return statistics.median(times)
+
+
+def store_many(bed, count):
+    """What the program needs when the database holds so many certificates more; its resident memory
+    is what it has at the end."""
+    bed.service.stop()
+    last = fill(bed.service.data / "certwright.db", count)
+    begin = time.monotonic()
+    bed.service.start()
+    started = time.monotonic() - begin
+    bed.get(f"/certificates/{last}")
+    idle = bed.anonymous_kib() / 1024
+    return {"count": count, "start": started, "threads": bed.threads(), "idle": idle,
+            "page": median_ms(lambda: bed.get("/certificates?page_size=50")),
+            "one": median_ms(lambda: bed.get(f"/certificates/{last}")),
+            "due": bed.rest(1, FEW)["latency"] * 1000,
+            "busy": bed.anonymous_kib() / 1024,
+            "resident": int(re.search(r"VmRSS:\s+(\d+)", bed.proc("status"))[1]) / 1024}
+
+
 def measure():
     """All rounds. Pebble 2.4 can deadlock an order that is polled as it completes; then everything
     is started anew, and what was measured before stays."""
-    rounds = {"many": [], "few": [], "get": [], "restarts": 0}
+    rounds = {"many": [], "few": [], "get": [], "unchanged": [], "stored": [],
+              "restarts": 0}
     while True:
         with tempfile.TemporaryDirectory(prefix="certwright-bench.") as folder:
             with Bed(folder) as bed:
@@ -208,6 +283,8 @@ def measure():
                     continue
                 get_rounds(bed, rounds)
                 rounds["idle_kib"], rounds["busy_kib"] = bed.idle_kib, bed.anonymous_kib()
+                for count in STORED:
+                    rounds["stored"].append(store_many(bed, count))
                 return rounds
 
 
@@ -259,10 +336,22 @@ def table(rounds):
         plain(f"connections to the CA for {2 * (MANY + IN_FLIGHT)} of them", connections,
               target=("≤", WORKERS)),
         row("GET of a certificate", "/s", get, "per_second", ("≥", 0.5)),
+        row("GET that answers 304, beside the floor's 200", "/s", rounds["unchanged"],
+            "per_second", ("≥", 0.6)),
         row("GET of a certificate, p99", "ms", get, "p99", None, 1000),
         plain("anonymous memory, idle", rounds["idle_kib"] / 1024, unit="MiB"),
         plain("anonymous memory, after all this", rounds["busy_kib"] / 1024, unit="MiB"),
     ]
+
+
+def stored_table(rounds):
+    head = ("certificates added", "start", "a page of 50", "one by name", "POST to certificate",
+            "anonymous, idle", "after that", "resident", "threads")
+    return [head] + [
+        (f"{r['count']:,}", f"{r['start']:.2f} s", f"{r['page']:.1f} ms", f"{r['one']:.1f} ms",
+         f"{r['due']:.1f} ms", f"{r['idle']:.1f} MiB", f"{r['busy']:.1f} MiB",
+         f"{r['resident']:.1f} MiB",
+         str(r["threads"])) for r in rounds["stored"]]
 
 
 def version(package):
@@ -295,6 +384,8 @@ def main():
         print(f"Pebble wedged {rounds['restarts']} times and was started anew.")
     print()
     print_table(table(rounds))
+    print()
+    print_table(stored_table(rounds))
 
 
 if __name__ == "__main__":

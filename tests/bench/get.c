@@ -1,10 +1,11 @@
 /*
  * A load of GETs: CONNECTIONS that are kept alive, each asks again once it has its answer.
  *
- *   get PORT PATH TOKEN_FILE CONNECTIONS SECONDS
+ *   get PORT PATH TOKEN_FILE CONNECTIONS SECONDS [ETAG]
  *
  * One thread over epoll, so that little of the machine goes to the load itself. Every answer has to
- * be a 200 with a Content-Length. Prints one line of JSON.
+ * be a 200 with a Content-Length, or with an ETAG, which goes as If-None-Match, a 304. Prints one
+ * line of JSON.
  */
 #include "acme/base/memory.h"
 #include "tests/bench/bench.h"
@@ -29,6 +30,7 @@ struct load {
     struct buf request;
     struct connection connections[CONNECTIONS_MAX];
     int epoll;
+    int unchanged; /* 304 is what is expected */
     double *latencies;
     size_t count;
 };
@@ -60,11 +62,13 @@ static void open_connection(struct load *load, struct connection *c, uint16_t po
 }
 
 /* Whether the answer is whole. */
-static int is_whole(const struct connection *c)
+static int is_whole(const struct load *load, const struct connection *c)
 {
     const char *end = strstr(c->answer, "\r\n\r\n");
     if (!end)
         return 0;
+    if (load->unchanged && !strncmp(c->answer, "HTTP/1.1 304 ", 13))
+        return 1;
     const char *length = strcasestr(c->answer, "\r\nContent-Length:");
     if (strncmp(c->answer, "HTTP/1.1 200 ", 13) != 0 || !length || length > end) {
         fprintf(stderr, "%s\n", c->answer);
@@ -81,7 +85,7 @@ static void receive(struct load *load, struct connection *c)
         die("the connection has ended, or the answer is too large");
     c->size += (size_t)n;
     c->answer[c->size] = '\0';
-    if (!is_whole(c))
+    if (!is_whole(load, c))
         return;
     if (load->count < LATENCIES_MAX)
         load->latencies[load->count++] = seconds_now() - c->asked_at;
@@ -106,8 +110,8 @@ static void run(struct load *load, int connections, double seconds)
 int main(int count, char **argument)
 {
     static struct load load;
-    if (count != 6) {
-        fprintf(stderr, "usage: %s PORT PATH TOKEN_FILE CONNECTIONS SECONDS\n", argument[0]);
+    if (count != 6 && count != 7) {
+        fprintf(stderr, "usage: %s PORT PATH TOKEN_FILE CONNECTIONS SECONDS [ETAG]\n", argument[0]);
         return 2;
     }
     uint16_t port = (uint16_t)strtoul(argument[1], NULL, 10);
@@ -118,8 +122,12 @@ int main(int count, char **argument)
     struct buf token = slurp(argument[3]);
     buf_printf(&load.request,
                "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %.*s\r\n"
-               "Accept: application/json\r\n\r\n",
+               "Accept: application/json\r\n",
                argument[2], port, (int)strcspn(buf_string(&token), "\n"), buf_string(&token));
+    load.unchanged = count == 7;
+    if (load.unchanged)
+        buf_printf(&load.request, "If-None-Match: %s\r\n", argument[6]);
+    buf_add_string(&load.request, "\r\n");
     load.latencies = mem_new(LATENCIES_MAX, sizeof *load.latencies);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < connections; i++)
