@@ -19,10 +19,14 @@ class Faults:
         path.write_bytes(bytes(mmap.PAGESIZE))
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        # What backtrace() loads when the library begins stays loaded.
+        suppressions = service.folder / "leaks"
+        suppressions.write_text("leak:dl_open_worker_begin\nleak:_dl_\n")
         env = service.process.env
         env.update(LD_PRELOAD=str(LIBRARY), CERTWRIGHT_FAULTS=str(path),
                    CERTWRIGHT_FAULTS_FOLDER=str(service.data),
-                   ASAN_OPTIONS=env["ASAN_OPTIONS"] + ":verify_asan_link_order=0")
+                   ASAN_OPTIONS=env["ASAN_OPTIONS"] + ":verify_asan_link_order=0",
+                   LSAN_OPTIONS=f"suppressions={suppressions}:print_suppressions=0")
 
     def __getitem__(self, field):
         return struct.unpack_from("q", self.memory, 8 * FIELDS.index(field))[0]

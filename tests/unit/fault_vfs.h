@@ -7,14 +7,17 @@
 #ifndef CERTWRIGHT_TESTS_FAULT_VFS_H
 #define CERTWRIGHT_TESTS_FAULT_VFS_H
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum fault_kind {
     FAULT_IO,   /* anything that touches a file may fail, with its own SQLITE_IOERR_… */
     FAULT_FULL, /* writes alone: the half of it is there, then SQLITE_FULL */
+    FAULT_KILL, /* the process is gone, at whatever touches a file */
 };
 
 struct fault_vfs {
@@ -41,6 +44,8 @@ static inline bool fault_strikes(void)
         now = true;
         atomic_store(&fault_vfs.on, fault_vfs.lasts);
     }
+    if (now && fault_vfs.kind == FAULT_KILL)
+        kill(getpid(), SIGKILL);
     if (now)
         atomic_fetch_add(&fault_vfs.failed, 1);
     return now;
@@ -48,7 +53,7 @@ static inline bool fault_strikes(void)
 
 static inline bool fault_strikes_io(void)
 {
-    return fault_vfs.kind == FAULT_IO && fault_strikes();
+    return fault_vfs.kind != FAULT_FULL && fault_strikes();
 }
 
 /* From now on the nth operation that can fail does so. */

@@ -33,6 +33,8 @@ static void test_a_newer_schema_is_refused(void **state)
     assert_null(store);
     assert_non_null(strstr(e.detail, "schema 99"));
     assert_non_null(strstr(e.detail, "newer certwright"));
+    assert_non_null(strstr(e.detail, CERTWRIGHT_VERSION));
+    assert_non_null(strstr(e.detail, "backup"));
 }
 
 static void test_a_file_that_is_no_database_is_refused(void **state)

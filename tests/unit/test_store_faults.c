@@ -7,6 +7,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 
 enum { ONE_IN = 12 };
 
@@ -336,6 +337,63 @@ static void test_the_disk_is_full(void **state)
     live_with(FAULT_FULL, true);
 }
 
+/* Whether the child was killed: it makes the database, from nothing to the newest schema. */
+static bool migrate_in_child(struct life *life, long nth)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err e;
+        fault_arm(FAULT_KILL, false, nth);
+        _exit(act_open(life, &e) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status);
+}
+
+static int64_t number_of(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return number;
+}
+
+/* The old schema, which is none, or the new one; never half of it. */
+static void test_killed_inside_a_migration(void **state)
+{
+    bool killed = true, saw_old = false, saw_new = false;
+    (void)state;
+    for (long nth = 1; killed; nth += sample_stride(2)) {
+        struct life life = {.key = NULL};
+        struct err e;
+        snprintf(life.f.directory, sizeof life.f.directory, "/tmp/certwright-fault-XXXXXX");
+        assert_non_null(mkdtemp(life.f.directory));
+        life.f.options.directory = life.f.directory;
+        killed = migrate_in_child(&life, nth);
+        char *path = mem_printf("%s/certwright.db", life.f.directory);
+        int64_t version = number_of(path, "PRAGMA user_version");
+        int64_t things = number_of(path, "SELECT count (*) FROM sqlite_master");
+        free(path);
+        assert_true(version == 0 ? things == 0 : things > 30);
+        saw_old |= version == 0;
+        saw_new |= killed && version > 0;
+        fixture_open(&life.f);
+        assert_ok(store_check(life.f.store, &e), e);
+        store_close(life.f.store);
+        fixture_files(&life.f, fixture_unlink, NULL);
+        rmdir(life.f.directory);
+    }
+    assert_true(saw_old && saw_new);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_the_disk_is_broken),
         cmocka_unit_test(test_one_write_finds_the_disk_full),
         cmocka_unit_test(test_the_disk_is_full),
+        cmocka_unit_test(test_killed_inside_a_migration),
     };
     sample_begin();
     fault_register();
