@@ -156,6 +156,9 @@ class FakeCa:
             return None
         if request.headers.get("Content-Type") != "application/jose+json":
             refuse("malformed", "the Content-Type is not application/jose+json", status=415)
+        if (request.path.startswith("/cert/")
+                and request.headers.get("Accept") != "application/pem-certificate-chain"):
+            refuse("malformed", "that type of certificate is not to be had", status=406)
         jws = request.jws = Jws(request.body)
         key = "jwk" if jws.jwk else "kid"
         jws.expect_header(("alg", "nonce", "url", key))
