@@ -39,6 +39,24 @@ static void an_earlier_due_time_wins(void **state)
     lanes_destroy(lanes);
 }
 
+/* What wakes an idle worker is what it would take. */
+static void the_next_time_is_told_without_taking(void **state)
+{
+    (void)state;
+    struct lanes *lanes = lanes_create(2);
+    int64_t next;
+    assert_int_equal(lanes_next(lanes, false), INT64_MAX);
+    lanes_due(lanes, "ca:a", 200);
+    lanes_due(lanes, "keys", 100);
+    assert_int_equal(lanes_next(lanes, false), 200);
+    assert_int_equal(lanes_next(lanes, true), 100);
+    struct lane *lane = take(lanes, 200, &next);
+    assert_int_equal(lanes_next(lanes, false), INT64_MAX); /* full */
+    lanes_leave(lanes, lane);
+    assert_int_equal(lanes_next(lanes, false), 200);
+    lanes_destroy(lanes);
+}
+
 static void one_authority_holds_half_of_the_workers(void **state)
 {
     (void)state;
@@ -164,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(serves_what_is_due),
         cmocka_unit_test(an_earlier_due_time_wins),
+        cmocka_unit_test(the_next_time_is_told_without_taking),
         cmocka_unit_test(one_authority_holds_half_of_the_workers),
         cmocka_unit_test(a_zone_is_changed_by_one_at_a_time),
         cmocka_unit_test(slow_keys_have_a_thread_of_their_own),
