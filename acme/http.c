@@ -257,7 +257,6 @@ static enum err_code code_of(CURLcode rc)
     case CURLE_URL_MALFORMAT:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_WRITE_ERROR:
-    case CURLE_PARTIAL_FILE:
     case CURLE_BAD_CONTENT_ENCODING:
 #if LIBCURL_VERSION_NUM >= 0x080600 /* a header line beyond curl's own cap … */
     case CURLE_TOO_LARGE:
@@ -353,7 +352,7 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
     failpoint("answer", request->url);
     /* curl takes a connection that ends among the headers for an answer without a body. */
     if (rc == CURLE_OK && !call.has_headers)
-        rc = CURLE_PARTIAL_FILE;
+        rc = CURLE_GOT_NOTHING;
     long status = 0;
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
     trace(http, request, rc == CURLE_OK ? (int)status : 0, started);

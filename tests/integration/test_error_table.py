@@ -88,7 +88,7 @@ WAITS = {
                            {"instance": "https://ca.invalid/do",
                             "terms_of_service": "https://ca.invalid/t"}),
     "a lost answer": ("chall", lose(), (4, 6), "ca.unreachable", {}),
-    "half an answer": ("order", truncate(), (4, 6), "ca.protocol", {}),
+    "half an answer": ("order", truncate(), (4, 6), "ca.unreachable", {}),
 }
 
 

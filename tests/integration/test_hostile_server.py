@@ -1,11 +1,14 @@
 """A CA whose bytes are the harm: endless, giant, cut, redirected, nested, from another server."""
 
+import datetime
 import gzip
+import ipaddress
 import json
-import subprocess
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from fake_ca_script import problem, raw
 from hostile import hostile, world  # noqa: F401: fixtures
@@ -116,8 +119,8 @@ BYTES = {
     giant_header: ("ca.protocol", ""),
     many_headers: ("ca.protocol", "header block is too large"),
     interim_answers: ("ca.protocol", ""),
-    cut_in_the_body: ("ca.protocol", ""),
-    cut_in_the_headers: ("ca.protocol", ""),
+    cut_in_the_body: ("ca.unreachable", ""),
+    cut_in_the_headers: ("ca.unreachable", ""),
     nothing: ("ca.unreachable", ""),
     no_http: ("ca.protocol", ""),
     bad_chunks: ("ca.", ""),
@@ -254,16 +257,20 @@ def test_no_nonce_at_all(hostile):
 
 # TLS
 
-def certificate_of(folder, extensions, start=None):
-    """A key and certificate by the CA of that folder; start: as openssl wants it."""
-    made = folder / "bad.pem"
-    (folder / "bad.ext").write_text(extensions + "\nbasicConstraints=critical,CA:FALSE\n"
-                                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
-    words = ["openssl", "x509", "-req", "-in", folder / "server.csr", "-CA", folder / "ca.pem",
-             "-CAkey", folder / "ca.key", "-CAcreateserial", "-extfile", folder / "bad.ext",
-             "-out", made, "-days", "-1" if start == "expired" else "2"]
-    subprocess.run(list(map(str, words)), check=True, capture_output=True)
-    return made, folder / "server.key"
+def certificate_of(folder, name, expired=False):
+    """A certificate by the CA of that folder, and its key."""
+    made, key = folder / "bad.pem", folder / "server.key"
+    ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    ca_key, own = (serialization.load_pem_private_key(file.read_bytes(), None)
+                   for file in (folder / "ca.key", key))
+    end = datetime.datetime.utcnow() + datetime.timedelta(days=-1 if expired else 1)
+    certificate = (x509.CertificateBuilder().subject_name(ca.subject).issuer_name(ca.subject)
+                   .public_key(own.public_key()).serial_number(x509.random_serial_number())
+                   .not_valid_before(end - datetime.timedelta(days=3)).not_valid_after(end)
+                   .add_extension(x509.SubjectAlternativeName([name]), False)
+                   .sign(ca_key, hashes.SHA256()))
+    made.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return made, key
 
 
 @pytest.fixture
@@ -281,9 +288,10 @@ def test_tls_that_proves_nothing(hostile, tls, tmp_path, what):
     if what == "another root":
         _, certificate, key = make_server_certificate(tmp_path)
     elif what == "another name":
-        certificate, key = certificate_of(folder, "subjectAltName=DNS:ca.example.com")
+        certificate, key = certificate_of(folder, x509.DNSName("ca.example.com"))
     else:
-        certificate, key = certificate_of(folder, "subjectAltName=IP:127.0.0.1", "expired")
+        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        certificate, key = certificate_of(folder, loopback, expired=True)
     tls(certificate, key)
     hostile.fails("ca.tls_failed", job=hostile.post_account())
     assert hostile.ca.requests == []

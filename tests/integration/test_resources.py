@@ -61,8 +61,8 @@ def test_if_match(api):
 
 
 def test_filters_that_are_none_are_refused(api):
-    for query, told in (("state=faild", "queued, running, waiting, succeeded, failed, cancelled"),
-                        ("kind=certificate.isue", '"certificate.isue"'),
+    for query, told in (("state=broken", "queued, running, waiting, succeeded, failed, cancelled"),
+                        ("kind=certificate.none", '"certificate.none"'),
                         ("status=failed", "page_size, ")):
         answer = api.get(f"/jobs?{query}")
         assert answer.status == 400 and told in answer.json()["detail"], query

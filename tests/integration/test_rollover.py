@@ -73,11 +73,12 @@ def test_a_key_brought_along_is_the_only_one(certwright, pebble):
     assert second.ok("GET", "/accounts/by-new")["url"] == account(service)["url"]
 
 
-def test_a_key_that_is_taken(certwright, pebble, names):
+def test_a_key_that_is_taken(certwright, fake, names):
+    """By an account of somebody else's; Pebble lets that pass from some version on."""
     key = pem.key_pem(pem.make_key())
-    certwright(pebble, http01_listen="127.0.0.1:0").api.put_account(key={"pem": key})
-    service = certwright(pebble)
-    service.api.put_account()
+    certwright(resources={"authorities": {"pebble": fake.authority()}},
+               http01_listen="127.0.0.1:0").api.put_account(key={"pem": key})
+    service = with_fake(certwright, fake)
     before = account(service)
     job = service.api.failed(roll_over(service, key={"pem": key}))
     assert job["error"]["code"] == "ca.conflict"

@@ -219,7 +219,7 @@ static void refuses_garbage_and_floods(void **state)
     assert_fails("SSH-2.0-OpenSSH_9.2\r\n\r\n", ERR_CA_PROTOCOL, "127.0.0.1");
     assert_fails("HTTP/9.9 what\r\n\r\n", ERR_CA_PROTOCOL, "127.0.0.1");
     assert_fails("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nshort",
-                 ERR_CA_PROTOCOL, "127.0.0.1");
+                 ERR_CA_UNREACHABLE, "127.0.0.1");
     assert_fails(NULL, ERR_CA_UNREACHABLE, "127.0.0.1");
 
     struct buf flood = {0};
@@ -241,7 +241,7 @@ static void refuses_garbage_and_floods(void **state)
         buf_printf(&flood, "HTTP/1.1 103 Early Hints\r\nX-Hint: %d\r\n\r\n", i);
     buf_add_string(&flood, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     assert_fails(flood.data, ERR_CA_PROTOCOL, "header block is too large");
-    assert_fails("HTTP/1.1 200 OK\r\nX-Half: there\r\nConnection: close\r\n", ERR_CA_PROTOCOL,
+    assert_fails("HTTP/1.1 200 OK\r\nX-Half: there\r\nConnection: close\r\n", ERR_CA_UNREACHABLE,
                  "127.0.0.1");
 
     /* one line beyond curl's own cap */
