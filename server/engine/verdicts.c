@@ -17,9 +17,9 @@ struct answer {
 
 /* Thousands may be pending: the answer takes its room only once it is there. */
 struct verdict {
-    char id[PROPAGATION_ID_SIZE]; /* "JOB.zINDEX" or "JOB.rINDEX" */
-    struct answer *answer;        /* NULL: pending */
+    struct answer *answer; /* NULL: pending */
     struct verdict *next;
+    char id[]; /* "JOB.zINDEX" or "JOB.rINDEX" */
 };
 
 enum { BUCKETS = 1024 };
@@ -84,9 +84,10 @@ static struct verdict *find(struct verdicts *verdicts, const char *id)
 
 static struct verdict *add(struct verdicts *verdicts, const char *id)
 {
-    struct verdict *v = mem_new(1, sizeof *v);
+    size_t size = strlen(id) + 1;
+    struct verdict *v = mem_new(1, sizeof *v + size);
     struct verdict **bucket = bucket_of(verdicts, id);
-    snprintf(v->id, sizeof v->id, "%s", id);
+    memcpy(v->id, id, size);
     v->next = *bucket;
     *bucket = v;
     return v;

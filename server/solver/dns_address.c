@@ -12,7 +12,7 @@ enum { DNS_PORT = 53, RESOLVERS_MAX = 16 };
 
 bool dns_address_is_ipv6(const struct dns_address *address)
 {
-    return address->socket.ss_family == AF_INET6;
+    return address->socket.any.sa_family == AF_INET6;
 }
 
 /* Takes over what getaddrinfo found first, and writes it down as text. */

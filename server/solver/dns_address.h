@@ -4,13 +4,18 @@
 
 #include "acme/base/error.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 struct dns_address {
-    struct sockaddr_storage socket;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } socket;
     socklen_t size;
     char text[72]; /* as a person would write it: "192.0.2.1", "[2001:db8::1]:5353" */
 };

@@ -130,11 +130,11 @@ static void query_fail_later(struct query *q, enum dns_outcome outcome)
 static bool query_open(struct query *q, int type, uint32_t events)
 {
     query_close_socket(q);
-    q->fd = socket(q->server.socket.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    q->fd = socket(q->server.socket.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct epoll_event event = {.events = events, .data.ptr = q};
     if (q->fd < 0 || epoll_ctl(q->client->options.epoll, EPOLL_CTL_ADD, q->fd, &event))
         return false;
-    int rc = connect(q->fd, (const struct sockaddr *)&q->server.socket, q->server.size);
+    int rc = connect(q->fd, &q->server.socket.any, q->server.size);
     return rc == 0 || errno == EINPROGRESS;
 }
 
@@ -210,10 +210,12 @@ static void datagram_readable(struct query *q)
     }
     if (!dns_answer_read(packet, (size_t)got, &q->question, &answer))
         return; /* whoever sent that, the answer may still come */
-    if (answer.truncated)
+    if (answer.truncated) {
+        dns_answer_finish(&answer);
         query_start_tcp(q);
-    else
+    } else {
         query_finish(q, DNS_ANSWERED, &answer);
+    }
 }
 
 static void stream_writable(struct query *q)

@@ -23,7 +23,7 @@ struct waiter {
 /* One name and type: being asked for, or known until its timer ends it. */
 struct cached {
     struct dns_lookup *lookup;
-    char name[DNS_NAME_SIZE];
+    char *name;
     enum dns_type type;
     bool known;
     enum dns_outcome outcome;
@@ -74,6 +74,7 @@ static void cached_destroy(void *p)
     timers_unset(c->lookup->options.timers, &c->deliver);
     timers_unset(c->lookup->options.timers, &c->expire);
     dns_answer_finish(&c->answer);
+    free(c->name);
     free(c);
 }
 
@@ -144,7 +145,7 @@ static struct cached *cached_create(struct dns_lookup *lookup, const char *name,
     struct cached *c = mem_new(1, sizeof *c);
     c->lookup = lookup;
     c->type = type;
-    snprintf(c->name, sizeof c->name, "%s", name);
+    c->name = mem_strdup(name);
     c->resolver = lookup->current;
     c->resolvers_left = lookup->options.resolver_count - 1;
     c->waiters_end = &c->waiters;
@@ -175,8 +176,9 @@ void dns_lookup_destroy(struct dns_lookup *lookup)
 void dns_lookup_ask(struct dns_lookup *lookup, const char *name, enum dns_type type, dns_done *done,
                     void *context)
 {
-    struct cached key = {.type = type};
-    snprintf(key.name, sizeof key.name, "%s", name);
+    char text[DNS_NAME_SIZE];
+    snprintf(text, sizeof text, "%s", name);
+    struct cached key = {.name = text, .type = type};
     struct cached **found = tfind(&key, &lookup->root, cached_compare);
     struct cached *c = found ? *found : cached_create(lookup, name, type);
 

@@ -123,7 +123,8 @@ static bool aliases_follow(const ldns_rr_list *list, struct dns_answer *answer, 
         char target[DNS_NAME_SIZE];
         if (!rdf_name(ldns_rr_rdf(rr, 0), target))
             return false;
-        memcpy(answer->name, target, sizeof target);
+        free(answer->name);
+        answer->name = mem_strdup(target);
         answer->alias = true;
         ttl_lower(answer, ldns_rr_ttl(rr), ttl_known);
     }
@@ -199,7 +200,8 @@ static void zone_collect(const ldns_rr_list *list, struct dns_answer *answer, bo
         ttl_lower(answer, ldns_rr_ttl(rr), ttl_known);
         if (minimum && ldns_rdf_size(minimum) == sizeof(uint32_t))
             ttl_lower(answer, ldns_rdf2native_int32(minimum), ttl_known);
-        memcpy(answer->zone, owner, sizeof owner);
+        free(answer->zone);
+        answer->zone = mem_strdup(owner);
         return;
     }
 }
@@ -208,7 +210,8 @@ static void answer_fill(const ldns_pkt *packet, const struct dns_question *quest
                         struct dns_answer *answer)
 {
     bool ttl_known = false;
-    memcpy(answer->name, question->name, sizeof answer->name);
+    answer->name = mem_strdup(question->name);
+    answer->zone = mem_strdup("");
     answer->rcode = (int)ldns_pkt_get_rcode(packet);
     answer->truncated = ldns_pkt_tc(packet);
     answer->authoritative = ldns_pkt_aa(packet);
@@ -243,7 +246,11 @@ bool dns_answer_read(const void *packet, size_t size, const struct dns_question 
 void dns_answer_copy(const struct dns_answer *answer, struct dns_answer *out)
 {
     *out = *answer;
-    out->values = mem_new(answer->value_count + 1, sizeof *out->values);
+    out->name = mem_strdup(answer->name);
+    out->zone = mem_strdup(answer->zone);
+    out->values = NULL;
+    if (answer->value_count > 0)
+        out->values = mem_new(answer->value_count, sizeof *out->values);
     for (size_t i = 0; i < answer->value_count; i++)
         out->values[i] = mem_strdup(answer->values[i]);
 }
@@ -253,6 +260,9 @@ void dns_answer_finish(struct dns_answer *answer)
     for (size_t i = 0; i < answer->value_count; i++)
         free(answer->values[i]);
     free(answer->values);
+    free(answer->name);
+    free(answer->zone);
+    answer->name = answer->zone = NULL;
     answer->values = NULL;
     answer->value_count = 0;
 }

@@ -50,13 +50,13 @@ bool dns_question_write(const struct dns_question *question, struct buf *out);
 
 struct dns_answer {
     int rcode;
-    bool truncated;           /* ask again by TCP: nothing else is filled */
-    bool authoritative;       /* AA */
-    bool alias;               /* the question's name is a CNAME */
-    char name[DNS_NAME_SIZE]; /* where the CNAMEs in the answer lead to; else the question's */
-    char zone[DNS_NAME_SIZE]; /* of that name, if a SOA tells (RFC 2308 too); else "" */
-    uint32_t ttl_seconds;     /* how long this may be kept; 0 if nothing tells */
-    char **values;            /* NS: names; A, AAAA: addresses; TXT: the strings joined */
+    bool truncated;       /* ask again by TCP: nothing else but the name is filled */
+    bool authoritative;   /* AA */
+    bool alias;           /* the question's name is a CNAME */
+    char *name;           /* where the CNAMEs in the answer lead to; else the question's */
+    char *zone;           /* of that name, if a SOA tells (RFC 2308 too); else "" */
+    uint32_t ttl_seconds; /* how long this may be kept; 0 if nothing tells */
+    char **values;        /* NS: names; A, AAAA: addresses; TXT: the strings joined */
     size_t value_count;
 };
 

@@ -12,15 +12,17 @@ struct zone_walk {
     struct dns_lookup *lookup;
     dns_zone_done *done;
     void *context;
-    char first[DNS_NAME_SIZE]; /* as it was given, for messages */
-    char name[DNS_NAME_SIZE];  /* after CNAMEs so far */
-    const char *at;            /* the name or a domain above it, within name */
+    char *first;    /* as it was given, for messages */
+    char *name;     /* after CNAMEs so far */
+    const char *at; /* the name or a domain above it, within name */
     int aliases;
 };
 
 static void walk_end(struct zone_walk *walk, const char *zone, const struct err *e)
 {
     walk->done(walk->context, zone, walk->name, e);
+    free(walk->first);
+    free(walk->name);
     free(walk);
 }
 
@@ -50,7 +52,8 @@ static void walk_follow(struct zone_walk *walk, const struct dns_answer *answer)
         walk_end(walk, "", &e);
         return;
     }
-    memcpy(walk->name, answer->name, sizeof walk->name);
+    free(walk->name);
+    walk->name = mem_strdup(answer->name);
     walk->at = walk->name;
     if (answer->zone[0])
         walk_end(walk, answer->zone, NULL);
@@ -101,8 +104,8 @@ void dns_zone_find(struct dns_lookup *lookup, const char *name, dns_zone_done *d
     walk->lookup = lookup;
     walk->done = done;
     walk->context = context;
-    snprintf(walk->first, sizeof walk->first, "%s", name);
-    snprintf(walk->name, sizeof walk->name, "%s", name);
+    walk->first = mem_strdup(name);
+    walk->name = mem_strdup(name);
     walk->at = walk->name;
     walk_ask(walk);
 }

@@ -26,9 +26,9 @@ enum {
 
 struct zone_request {
     struct propagation *p;
-    char id[PROPAGATION_ID_SIZE];
-    char name[DNS_NAME_SIZE];
-    char hint[DNS_NAME_SIZE];
+    char *id;
+    char *name;
+    char *hint;
     propagation_zone_callback *callback;
     void *context;
     struct zone_request *next;
@@ -60,6 +60,14 @@ int zone_accept(const struct propagation *p, const char *zone, const char *name,
     return 0;
 }
 
+static void zone_request_free(struct zone_request *request)
+{
+    free(request->id);
+    free(request->name);
+    free(request->hint);
+    free(request);
+}
+
 static void zone_request_found(void *context, const char *zone, const char *name,
                                const struct err *e)
 {
@@ -74,7 +82,7 @@ static void zone_request_found(void *context, const char *zone, const char *name
         request->callback(request->context, request->id, &found, NULL);
     else if (failure.code != ERR_SHUTDOWN)
         request->callback(request->context, request->id, NULL, &failure);
-    free(request);
+    zone_request_free(request);
 }
 
 /* ---- the thread ---- */
@@ -252,7 +260,7 @@ void propagation_destroy(struct propagation *p)
     }
     for (struct zone_request *next; requests; requests = next) {
         next = requests->next;
-        free(requests);
+        zone_request_free(requests);
     }
 }
 
@@ -260,8 +268,9 @@ void propagation_destroy(struct propagation *p)
 
 static struct check *check_find(struct propagation *p, const char *id)
 {
-    struct check key;
-    snprintf(key.id, sizeof key.id, "%s", id);
+    char text[PROPAGATION_ID_SIZE];
+    snprintf(text, sizeof text, "%s", id);
+    struct check key = {.id = text};
     struct check **found = tfind(&key, &p->by_id, check_compare);
     return found ? *found : NULL;
 }
@@ -305,8 +314,12 @@ bool propagation_progress(struct propagation *p, const char *id, struct propagat
 {
     pthread_mutex_lock(&p->lock);
     const struct check *check = check_find(p, id);
-    if (check)
-        *out = check->progress;
+    if (check) {
+        out->have = check->have;
+        out->total = check->total;
+        snprintf(out->text, sizeof out->text, "%s",
+                 check->progress ? check->progress : "nobody was asked yet");
+    }
     pthread_mutex_unlock(&p->lock);
     return check != NULL;
 }
@@ -314,15 +327,16 @@ bool propagation_progress(struct propagation *p, const char *id, struct propagat
 int propagation_find_zone(struct propagation *p, const char *id, const char *name, const char *hint,
                           propagation_zone_callback *callback, void *context, struct err *e)
 {
-    struct zone_request *request = mem_new(1, sizeof *request);
-    if (!dns_name_read(name, request->name) || !hint_read(hint, request->hint)) {
-        free(request);
+    char read[DNS_NAME_SIZE], hint_of[DNS_NAME_SIZE];
+    if (!dns_name_read(name, read) || !hint_read(hint, hint_of))
         return err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
-    }
+    struct zone_request *request = mem_new(1, sizeof *request);
     request->p = p;
+    request->name = mem_strdup(read);
+    request->hint = mem_strdup(hint_of);
     request->callback = callback;
     request->context = context;
-    snprintf(request->id, sizeof request->id, "%s", id);
+    request->id = mem_strdup(id);
     pthread_mutex_lock(&p->lock);
     *p->zone_inbox_end = request;
     p->zone_inbox_end = &request->next;

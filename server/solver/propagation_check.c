@@ -34,7 +34,13 @@ int check_compare(const void *a, const void *b)
 void check_free(struct check *check)
 {
     probed_servers_finish(&check->servers);
+    free(check->id);
+    free(check->fqdn);
+    free(check->hint);
     free(check->value);
+    free(check->name);
+    free(check->error);
+    free(check->progress);
     free(check);
 }
 
@@ -77,11 +83,38 @@ static void check_tell(struct check *check, const struct propagation_progress *p
     check_end(check);
 }
 
+static void check_fail(struct check *check, const struct err *e)
+{
+    if (!check->error)
+        check->error = mem_new(1, sizeof *check->error);
+    *check->error = *e;
+}
+
+static void check_forget_servers(struct check *check)
+{
+    probed_servers_finish(&check->servers);
+    free(check->name);
+    check->name = NULL;
+}
+
+/* Most of what is told has been told before. */
+static void check_note(struct check *check, const struct propagation_progress *progress)
+{
+    pthread_mutex_lock(&check->p->lock);
+    check->have = progress->have;
+    check->total = progress->total;
+    if (!check->progress || strcmp(check->progress, progress->text) != 0) {
+        free(check->progress);
+        check->progress = mem_strdup(progress->text);
+    }
+    pthread_mutex_unlock(&check->p->lock);
+}
+
 static void check_round_ended(struct check *check)
 {
     struct propagation_progress progress = {0};
-    struct err e = check->error;
-    if (e.code == ERR_NONE) {
+    struct err e = {0};
+    if (!check->error) {
         enum err_code code = probed_servers_judge(&check->servers, &progress);
         if (code == ERR_NONE) {
             check_tell(check, &progress, NULL);
@@ -89,15 +122,18 @@ static void check_round_ended(struct check *check)
         }
         err_set(&e, code, "TXT at %s: %s", check->name, progress.text);
     } else {
+        e = *check->error;
+        free(check->error);
+        check->error = NULL;
         snprintf(progress.text, sizeof progress.text, "%s", e.detail);
     }
     if (check->last_round) {
         check_tell(check, &progress, &e);
         return;
     }
-    pthread_mutex_lock(&check->p->lock);
-    check->progress = progress;
-    pthread_mutex_unlock(&check->p->lock);
+    check_note(check, &progress);
+    if (progress.have == 0)
+        check_forget_servers(check);
     int64_t left = check->deadline_ms - clock_engine_ms();
     int64_t pause = left < check->interval_ms ? left : check->interval_ms;
     timers_set(&check->p->timers, &check->timer, clock_monotonic_ms() + (pause > 0 ? pause : 0));
@@ -147,7 +183,7 @@ static void check_servers_found(void *context, struct dns_authority *authorities
     if (e && e->code == ERR_SHUTDOWN)
         return;
     if (e) {
-        check->error = *e;
+        check_fail(check, e);
         check_question_ended(check);
         return;
     }
@@ -161,19 +197,21 @@ static void check_zone_found(void *context, const char *zone, const char *name, 
     struct check *check = context;
     struct propagation *p = check->p;
     struct propagation_zone accepted;
+    struct err refusal;
     if (e && e->code == ERR_SHUTDOWN)
         return;
     if (e) {
-        check->error = *e;
+        check_fail(check, e);
         check_question_ended(check);
         return;
     }
-    snprintf(check->name, sizeof check->name, "%s", name);
+    check->name = mem_strdup(name);
     if (p->resolvers_only) {
         probed_servers_from_resolvers(p->resolvers, p->resolver_count, &check->servers);
         check_ask_servers(check);
         check_question_ended(check);
-    } else if (zone_accept(p, zone, name, check->hint, &accepted, &check->error)) {
+    } else if (zone_accept(p, zone, name, check->hint, &accepted, &refusal)) {
+        check_fail(check, &refusal);
         check_question_ended(check);
     } else {
         dns_authorities_find(p->lookup, accepted.zone, p->authority_port, check_servers_found,
@@ -189,12 +227,11 @@ static void check_round(void *context)
         return;
     }
     check->last_round = clock_engine_ms() >= check->deadline_ms;
-    check->error = (struct err){0};
-    if (check->servers.count > 0 && check->progress.have > 0) {
+    if (check->servers.count > 0) {
         check_ask_servers(check);
         return;
     }
-    probed_servers_finish(&check->servers);
+    check_forget_servers(check);
     check->pending++;
     dns_zone_find(check->p->lookup, check->fqdn, check_zone_found, check);
 }
@@ -207,14 +244,16 @@ static bool is_equal(const char *record, const char *value)
 struct check *check_create(struct propagation *p, const struct propagation_check *wanted,
                            propagation_callback *callback, void *context, struct err *e)
 {
-    struct check *check = mem_new(1, sizeof *check);
-    if (!dns_name_read(wanted->fqdn, check->fqdn) || !hint_read(wanted->zone_hint, check->hint)) {
+    char fqdn[DNS_NAME_SIZE], hint[DNS_NAME_SIZE];
+    if (!dns_name_read(wanted->fqdn, fqdn) || !hint_read(wanted->zone_hint, hint)) {
         err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
-        free(check);
         return NULL;
     }
+    struct check *check = mem_new(1, sizeof *check);
     check->p = p;
-    snprintf(check->id, sizeof check->id, "%s", wanted->id);
+    check->id = mem_strdup(wanted->id);
+    check->fqdn = mem_strdup(fqdn);
+    check->hint = mem_strdup(hint);
     check->value = mem_strdup(wanted->value);
     check->matches = wanted->matches ? wanted->matches : is_equal;
     check->deadline_ms = wanted->deadline_ms;
@@ -224,7 +263,6 @@ struct check *check_create(struct propagation *p, const struct propagation_check
     check->context = context;
     check->timer.fire = check_round;
     check->timer.context = check;
-    snprintf(check->progress.text, sizeof check->progress.text, "nobody was asked yet");
     return check;
 }
 

@@ -43,12 +43,15 @@ bool hint_read(const char *hint, char out[DNS_NAME_SIZE]);
 int zone_accept(const struct propagation *p, const char *zone, const char *name, const char *hint,
                 struct propagation_zone *out, struct err *e);
 
-/* One check, from submit to its verdict. */
+/*
+ * One check, from submit to its verdict. Thousands wait at a time: texts are as long as they are,
+ * and between two rounds there is only what the next one needs.
+ */
 struct check {
     struct propagation *p;
-    char id[PROPAGATION_ID_SIZE];
-    char fqdn[DNS_NAME_SIZE]; /* as given */
-    char hint[DNS_NAME_SIZE];
+    char *id;
+    char *fqdn; /* as given */
+    char *hint;
     char *value;
     propagation_match *matches;
     int64_t deadline_ms; /* engine time */
@@ -58,17 +61,18 @@ struct check {
     void *context;
 
     /* the thread's */
-    char name[DNS_NAME_SIZE]; /* after CNAMEs */
-    struct probed_servers servers;
-    size_t pending;   /* questions of this round */
-    bool last_round;  /* it began at the deadline or after */
-    struct err error; /* of this round's look-ups */
+    char *name;                    /* after CNAMEs; with servers */
+    struct probed_servers servers; /* none, unless one of them has the value */
+    size_t pending;                /* questions of this round */
+    bool last_round;               /* it began at the deadline or after */
+    struct err *error;             /* of this round's look-ups; NULL: none */
     struct timer timer;
     struct check *next, **link; /* of the inbox, then of the thread's list */
 
     /* under the lock */
     bool forgotten; /* cancelled or replaced: no verdict */
-    struct propagation_progress progress;
+    int have, total;
+    char *progress; /* NULL: nobody was asked yet */
 };
 
 /* NULL, with e filled, if a name is none. */

@@ -17,7 +17,7 @@ void probed_servers_from_authorities(struct dns_authority *authorities, size_t c
     out->noun = "name servers";
     for (size_t i = 0; i < count; i++) {
         struct probed_server *server = &out->list[i];
-        memcpy(server->name, authorities[i].name, sizeof server->name);
+        server->name = mem_strdup(authorities[i].name);
         server->failed = authorities[i].failed;
         server->probe_count = authorities[i].address_count;
         server->probes = mem_new(server->probe_count + 1, sizeof *server->probes);
@@ -35,7 +35,7 @@ void probed_servers_from_resolvers(const struct dns_address *resolvers, size_t c
     out->noun = "resolvers";
     for (size_t i = 0; i < count; i++) {
         struct probed_server *server = &out->list[i];
-        snprintf(server->name, sizeof server->name, "%s", resolvers[i].text);
+        server->name = mem_strdup(resolvers[i].text);
         server->probe_count = 1;
         server->probes = mem_new(1, sizeof *server->probes);
         server->probes[0].address = resolvers[i];
@@ -44,8 +44,10 @@ void probed_servers_from_resolvers(const struct dns_address *resolvers, size_t c
 
 void probed_servers_finish(struct probed_servers *servers)
 {
-    for (size_t i = 0; i < servers->count; i++)
+    for (size_t i = 0; i < servers->count; i++) {
+        free(servers->list[i].name);
         free(servers->list[i].probes);
+    }
     free(servers->list);
     servers->list = NULL;
     servers->count = 0;

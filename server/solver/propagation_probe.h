@@ -26,7 +26,7 @@ struct probe {
 };
 
 struct probed_server {
-    char name[DNS_NAME_SIZE];
+    char *name;
     struct probe *probes;
     size_t probe_count;
     bool failed; /* its addresses could not be looked up, all or some */
