@@ -2,6 +2,7 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/solver/dns_silence.h"
 
 #include <search.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 enum {
     DENIAL_CACHE_MAX_MS = 30 * CLOCK_SECOND_MS, /* a zone that is being set up appears soon */
     FAILURE_CACHE_MS = 3 * CLOCK_SECOND_MS,     /* enough to ask once for a burst of jobs */
+    SILENCE_MS = CLOCK_MINUTE_MS,               /* how long a silent resolver comes last */
     CACHE_MIN_MS = CLOCK_SECOND_MS,
 };
 
@@ -38,7 +40,8 @@ struct cached {
 struct dns_lookup {
     struct dns_lookup_options options;
     void *root;     /* of tsearch */
-    size_t current; /* the resolver that answered last */
+    size_t current; /* the resolver that could tell last */
+    struct dns_silence silence;
 };
 
 static int cached_compare(const void *a, const void *b)
@@ -108,6 +111,51 @@ static int64_t cached_life_ms(const struct cached *c)
 static void cached_answered(void *context, enum dns_outcome outcome,
                             const struct dns_answer *answer);
 
+static bool is_silent(const struct dns_lookup *lookup, size_t resolver)
+{
+    return dns_silence_has(&lookup->silence, &lookup->options.resolvers[resolver]);
+}
+
+static size_t first_resolver(const struct dns_lookup *lookup)
+{
+    size_t count = lookup->options.resolver_count;
+    for (size_t i = 0; i < count; i++)
+        if (!is_silent(lookup, (lookup->current + i) % count))
+            return (lookup->current + i) % count;
+    return lookup->current;
+}
+
+static void note_silence(struct dns_lookup *lookup, size_t resolver, enum dns_outcome outcome)
+{
+    const struct dns_address *server = &lookup->options.resolvers[resolver];
+    if (outcome == DNS_ANSWERED)
+        dns_silence_forget(&lookup->silence, server);
+    else
+        dns_silence_note(&lookup->silence, server, SILENCE_MS);
+}
+
+/*
+ * What the last resolver said counts, unless it said nothing. Keeps this one's word then, and finds
+ * who else is to be asked: with a word in hand none that was silent just now. False: nobody.
+ */
+static bool cached_pass_over(struct cached *c, enum dns_outcome outcome,
+                             const struct dns_answer *answer)
+{
+    const struct dns_lookup *lookup = c->lookup;
+    if (outcome == DNS_ANSWERED) {
+        dns_answer_finish(&c->answer);
+        dns_answer_copy(answer, &c->answer);
+        c->outcome = outcome;
+    }
+    while (c->resolvers_left > 0) {
+        c->resolvers_left--;
+        c->resolver = (c->resolver + 1) % lookup->options.resolver_count;
+        if (c->outcome != DNS_ANSWERED || !is_silent(lookup, c->resolver))
+            return true;
+    }
+    return false;
+}
+
 static void cached_ask(struct cached *c)
 {
     const struct dns_lookup_options *options = &c->lookup->options;
@@ -120,24 +168,25 @@ static void cached_answered(void *context, enum dns_outcome outcome,
 {
     struct cached *c = context;
     struct dns_lookup *lookup = c->lookup;
+    size_t asked = c->resolver;
     bool good =
         outcome == DNS_ANSWERED && (answer->rcode == DNS_NOERROR || answer->rcode == DNS_NXDOMAIN);
     if (outcome == DNS_CLOSED)
         return; /* dns_lookup_destroy tells the waiters */
-    if (!good && c->resolvers_left > 0) {
-        c->resolvers_left--;
-        c->resolver = (c->resolver + 1) % lookup->options.resolver_count;
+    note_silence(lookup, asked, outcome);
+    if (!good && cached_pass_over(c, outcome, answer)) {
         cached_ask(c);
         return;
     }
-    if (good)
-        lookup->current = c->resolver;
-    c->known = true;
-    c->outcome = outcome;
-    if (answer)
+    if (good) {
+        lookup->current = asked;
+        dns_answer_finish(&c->answer);
         dns_answer_copy(answer, &c->answer);
+        c->outcome = outcome;
+    }
+    c->known = true;
     timers_set(lookup->options.timers, &c->expire, clock_monotonic_ms() + cached_life_ms(c));
-    cached_tell(c, outcome);
+    cached_tell(c, c->outcome);
 }
 
 static struct cached *cached_create(struct dns_lookup *lookup, const char *name, enum dns_type type)
@@ -146,7 +195,8 @@ static struct cached *cached_create(struct dns_lookup *lookup, const char *name,
     c->lookup = lookup;
     c->type = type;
     c->name = mem_strdup(name);
-    c->resolver = lookup->current;
+    c->outcome = DNS_SILENT; /* until somebody has answered */
+    c->resolver = first_resolver(lookup);
     c->resolvers_left = lookup->options.resolver_count - 1;
     c->waiters_end = &c->waiters;
     c->deliver.fire = cached_deliver;
@@ -162,6 +212,7 @@ struct dns_lookup *dns_lookup_create(const struct dns_lookup_options *options)
 {
     struct dns_lookup *lookup = mem_new(1, sizeof *lookup);
     lookup->options = *options;
+    lookup->silence.timers = options->timers;
     return lookup;
 }
 
@@ -170,6 +221,7 @@ void dns_lookup_destroy(struct dns_lookup *lookup)
     if (!lookup)
         return;
     tdestroy(lookup->root, cached_destroy);
+    dns_silence_finish(&lookup->silence);
     free(lookup);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Look-ups through the resolvers, with a cache. Several questions for one thing become one; a
- * resolver that is silent or fails is passed over for the next.
+ * resolver that is silent or fails is passed over for the next, and a silent one comes last for a
+ * minute: it may be one name only that it cannot tell.
  */
 #ifndef CERTWRIGHT_SERVER_SOLVER_DNS_LOOKUP_H
 #define CERTWRIGHT_SERVER_SOLVER_DNS_LOOKUP_H
@@ -24,7 +25,7 @@ void dns_lookup_destroy(struct dns_lookup *lookup);
 
 /*
  * Calls done once, later, never from here. An answer may be NXDOMAIN or, if every resolver fails,
- * whatever rcode the last of them gave. name is a name as dns_name_read makes them.
+ * whatever rcode the last that said anything gave. name is a name as dns_name_read makes them.
  */
 void dns_lookup_ask(struct dns_lookup *lookup, const char *name, enum dns_type type, dns_done *done,
                     void *context);

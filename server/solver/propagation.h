@@ -26,6 +26,7 @@ struct propagation_options {
     /*
      * Ask the resolvers for the TXT, and no authoritative server. For networks with split horizon
      * or without a way to the outside; negative answers that a resolver keeps delay the verdict.
+     * A resolver that is silent is passed over if another answers.
      */
     bool resolvers_only;
     uint16_t authority_port; /* where authoritative servers listen; 0: 53 */

@@ -15,6 +15,7 @@ void probed_servers_from_authorities(struct dns_authority *authorities, size_t c
     out->list = mem_new(count, sizeof *out->list);
     out->count = count;
     out->noun = "name servers";
+    out->pass_over_silent = false;
     for (size_t i = 0; i < count; i++) {
         struct probed_server *server = &out->list[i];
         server->name = mem_strdup(authorities[i].name);
@@ -33,6 +34,7 @@ void probed_servers_from_resolvers(const struct dns_address *resolvers, size_t c
     out->list = mem_new(count, sizeof *out->list);
     out->count = count;
     out->noun = "resolvers";
+    out->pass_over_silent = true;
     for (size_t i = 0; i < count; i++) {
         struct probed_server *server = &out->list[i];
         server->name = mem_strdup(resolvers[i].text);
@@ -102,8 +104,11 @@ static const struct probe *server_lag(const struct probed_server *server)
 }
 
 /* Whether no one could reach it: no address, or IPv6 only, where this machine has none. */
-static bool server_is_nowhere(const struct probed_server *server)
+static bool server_is_nowhere(const struct probed_servers *servers,
+                              const struct probed_server *server)
 {
+    if (servers->pass_over_silent)
+        return unanswered(&server->probes[0]);
     for (size_t i = 0; i < server->probe_count; i++)
         if (!dns_address_is_ipv6(&server->probes[i].address) ||
             server->probes[i].reply != PROBE_UNREACHABLE)
@@ -164,7 +169,7 @@ static void count_servers(const struct probed_servers *servers, bool *pass_over,
     size_t nowhere = 0;
     *have = 0;
     for (size_t i = 0; i < servers->count; i++) {
-        nowhere += server_is_nowhere(&servers->list[i]);
+        nowhere += server_is_nowhere(servers, &servers->list[i]);
         *have += server_stand(&servers->list[i], &lag) == PROBE_HAS;
     }
     *pass_over = nowhere < servers->count;
@@ -184,7 +189,7 @@ enum err_code probed_servers_judge(const struct probed_servers *servers,
         const struct probed_server *server = &servers->list[i];
         const struct probe *lag;
         enum probe_reply stand = server_stand(server, &lag);
-        if (stand == PROBE_HAS || (pass_over && server_is_nowhere(server)))
+        if (stand == PROBE_HAS || (pass_over && server_is_nowhere(servers, server)))
             continue;
         enum err_code own = lag_code(stand, lag, out->have);
         code = lagging++ == 0 || own == code ? own : ERR_DNS_NOT_PROPAGATED;

@@ -35,7 +35,8 @@ struct probed_server {
 struct probed_servers {
     struct probed_server *list;
     size_t count;
-    const char *noun; /* "name servers" or "resolvers" */
+    const char *noun;      /* "name servers" or "resolvers" */
+    bool pass_over_silent; /* no CA will ask them, so silence tells nothing of the zone */
 };
 
 /* Takes over authorities. */
@@ -52,7 +53,8 @@ void probe_file(struct probe *probe, enum dns_outcome outcome, const struct dns_
 /*
  * Counts, and says it in words. A silent IPv6 address is passed over if an IPv4 address of that
  * server answered; a server that nobody could reach by what DNS tells is passed over if others can
- * be reached. Returns ERR_NONE if all have the value, else the code for what is wrong.
+ * be reached; so is a silent resolver, if another answers. Returns ERR_NONE if all have the value,
+ * else the code for what is wrong.
  */
 enum err_code probed_servers_judge(const struct probed_servers *servers,
                                    struct propagation_progress *out);

@@ -55,6 +55,24 @@ def test_a_restart_asks_dns_again(certwright, pebble, provider, challtestsrv):
     api.succeeded(job, 30)
 
 
+@pytest.mark.parametrize("first", ["silent", "good"])
+def test_one_resolver_of_two_is_silent(certwright, pebble, provider, challtestsrv, names, first):
+    """Nobody waits for its word but once, wherever it stands in the list: the other's does."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        ports = [silent.getsockname()[1], challtestsrv.dns_port]
+        if first == "good":
+            ports.reverse()
+        zone, *_ = names(1)
+        api = certwright(pebble, resources={"solvers": {"dns": httpreq(provider, zone)}},
+                         resolvers=[f"127.0.0.1:{port}" for port in ports],
+                         resolvers_only=True).api
+        api.put_account()
+        job = api.post_certificate(zone)
+        api.succeeded(job, 40)
+    until(lambda: not provider.left(), 20, "nothing is left")
+
+
 def test_a_record_that_two_orders_share_stays_for_the_second(certwright, provider, names, tmp_path):
     """RFC 8555 lets a CA hand out a pending authorization again, so one TXT is owed twice."""
     fake = FakeCa(tmp_path / "fake").start()

@@ -525,6 +525,15 @@ static void a_silent_resolver_is_passed_over(void **state)
                "_acme-challenge.good.example");
     propagation_destroy(p);
 
+    p = start_with(both, 2, true);
+    char *words = mem_printf("TXT at www.good.example: 0 of 1 resolvers have it; "
+                             "%s still answers NXDOMAIN",
+                             resolver_text);
+    struct propagation_verdict verdict = check(p, "www.good.example", 300);
+    assert_string_equal(verdict.error.detail, words);
+    propagation_destroy(p);
+    free(words);
+
     p = start_with(both, 1, false);
     struct outcome outcome = find_zone(p, "_acme-challenge.good.example", NULL);
     assert_int_equal(outcome.error.code, ERR_DNS_TIMEOUT);
