@@ -418,6 +418,11 @@ int job_hasten(struct store_tx *tx, const char *id, struct err *e)
     return found ? (found < 0 ? -1 : 0) : refuse(db, id, "is not waiting", e);
 }
 
+void job_insist(struct store_tx *tx, const struct job *job)
+{
+    store_tx_insist(tx, job->lane);
+}
+
 int job_bring_forward(struct store_tx *tx, const char *id, struct err *e)
 {
     struct db_row *row;

@@ -129,6 +129,9 @@ int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct e
 int job_request_cancel(struct store_tx *tx, const char *id, struct err *e);
 /* A waiting job is due at once; keeps epoch. ERR_NOT_FOUND, ERR_CONFLICT (it is not waiting). */
 int job_hasten(struct store_tx *tx, const char *id, struct err *e);
+/* The job is to be tried now even if its lane is parked: its work is the probe then. */
+void job_insist(struct store_tx *tx, const struct job *job);
+
 /*
  * The same for one that is to run later, and nothing for any other: unlike a wish of somebody's it
  * says nothing to a step that is under way, whose commit may put the job off as it likes.

@@ -70,6 +70,7 @@ int store_write_wait(struct store *store, store_fn *fn, void *arg, struct err *e
 struct store_lane {
     const char *name;
     int64_t due_ms;
+    bool insisted; /* somebody wants it tried, whatever the lane has seen before */
 };
 
 /* What is told after each commit that changed something: the last event's seq, the lanes, and

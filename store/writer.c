@@ -64,13 +64,24 @@ int64_t store_tx_now(const struct store_tx *tx)
 
 /* ---- news ---- */
 
-void store_tx_touch(struct store_tx *tx, const char *lane, int64_t due_ms)
+static void add_lane(struct store_tx *tx, const char *lane, int64_t due_ms, bool insisted)
 {
     if (tx->lane_count == tx->lane_capacity) {
         tx->lane_capacity = tx->lane_capacity ? 2 * tx->lane_capacity : 8;
         tx->lanes = mem_grow(tx->lanes, tx->lane_capacity, sizeof *tx->lanes);
     }
-    tx->lanes[tx->lane_count++] = (struct store_lane){mem_strdup(lane), due_ms};
+    tx->lanes[tx->lane_count++] = (struct store_lane){mem_strdup(lane), due_ms, insisted};
+}
+
+void store_tx_touch(struct store_tx *tx, const char *lane, int64_t due_ms)
+{
+    add_lane(tx, lane, due_ms, false);
+}
+
+void store_tx_insist(struct store_tx *tx, const char *lane)
+{
+    add_lane(tx, lane, tx->now, true);
+    tx->changed = true; /* it is news even if the job was due already */
 }
 
 void store_tx_end_job(struct store_tx *tx)
@@ -100,10 +111,12 @@ static void merge_lanes(struct store_tx *tx)
     qsort(tx->lanes, tx->lane_count, sizeof *tx->lanes, compare_lanes);
     size_t kept = 1;
     for (size_t i = 1; i < tx->lane_count; i++) {
-        if (strcmp(tx->lanes[i].name, tx->lanes[kept - 1].name) == 0)
+        if (strcmp(tx->lanes[i].name, tx->lanes[kept - 1].name) == 0) {
+            tx->lanes[kept - 1].insisted |= tx->lanes[i].insisted;
             free((void *)tx->lanes[i].name);
-        else
+        } else {
             tx->lanes[kept++] = tx->lanes[i];
+        }
     }
     tx->lane_count = kept;
 }

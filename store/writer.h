@@ -20,6 +20,8 @@ void writer_subscribe(struct writer *writer,
 
 /* The lane has work that is due then: becomes news if this write stays. */
 void store_tx_touch(struct store_tx *tx, const char *lane, int64_t due_ms);
+/* Somebody insists on the lane's work: likewise. */
+void store_tx_insist(struct store_tx *tx, const char *lane);
 /* A job has ended: likewise. */
 void store_tx_end_job(struct store_tx *tx);
 

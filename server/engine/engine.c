@@ -53,8 +53,12 @@ static void told(void *context, const struct store_news *news)
     if (!news->lane_count)
         return;
     pthread_mutex_lock(&engine->mutex);
-    for (size_t i = 0; i < news->lane_count; i++)
-        lanes_due(engine->lanes, news->lanes[i].name, news->lanes[i].due_ms);
+    for (size_t i = 0; i < news->lane_count; i++) {
+        const struct store_lane *lane = &news->lanes[i];
+        lanes_due(engine->lanes, lane->name, lane->due_ms);
+        if (lane->insisted)
+            lanes_unpark(engine->lanes, lane->name, clock_engine_ms());
+    }
     wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }

@@ -312,7 +312,10 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
     bool existing;
     if (job->state == JOB_WAITING || job->state == JOB_QUEUED) {
         memcpy(id, job->id, ULID_SIZE);
-        return job->state == JOB_WAITING ? job_hasten(tx, job->id, e) : 0;
+        if (job->state == JOB_WAITING && job_hasten(tx, job->id, e) < 0)
+            return -1;
+        job_insist(tx, job);
+        return 0;
     }
     if (job->state != JOB_FAILED && job->state != JOB_CANCELLED)
         return err_set(e, ERR_CONFLICT, "The job is %s: there is nothing to try again.",

@@ -186,6 +186,13 @@ void lanes_park(struct lanes *lanes, const char *name, int64_t until)
         lane->parked_until = until;
 }
 
+void lanes_unpark(struct lanes *lanes, const char *name, int64_t now)
+{
+    struct lane *lane = lane_of(lanes, name);
+    if (lane->parked_until > now)
+        lane->parked_until = now;
+}
+
 void lanes_open(struct lane *lane)
 {
     lane->probing = false;

@@ -55,6 +55,8 @@ void lanes_learn(struct lane *lane, int64_t due, uint64_t changed);
 
 /* No job of the lane is served until then; afterwards one goes first. */
 void lanes_park(struct lanes *lanes, const char *name, int64_t until);
+/* Ends that wait now: who asks for it is as good as the time. */
+void lanes_unpark(struct lanes *lanes, const char *name, int64_t now);
 /* A job of the lane succeeded: all may go. */
 void lanes_open(struct lane *lane);
 

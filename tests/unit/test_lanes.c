@@ -177,6 +177,25 @@ static void a_failed_probe_parks_again(void **state)
     lanes_destroy(lanes);
 }
 
+static void who_insists_is_the_probe(void **state)
+{
+    (void)state;
+    struct lanes *lanes = lanes_create(8);
+    int64_t next;
+    lanes_due(lanes, "ca:a", 0);
+    lanes_park(lanes, "ca:a", 1000);
+    lanes_unpark(lanes, "ca:a", 500);
+    struct lane *probe = take(lanes, 500, &next);
+    assert_non_null(probe);
+    assert_null(take(lanes, 500, &next));
+    lanes_unpark(lanes, "ca:a", 500);
+    assert_null(take(lanes, 500, &next));
+    lanes_park(lanes, probe->name, 3000);
+    lanes_leave(lanes, probe);
+    assert_null(take(lanes, 2999, &next));
+    lanes_destroy(lanes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +209,7 @@ int main(void)
         cmocka_unit_test(news_beat_a_slower_look_at_the_database),
         cmocka_unit_test(a_parked_lane_opens_with_one_probe),
         cmocka_unit_test(a_failed_probe_parks_again),
+        cmocka_unit_test(who_insists_is_the_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
