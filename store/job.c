@@ -213,6 +213,18 @@ int job_is_active(struct db *db, const char *kind, const char *resource_type, in
     return found < 0 ? -1 : 0;
 }
 
+int job_is_called_back(struct db *db, const char *id, bool *called, struct err *e)
+{
+    struct db_row *row;
+    int64_t at;
+    if (db_query(db, &row, e, "SELECT cancel_requested_at FROM job WHERE id = ?1", "t", id) < 0)
+        return -1;
+    int found = record_int(row, &at, e);
+    if (found > 0)
+        *called = at > 0;
+    return found < 0 ? -1 : record_expect(found, e, "job", id);
+}
+
 /* ---- claims ---- */
 
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,

@@ -121,6 +121,9 @@ int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t
 int job_is_active(struct db *db, const char *kind, const char *resource_type, int64_t resource_id,
                   bool *active, struct err *e);
 
+/* Whether a cancel was accepted for it; ERR_NOT_FOUND. Cheaper than to load it. */
+int job_is_called_back(struct db *db, const char *id, bool *called, struct err *e);
+
 /* The id of another unfinished job of the same resource and part that is not called back; "" if
    none is. */
 int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct err *e);

@@ -1,8 +1,33 @@
 #include "server/engine/commit.h"
 
+#include "acme/base/log.h"
+#include "server/engine/engine_private.h"
 #include "store/account_limit.h"
 
 #include <stdlib.h>
+
+/*
+ * After a commit that failed the database is asked first whether it takes writes again: on a full
+ * disk each try would place another order, and forget it.
+ */
+static int write_trial(struct store_tx *tx, void *arg, struct err *e)
+{
+    const struct step_context *c = arg;
+    return event_add(tx, c->job.id, c->step->name, "the database takes writes again", e);
+}
+
+bool commit_may_begin(struct step_context *c)
+{
+    struct engine *engine = c->engine;
+    struct err error;
+    if (!atomic_load(&engine->unwritable) && !refusals_has(engine->refusals, c->job.id))
+        return true;
+    if (store_write_wait(engine->options.store, write_trial, c, &error) == 0)
+        return true;
+    log_warn("a step waits for the database", "job", c->job.id, "step", c->step->name, "code",
+             err_info(error.code)->name, "detail", error.detail, NULL);
+    return false;
+}
 
 static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e)
 {
@@ -51,15 +76,10 @@ static int is_called_back(struct db *db, const struct commit *commit, bool *call
     const struct step_context *c = commit->c;
     const struct step *next =
         commit->change.step ? job_kind_step(c->kind, commit->change.step) : NULL;
-    struct job now;
     *called = false;
     if (c->step->committed || !next || !next->committed)
         return 0;
-    if (job_load(db, c->job.id, &now, e) < 0)
-        return -1;
-    *called = now.cancel_requested_at > 0;
-    job_finish(&now);
-    return 0;
+    return job_is_called_back(db, c->job.id, called, e);
 }
 
 /* Whether the job failed only since its certificate was deleted under the step. */

@@ -32,6 +32,9 @@ struct commit {
     int64_t epoch; /* after it */
 };
 
+/* Whether the database takes what a step comes to, as far as is known. */
+bool commit_may_begin(struct step_context *c);
+
 /* A store_fn; arg is the struct commit, and only ->written and ->epoch of it change. */
 int commit_write(struct store_tx *tx, void *arg, struct err *e);
 

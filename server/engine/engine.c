@@ -127,11 +127,13 @@ static int64_t held_due(const struct engine *engine, const char *lane)
     return due;
 }
 
-/* False if there is no room: then what there is has to be committed. */
+/* False if there is no room, or it would take long: then what there is has to be committed. */
 static bool hold(struct engine *engine, struct run *run, const struct step_result *result)
 {
+    engine_run_rest(run);
     pthread_mutex_lock(&engine->mutex);
-    bool held = engine->held_count < ENGINE_HELD_MAX && !engine->stopping;
+    bool held = engine->held_count < ENGINE_HELD_MAX && !engine->stopping &&
+                !lanes_is_parked(engine->lanes, result->lane, clock_engine_ms());
     if (held) {
         struct held *place = &engine->held[engine->held_count++];
         *place = (struct held){.run = run, .due = result->due};
@@ -143,13 +145,13 @@ static bool hold(struct engine *engine, struct run *run, const struct step_resul
     return held;
 }
 
-/* The lane's first that is due; NULL if there is none. */
-static struct run *take_held(struct engine *engine, const char *lane)
+/* The lane's first that is due by then; NULL if there is none. */
+static struct run *take_held(struct engine *engine, const char *lane, int64_t by)
 {
     struct run *run = NULL;
     pthread_mutex_lock(&engine->mutex);
     int64_t due = held_due(engine, lane);
-    for (size_t i = 0; !run && due <= clock_engine_ms() && i < engine->held_count; i++) {
+    for (size_t i = 0; !run && due <= by && due < INT64_MAX && i < engine->held_count; i++) {
         struct held *held = &engine->held[i];
         if (held->due == due && !strcmp(held->lane, lane)) {
             run = held->run;
@@ -164,7 +166,7 @@ static struct run *take_held(struct engine *engine, const char *lane)
 static void commit_held(struct engine *engine)
 {
     while (engine->held_count > 0) {
-        struct step_result result;
+        struct step_result result = {0};
         struct run *run = engine->held[--engine->held_count].run;
         engine_run_commit(run, &result);
         engine_run_destroy(run);
@@ -253,6 +255,20 @@ static void give_back(struct engine *engine, struct db *db, const struct job *jo
     pthread_mutex_unlock(&engine->mutex);
 }
 
+/* Nobody serves a parked lane, which may take hours: what is held for it is committed instead. */
+static void commit_parked(struct engine *engine, struct worker *worker, struct db *db,
+                          const char *lane)
+{
+    struct run *run;
+    while ((run = take_held(engine, lane, INT64_MAX))) {
+        struct step_result result = {0};
+        engine_run_move(run, worker, db);
+        engine_run_commit(run, &result);
+        give_back(engine, db, engine_run_job(run), &result);
+        engine_run_destroy(run);
+    }
+}
+
 /* Steps the claimed job as far as it goes at once. Returns the lane the worker is in afterwards. */
 static struct lane *step_job(struct worker *worker, struct db *db, struct lane *lane,
                              struct run *run)
@@ -262,6 +278,8 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
     for (int i = 1;; i++) {
         engine_run_step(run, &result);
         judge(engine, lane, &result);
+        if (result.park_ms)
+            commit_parked(engine, worker, db, lane->name);
         if (!result.go_on || i == STEPS_IN_A_ROW || worker->keys)
             break;
         bool later = result.due > clock_engine_ms();
@@ -299,7 +317,7 @@ static void serve(struct worker *worker, struct lane *lane)
     if (store_reader(engine->options.store, &db, &error) < 0) {
         log_error("the database cannot be read", "detail", error.detail, NULL);
         pause_lane(engine, lane);
-    } else if ((run = take_held(engine, lane->name))) {
+    } else if ((run = take_held(engine, lane->name, clock_engine_ms()))) {
         engine_run_move(run, worker, db);
         learn(engine, db, lane);
     } else if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), &job, &found,

@@ -90,7 +90,9 @@ struct run;
 struct run *engine_run_create(struct worker *worker, const struct job *job);
 /* As it was committed last. */
 const struct job *engine_run_job(const struct run *run);
-/* Another worker goes on with it, with a reader of its own. */
+/* Lets go of what is the worker's, who goes on with other work. */
+void engine_run_rest(struct run *run);
+/* This worker goes on with it, with a reader of its own. */
 void engine_run_move(struct run *run, struct worker *worker, struct db *db);
 void engine_run_destroy(struct run *run);
 /* Loads the job unless its last step is still to be committed, runs its next step, and commits it,

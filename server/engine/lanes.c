@@ -193,6 +193,13 @@ void lanes_unpark(struct lanes *lanes, const char *name, int64_t now)
         lane->parked_until = now;
 }
 
+bool lanes_is_parked(const struct lanes *lanes, const char *name, int64_t now)
+{
+    bool found;
+    size_t at = position(lanes, name, &found);
+    return found && lanes->items[at]->parked_until > now;
+}
+
 void lanes_open(struct lane *lane)
 {
     lane->probing = false;

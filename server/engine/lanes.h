@@ -57,6 +57,7 @@ void lanes_learn(struct lane *lane, int64_t due, uint64_t changed);
 void lanes_park(struct lanes *lanes, const char *name, int64_t until);
 /* Ends that wait now: who asks for it is as good as the time. */
 void lanes_unpark(struct lanes *lanes, const char *name, int64_t now);
+bool lanes_is_parked(const struct lanes *lanes, const char *name, int64_t now);
 /* A job of the lane succeeded: all may go. */
 void lanes_open(struct lane *lane);
 

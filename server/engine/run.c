@@ -346,6 +346,20 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
 
 /* ---- joined steps ---- */
 
+/* A look into the database at each step would cost more than the cancels that come in between. */
+enum { SHORT_MS = 50 };
+
+/* Whether a cancel was accepted meanwhile; the commit asks once more, where it matters. */
+static void heed_cancel(struct step_context *c, bool waited)
+{
+    struct err ignored;
+    bool called = false;
+    int64_t now = clock_engine_ms();
+    if ((waited || now - c->now > SHORT_MS) &&
+        job_is_called_back(c->db, c->job.id, &called, &ignored) == 0 && called)
+        c->job.cancel_requested_at = now;
+}
+
 /* On to the next step, with what the last one has left. */
 static void advance(struct run *run)
 {
@@ -353,6 +367,7 @@ static void advance(struct run *run)
     struct commit *commit = &run->commit;
     commit->earlier[commit->earlier_count++] =
         (struct earlier){c->step, mem_strdup(commit->message), c->save, c->saved, c->saved_free};
+    heed_cancel(c, c->outcome == STEP_WAIT);
     c->save = NULL;
     c->saved = NULL;
     c->saved_free = NULL;
@@ -371,29 +386,6 @@ static void advance(struct run *run)
     c->now = clock_engine_ms();
     commit->change = (struct job_change){0};
     commit->message = NULL;
-}
-
-/*
- * After a commit that failed the database is asked first whether it takes writes again: on a full
- * disk each try would place another order, and forget it.
- */
-static int write_trial(struct store_tx *tx, void *arg, struct err *e)
-{
-    const struct step_context *c = arg;
-    return event_add(tx, c->job.id, c->step->name, "the database takes writes again", e);
-}
-
-static bool is_writable(struct step_context *c)
-{
-    struct engine *engine = c->engine;
-    struct err error;
-    if (!atomic_load(&engine->unwritable) && !refusals_has(engine->refusals, c->job.id))
-        return true;
-    if (store_write_wait(engine->options.store, write_trial, c, &error) == 0)
-        return true;
-    log_warn("a step waits for the database", "job", c->job.id, "step", c->step->name, "code",
-             err_info(error.code)->name, "detail", error.detail, NULL);
-    return false;
 }
 
 struct run *engine_run_create(struct worker *worker, const struct job *job)
@@ -424,14 +416,18 @@ void engine_run_destroy(struct run *run)
     free(run);
 }
 
+void engine_run_rest(struct run *run)
+{
+    run->c.ca = NULL;
+    run->c.client.ca = NULL;
+    run->c.client.http = NULL;
+}
+
 void engine_run_move(struct run *run, struct worker *worker, struct db *db)
 {
     run->worker = worker;
     run->c.worker = worker;
     run->c.db = db;
-    run->c.ca = NULL;
-    run->c.client.ca = NULL;
-    run->c.client.http = NULL;
 }
 
 const struct job *engine_run_job(const struct run *run)
@@ -469,7 +465,7 @@ static int load(struct run *run, struct step_result *result)
     struct err error;
     if (begin(run->worker, run->job, &run->c, &error) < 0) {
         cannot_load(run, &error, result);
-    } else if (is_writable(&run->c)) {
+    } else if (commit_may_begin(&run->c)) {
         run->loaded = true;
         return 0;
     } else {

@@ -42,6 +42,19 @@ def test_a_cancel_that_was_accepted_holds(api, fake, names):
     assert fake.posts("/finalize") == []
 
 
+def test_a_cancel_comes_before_the_next_poll(api, fake, names):
+    """Also while the job is held in memory between two polls."""
+    fake.pending_polls = 20
+    job = held_at_the_last_poll(api, fake, *names())
+    polled = len(fake.posts("/authz"))
+    api.ok("POST", f"/jobs/{job['id']}/cancel", status=(202,))
+    fake.release("/authz")
+    assert api.ended(job)["state"] == "cancelled"
+    # The job that gives the authorization up looks at it, and does.
+    assert len(fake.posts("/authz")) <= polled + 2
+    assert fake.posts("/finalize") == []
+
+
 def test_a_job_whose_certificate_is_deleted_is_cancelled(api, fake, names):
     """Not failed, though what it was about to do fails as well."""
     fake.hold("/new-order")

@@ -148,7 +148,11 @@ static void a_parked_lane_opens_with_one_probe(void **state)
     struct lanes *lanes = lanes_create(8);
     int64_t next;
     lanes_due(lanes, "ca:a", 0);
+    assert_false(lanes_is_parked(lanes, "ca:a", 999));
     lanes_park(lanes, "ca:a", 1000);
+    assert_true(lanes_is_parked(lanes, "ca:a", 999));
+    assert_false(lanes_is_parked(lanes, "ca:a", 1000));
+    assert_false(lanes_is_parked(lanes, "ca:b", 999));
     assert_null(take(lanes, 999, &next));
     assert_int_equal(next, 1000);
     assert_null(lanes_enter(lanes, "ca:a", 999));
