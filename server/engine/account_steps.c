@@ -197,17 +197,14 @@ static int send_registration(struct step_context *c, struct acme_account *out, s
 }
 
 /* RFC 8555 has no type for a CA that wants its terms agreed to; each has its own words for it. */
-static int tell_terms(struct step_context *c, struct err *e)
+static int tell_terms(const struct step_context *c, struct err *e)
 {
     bool may_be =
         e->code == ERR_CA_OTHER || e->code == ERR_CA_MALFORMED || e->code == ERR_CA_UNAUTHORIZED;
     if (!may_be || c->account.terms_of_service_agreed || c->account.only_existing)
         return -1;
-    char *terms = context_terms(c);
-    if (terms)
-        err_prefix(e, "The CA has terms of service, and terms_of_service_agreed is not true: ");
-    free(terms);
-    return -1;
+    return err_prefix(e, "The CA may want its terms agreed to, and terms_of_service_agreed is not "
+                         "true: ");
 }
 
 static int register_account(struct step_context *c, struct err *e)

@@ -82,22 +82,29 @@ static int is_called_back(struct db *db, const struct commit *commit, bool *call
     return job_is_called_back(db, c->job.id, called, e);
 }
 
-/* Whether the job failed only since its certificate was deleted under the step. */
-static int has_lost_certificate(struct db *db, const struct commit *commit, bool *lost,
-                                struct err *e)
+static bool is_there(struct db *db, const struct step_context *c, struct err *e)
 {
-    struct certificate now;
+    struct certificate certificate;
+    struct order order;
+    if (c->certificate.id) {
+        if (certificate_load_by_id(db, c->certificate.id, &certificate, e) < 0)
+            return false;
+        certificate_finish(&certificate);
+    } else if (c->order.id[0]) {
+        if (order_load(db, c->order.id, &order, e) < 0)
+            return false;
+        order_finish(&order);
+    }
+    return true;
+}
+
+/* Whether the job failed only since its certificate, or the order that it is about, was deleted
+   under the step. */
+static int has_lost_resource(struct db *db, const struct commit *commit, bool *lost, struct err *e)
+{
     struct err missing;
-    *lost = false;
-    if (commit->change.state != JOB_FAILED || !commit->c->certificate.id)
-        return 0;
-    if (certificate_load_by_id(db, commit->c->certificate.id, &now, &missing) == 0)
-        certificate_finish(&now);
-    else if (missing.code == ERR_NOT_FOUND)
-        *lost = true;
-    else
-        return context_fail(e, &missing);
-    return 0;
+    *lost = commit->change.state == JOB_FAILED && !is_there(db, commit->c, &missing);
+    return *lost && missing.code != ERR_NOT_FOUND ? context_fail(e, &missing) : 0;
 }
 
 int commit_write(struct store_tx *tx, void *arg, struct err *e)
@@ -108,7 +115,7 @@ int commit_write(struct store_tx *tx, void *arg, struct err *e)
     const char *message = commit->message;
     bool called, lost;
     if (is_called_back(store_tx_db(tx), commit, &called, e) < 0 ||
-        has_lost_certificate(store_tx_db(tx), commit, &lost, e) < 0)
+        has_lost_resource(store_tx_db(tx), commit, &lost, e) < 0)
         return -1;
     if (called || lost) {
         change = (struct job_change){.state = JOB_CANCELLED, .due_at = INT64_MAX};

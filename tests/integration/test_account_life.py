@@ -3,6 +3,7 @@ order that came to nothing leaves at the CA."""
 
 import base64
 import sqlite3
+import threading
 import time
 from contextlib import closing
 
@@ -312,6 +313,30 @@ def test_a_cancelled_order_leaves_nothing_pending(certwright, pebble, names, res
     service.api.succeeded(jobs(service, "authorization.deactivate")[0])
     [order] = service.api.ok("GET", "/orders")["items"]
     assert [a["status"] for a in order["authorizations"]] == ["deactivated"]
+
+
+def test_an_order_deleted_while_its_authorizations_are_given_up(certwright, fake, names):
+    service = with_fake(certwright, fake)
+    bad, late = names(2)
+    held = threading.Event()
+
+    def authorization(ca, request):
+        if request.jws.payload == {"status": "deactivated"}:
+            until(lambda: jobs(service, "challenge.cleanup")[0]["finished_at"], 10, "it is clean")
+            service.api.ok("DELETE", f"/certificates/{bad}", status=(204,))
+            held.set()
+        n, i = (int(part) for part in request.path.split("/")[2:4])
+        return ca.objects.authorization(request.jws, n, i)
+
+    fake.fail = {bad: [document("dns")]}
+    fake.endpoint["authz"] = authorization
+    fake.bend["authorization"] = lambda shown, ca: (
+        shown.update(status="pending") if shown["identifier"]["value"] == late
+        and shown["status"] == "valid" else None)
+    service.api.failed(service.api.post_certificate(bad, late, name=bad))
+    until(lambda: held.is_set() and jobs(service, "authorization.deactivate")[0]["finished_at"], 20,
+          "the job has ended")
+    assert jobs(service, "authorization.deactivate")[0]["state"] == "cancelled"
 
 
 def test_a_ca_that_deactivates_nothing_harms_nothing(certwright, fake, names):
