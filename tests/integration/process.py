@@ -10,40 +10,60 @@ import time
 from pathlib import Path
 
 
+FIRST_PORT, PORTS, A_BLOCK = 12000, 20000, 100
+_claims = []
+
+
+def _claimed(block):
+    """Whether its ports are ours, and nobody's who runs these tests at the same time."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0certwright-tests-ports-{block}")  # ends with the process
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def _ports():
     """
     Ports in random order, each of them once: one that was given away may be free for a moment, yet
     is somebody's. They lie below those that Linux gives to outgoing connections, any of which could
     take a port between our look at it and the server's start.
     """
-    yield from random.SystemRandom().sample(range(12000, 32000), 20000)
+    dice = random.SystemRandom()
+    for block in dice.sample(range(FIRST_PORT, FIRST_PORT + PORTS, A_BLOCK), PORTS // A_BLOCK):
+        if _claimed(block):
+            yield from dice.sample(range(block, block + A_BLOCK), A_BLOCK)
 
 
 _left = _ports()
 
 
-def free_port():
+def _is_free(port, datagrams_too):
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            if not datagrams_too:
+                return True
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                datagrams.bind(("127.0.0.1", port))
+                return True
+    except OSError:
+        return False
+
+
+def free_port(datagrams_too=False):
     """A TCP port on loopback that nobody listens on."""
     for port in _left:
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue
-    raise RuntimeError("no TCP port is free")
+        if _is_free(port, datagrams_too):
+            return port
+    raise RuntimeError("no port is free")
 
 
 def free_dns_port():
     """A port that is free for both UDP and TCP."""
-    for port in _left:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-            try:
-                datagrams.bind(("127.0.0.1", port))
-                with socket.create_server(("127.0.0.1", port)):
-                    return port
-            except OSError:
-                continue
-    raise RuntimeError("no port is free for UDP and TCP")
+    return free_port(datagrams_too=True)
 
 
 def until(condition, seconds, what):

@@ -3,7 +3,8 @@
 import os
 import random
 
-SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 32))
+# In the environment, for the processes that share the tests out.
+SEED = int(os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 
 def dice(*about):
