@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a zone or of a record; thousands may wait to be read, so texts are as long as they are. */
 struct answer {
-    struct propagation_zone zone;
-    struct err zone_error;
-    struct propagation_verdict record;
+    char *zone, *fqdn; /* NULL: not of a zone that was found */
+    bool found;
+    int have, total;
+    enum err_code code;
+    char *detail; /* with code */
 };
 
 /* Thousands may be pending: the answer takes its room only once it is there. */
@@ -40,9 +43,36 @@ struct verdicts *verdicts_create(struct store *store, struct propagation *propag
     return verdicts;
 }
 
+static struct answer *answer_create(const struct err *error)
+{
+    struct answer *answer = mem_new(1, sizeof *answer);
+    if (error && error->code != ERR_NONE) {
+        answer->code = error->code;
+        answer->detail = mem_strdup(error->detail);
+    }
+    return answer;
+}
+
+static void answer_free(struct answer *answer)
+{
+    if (!answer)
+        return;
+    free(answer->zone);
+    free(answer->fqdn);
+    free(answer->detail);
+    free(answer);
+}
+
+static void answer_tell_error(const struct answer *answer, struct err *out)
+{
+    *out = (struct err){0};
+    if (answer->code != ERR_NONE)
+        err_set(out, answer->code, "%s", answer->detail);
+}
+
 static void release(struct verdict *v)
 {
-    free(v->answer);
+    answer_free(v->answer);
     free(v);
 }
 
@@ -139,11 +169,11 @@ static void zone_found(void *context, const char *id, const struct propagation_z
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
     if (v && !v->answer) {
-        v->answer = mem_new(1, sizeof *v->answer);
-        if (zone)
-            v->answer->zone = *zone;
-        else
-            v->answer->zone_error = *error;
+        v->answer = answer_create(zone ? NULL : error);
+        if (zone) {
+            v->answer->zone = mem_strdup(zone->zone);
+            v->answer->fqdn = mem_strdup(zone->fqdn);
+        }
     }
     pthread_mutex_unlock(&verdicts->mutex);
     if (v)
@@ -156,30 +186,32 @@ static void record_checked(void *context, const char *id, const struct propagati
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
     if (v && !v->answer) {
-        v->answer = mem_new(1, sizeof *v->answer);
-        v->answer->record = *verdict;
+        v->answer = answer_create(&verdict->error);
+        v->answer->found = verdict->found;
+        v->answer->have = verdict->have;
+        v->answer->total = verdict->total;
     }
     pthread_mutex_unlock(&verdicts->mutex);
     if (v)
         wake(verdicts, id);
 }
 
-/* What is known of id: a copy in out and READY, or PENDING; *first if nobody has asked before. */
-static enum verdict_state look(struct verdicts *verdicts, const char *id, struct answer *out,
-                               bool *first)
+/* Takes what is known of id, NULL: pending; *first if nobody has asked before. */
+static struct answer *take(struct verdicts *verdicts, const char *id, bool *first)
 {
+    struct answer *answer = NULL;
     pthread_mutex_lock(&verdicts->mutex);
     struct verdict *v = find(verdicts, id);
     *first = !v;
-    bool ready = v && v->answer;
-    if (ready) {
-        *out = *v->answer;
+    if (v && v->answer) {
+        answer = v->answer;
+        v->answer = NULL;
         drop(verdicts, id);
     } else if (!v) {
         add(verdicts, id);
     }
     pthread_mutex_unlock(&verdicts->mutex);
-    return ready ? VERDICT_READY : VERDICT_PENDING;
+    return answer;
 }
 
 static void forget_one(struct verdicts *verdicts, const char *id)
@@ -194,12 +226,17 @@ enum verdict_state verdicts_zone(struct verdicts *verdicts, const char *job, int
                                  struct err *error)
 {
     char id[PROPAGATION_ID_SIZE];
-    struct answer answer;
     bool first;
     make_id(id, job, 'z', index);
-    if (look(verdicts, id, &answer, &first) == VERDICT_READY) {
-        *out = answer.zone;
-        *error = answer.zone_error;
+    struct answer *answer = take(verdicts, id, &first);
+    if (answer) {
+        *out = (struct propagation_zone){0};
+        if (answer->zone) {
+            snprintf(out->zone, sizeof out->zone, "%s", answer->zone);
+            snprintf(out->fqdn, sizeof out->fqdn, "%s", answer->fqdn);
+        }
+        answer_tell_error(answer, error);
+        answer_free(answer);
         return VERDICT_READY;
     }
     /* The call-back may come while this call is still running, hence without the mutex. */
@@ -214,14 +251,18 @@ enum verdict_state verdicts_zone(struct verdicts *verdicts, const char *job, int
 enum verdict_state verdicts_record(struct verdicts *verdicts, const char *job, int64_t index,
                                    struct propagation_check *check, struct propagation_verdict *out)
 {
-    struct answer answer;
     bool first;
     make_id(check->id, job, 'r', index);
-    if (look(verdicts, check->id, &answer, &first) == VERDICT_READY) {
-        *out = answer.record;
+    struct answer *answer = take(verdicts, check->id, &first);
+    *out = (struct propagation_verdict){0};
+    if (answer) {
+        out->found = answer->found;
+        out->have = answer->have;
+        out->total = answer->total;
+        answer_tell_error(answer, &out->error);
+        answer_free(answer);
         return VERDICT_READY;
     }
-    *out = (struct propagation_verdict){0};
     if (first && propagation_submit(verdicts->propagation, check, record_checked, verdicts,
                                     &out->error) < 0) {
         forget_one(verdicts, check->id);
