@@ -1,5 +1,6 @@
 #include "server/http/acceptor.h"
 
+#include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/http/server_private.h"
@@ -16,14 +17,21 @@
 enum {
     BURST = 64,         /* connections of one listener before the others have their turn */
     EXHAUSTED_MS = 100, /* how long nothing is accepted when descriptors have run out */
+    REAP_MS = 250,      /* how late a slow client may be cut off */
 };
 
 struct acceptor {
     const struct listener *listeners;
     size_t count;
-    int wake_fd; /* an eventfd: readable means the end */
+    struct connections *connections;
+    int wake_fd; /* an eventfd: readable means that it is to stop, or to end */
     pthread_t thread;
     bool has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Guarded by lock. */
+    bool has_stopped; /* no listener is touched any more */
+    bool is_ending;
 };
 
 static bool is_exhausted(int reason)
@@ -52,34 +60,67 @@ static bool accept_some(const struct listener *listener)
     return true;
 }
 
+/* Accepts what waits. False if descriptors have run out. */
+static bool accept_all(const struct acceptor *a, const struct pollfd *polled)
+{
+    bool enough = true;
+    for (size_t i = 0; i < a->count && enough; i++)
+        if (polled[i].revents)
+            enough = accept_some(&a->listeners[i]);
+    return enough;
+}
+
+/* Somebody has woken the thread; false: for its end, else to leave the listeners alone. */
+static bool heed(struct acceptor *a)
+{
+    eventfd_t ignored;
+    eventfd_read(a->wake_fd, &ignored);
+    pthread_mutex_lock(&a->lock);
+    a->has_stopped = true;
+    pthread_cond_signal(&a->changed);
+    bool go_on = !a->is_ending;
+    pthread_mutex_unlock(&a->lock);
+    return go_on;
+}
+
+/* Cuts slow clients off too, and does that after it accepts no more. */
 static void *run(void *argument)
 {
     struct acceptor *a = argument;
-    struct pollfd *polled = mem_new(a->count + 1, sizeof *polled);
+    size_t count = a->count;
+    struct pollfd *polled = mem_new(count + 1, sizeof *polled);
     polled[0] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < count; i++)
         polled[i + 1] = (struct pollfd){.fd = a->listeners[i].bound.fd, .events = POLLIN};
     bool exhausted = false;
+    int64_t reap_at = clock_monotonic_ms() + REAP_MS;
     for (;;) {
-        int ready = exhausted ? poll(polled, 1, EXHAUSTED_MS) : poll(polled, a->count + 1, -1);
-        if (ready > 0 && polled[0].revents)
-            break;
-        for (size_t i = 0; i < a->count && ready > 0 && !exhausted; i++)
-            if (polled[i + 1].revents)
-                exhausted = !accept_some(&a->listeners[i]);
-        if (ready == 0)
-            exhausted = false;
+        int ready =
+            poll(polled, exhausted ? 1 : count + 1, exhausted ? EXHAUSTED_MS : (int)REAP_MS);
+        if (ready > 0 && polled[0].revents) {
+            if (!heed(a))
+                break;
+            count = 0;
+        }
+        if (clock_monotonic_ms() >= reap_at) {
+            connections_reap(a->connections);
+            reap_at = clock_monotonic_ms() + REAP_MS;
+        }
+        exhausted = ready > 0 && count > 0 && !accept_all(a, polled + 1);
     }
     free(polled);
     return NULL;
 }
 
-int acceptor_create(const struct listener *listeners, size_t count, struct acceptor **out,
-                    struct err *e)
+int acceptor_create(const struct listener *listeners, size_t count, struct connections *connections,
+                    struct acceptor **out, struct err *e)
 {
     struct acceptor *a = mem_new(1, sizeof *a);
     a->listeners = listeners;
     a->count = count;
+    a->connections = connections;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->changed, NULL);
     a->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (a->wake_fd < 0) {
         err_set(e, ERR_IO, "cannot make an eventfd: %s", strerror(errno));
@@ -92,15 +133,34 @@ int acceptor_create(const struct listener *listeners, size_t count, struct accep
     return -1;
 }
 
+static void wake(struct acceptor *a)
+{
+    eventfd_write(a->wake_fd, 1);
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    wake(a);
+    pthread_mutex_lock(&a->lock);
+    while (!a->has_stopped)
+        pthread_cond_wait(&a->changed, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+}
+
 void acceptor_destroy(struct acceptor *a)
 {
     if (!a)
         return;
     if (a->has_thread) {
-        eventfd_write(a->wake_fd, 1);
+        pthread_mutex_lock(&a->lock);
+        a->is_ending = true;
+        pthread_mutex_unlock(&a->lock);
+        wake(a);
         pthread_join(a->thread, NULL);
     }
     if (a->wake_fd >= 0)
         close(a->wake_fd);
+    pthread_cond_destroy(&a->changed);
+    pthread_mutex_destroy(&a->lock);
     free(a);
 }

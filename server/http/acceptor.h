@@ -1,5 +1,6 @@
 /*
- * Accepts on all listeners and hands the connections to libmicrohttpd. Private to server/http.
+ * Accepts on all listeners and hands the connections to libmicrohttpd; and cuts off those that are
+ * too slow. Private to server/http.
  *
  * The library could listen by itself. But to stop that under load is a race within it (the thread
  * that quiesces it and its own both take the socket out of epoll, and the second aborts), and its
@@ -13,13 +14,17 @@
 #include <stddef.h>
 
 struct acceptor;
+struct connections;
 struct listener;
 
-/* Borrows the listeners, whose daemons run. ERR_IO. */
-int acceptor_create(const struct listener *listeners, size_t count, struct acceptor **out,
-                    struct err *e);
+/* Borrows the listeners, whose daemons run, and the connections. ERR_IO. */
+int acceptor_create(const struct listener *listeners, size_t count, struct connections *connections,
+                    struct acceptor **out, struct err *e);
 
-/* Accepts no more. NULL is fine. */
+/* Accepts no more: then the listeners may go. Slow clients are still cut off. */
+void acceptor_stop(struct acceptor *acceptor);
+
+/* Before the connections' end. NULL is fine. */
 void acceptor_destroy(struct acceptor *acceptor);
 
 #endif

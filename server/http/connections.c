@@ -4,30 +4,23 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/http/address.h"
-#include "server/http/thread.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REAPER_INTERVAL_MS = 250 };
-
 struct connections {
     struct connection_limits limits;
     pthread_mutex_t lock;
-    pthread_cond_t stopped;
-    pthread_t reaper;
-    bool has_reaper;
-    /* Guarded by lock. */
-    struct connection *first;
-    bool is_stopping;
+    struct connection *first; /* guarded by lock */
 };
 
-/* Ends those whose time is over; libmicrohttpd then sees their end of stream and closes them. */
-static void reap(struct connections *all)
+void connections_reap(struct connections *all)
 {
     int64_t now = clock_monotonic_ms();
+    pthread_mutex_lock(&all->lock);
     for (struct connection *c = all->first; c; c = c->next) {
         if (c->deadline_ms > now)
             continue;
@@ -35,47 +28,21 @@ static void reap(struct connections *all)
         c->deadline_ms = INT64_MAX;
         log_debug("a slow client was cut off", NULL);
     }
-}
-
-static void *run(void *argument)
-{
-    struct connections *all = argument;
-    pthread_mutex_lock(&all->lock);
-    while (!all->is_stopping) {
-        thread_wait_until(&all->stopped, &all->lock, clock_monotonic_ms() + REAPER_INTERVAL_MS);
-        reap(all);
-    }
     pthread_mutex_unlock(&all->lock);
-    return NULL;
 }
 
-int connections_create(const struct connection_limits *limits, struct connections **out,
-                       struct err *e)
+struct connections *connections_create(const struct connection_limits *limits)
 {
     struct connections *all = mem_new(1, sizeof *all);
     all->limits = *limits;
     pthread_mutex_init(&all->lock, NULL);
-    thread_condition_init(&all->stopped);
-    if (thread_start(run, all, &all->reaper, e) < 0) {
-        connections_destroy(all);
-        return -1;
-    }
-    all->has_reaper = true;
-    *out = all;
-    return 0;
+    return all;
 }
 
 void connections_destroy(struct connections *all)
 {
     if (!all)
         return;
-    pthread_mutex_lock(&all->lock);
-    all->is_stopping = true;
-    pthread_cond_signal(&all->stopped);
-    pthread_mutex_unlock(&all->lock);
-    if (all->has_reaper)
-        pthread_join(all->reaper, NULL);
-    pthread_cond_destroy(&all->stopped);
     pthread_mutex_destroy(&all->lock);
     free(all);
 }

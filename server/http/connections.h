@@ -1,12 +1,10 @@
 /*
- * The open connections, who is at their other end, and the reaper. libmicrohttpd's time-out counts
- * idle time only, so a client that sends a byte now and then would keep a connection for ever: here
- * each phase of a request has its whole time. Private to server/http.
+ * The open connections, who is at their other end, and for how long. libmicrohttpd's time-out
+ * counts idle time only, so a client that sends a byte now and then would keep a connection for
+ * ever: here each phase of a request has its whole time. Private to server/http.
  */
 #ifndef CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
 #define CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
-
-#include "acme/base/error.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -40,10 +38,11 @@ struct connection {
 
 struct connections;
 
-/* ERR_IO if the reaper's thread cannot be started. */
-int connections_create(const struct connection_limits *limits, struct connections **out,
-                       struct err *e);
+struct connections *connections_create(const struct connection_limits *limits);
 void connections_destroy(struct connections *all);
+
+/* Ends those whose time is over; libmicrohttpd then sees their end of stream and closes them. */
+void connections_reap(struct connections *all);
 
 /* A connection has been opened. It stays until connections_remove, before fd is closed. */
 struct connection *connections_add(struct connections *all, int fd);

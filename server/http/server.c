@@ -53,8 +53,22 @@ static unsigned connection_limit(void)
     return (unsigned)files.rlim_cur - DESCRIPTORS_RESERVED;
 }
 
+/* Of a kind there is one daemon with its threads, whatever the number of addresses. */
+static const struct listener *same_kind_before(const struct listener *listener)
+{
+    for (const struct listener *l = listener->server->listeners; l < listener; l++)
+        if (l->kind == listener->kind)
+            return l;
+    return NULL;
+}
+
 static int start_daemon(struct listener *listener, struct err *e)
 {
+    const struct listener *elder = same_kind_before(listener);
+    if (elder) {
+        listener->daemon = elder->daemon;
+        return 0;
+    }
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
     /* A pool of one is refused; what is not the API has so little to do that one thread does. */
@@ -168,13 +182,14 @@ static int start(struct http_server *server, const struct http_server_options *o
     for (size_t i = 0; i < options->listener_count; i++)
         if (bind_listener(server, &options->listeners[i], e) < 0)
             return -1;
-    if (connections_create(&limits, &server->connections, e) < 0 ||
-        waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), &server->waiters, e) < 0)
+    server->connections = connections_create(&limits);
+    if (waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), &server->waiters, e) < 0)
         return -1;
     for (size_t i = 0; i < server->listener_count; i++)
         if (start_daemon(&server->listeners[i], e) < 0)
             return -1;
-    return acceptor_create(server->listeners, server->listener_count, &server->acceptor, e);
+    return acceptor_create(server->listeners, server->listener_count, server->connections,
+                           &server->acceptor, e);
 }
 
 int http_server_create(const struct http_server_options *options, struct http_server **out,
@@ -209,7 +224,8 @@ void http_server_destroy(struct http_server *server)
     if (!server)
         return;
     exchange_begin_stop(server);
-    acceptor_destroy(server->acceptor);
+    if (server->acceptor)
+        acceptor_stop(server->acceptor);
     for (size_t i = 0; i < server->listener_count; i++)
         address_stop(&server->listeners[i].bound);
     if (server->waiters)
@@ -217,10 +233,11 @@ void http_server_destroy(struct http_server *server)
     exchange_settle_all(server, clock_monotonic_ms() + DEFERRED_GRACE_MS);
     exchange_await_completion(server, clock_monotonic_ms() + ANSWER_GRACE_MS);
     for (size_t i = 0; i < server->listener_count; i++) {
-        if (server->listeners[i].daemon)
+        if (server->listeners[i].daemon && !same_kind_before(&server->listeners[i]))
             MHD_stop_daemon(server->listeners[i].daemon);
         address_finish(&server->listeners[i].bound);
     }
+    acceptor_destroy(server->acceptor);
     connections_destroy(server->connections);
     waiters_destroy(server->waiters);
     host_list_finish(&server->hosts);
