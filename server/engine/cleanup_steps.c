@@ -1,7 +1,7 @@
 /*
- * "challenge.cleanup": takes back what an order's challenges have put up, one duty after the other.
- * It is a job of its own, so that a dead DNS API never delays a certificate; a duty that fails is
- * tried again later, and the others go on.
+ * "challenge.cleanup": takes back what an order's challenges have put up at others, one duty after
+ * the other. It is a job of its own, so that a dead DNS API never delays a certificate; a duty that
+ * fails is tried again later, and the others go on. What this process answers itself needs no job.
  */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
@@ -11,7 +11,6 @@
 #include "server/engine/solver_use.h"
 #include "server/engine/step.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,21 +48,18 @@ static const struct duty *turn(const struct step_context *c)
     return &sweep->duties[sweep->done == 0 ? 1 : 0];
 }
 
+static void duty_lane(const struct duty *duty, char out[LANE_NAME_SIZE])
+{
+    solver_use_lane(duty->solver, duty->record_zone, out);
+}
+
 static void lane(const struct step_context *c, char out[LANE_NAME_SIZE])
 {
     const struct sweep *sweep = c->saved;
     if (sweep->count)
-        cleanup_lane(turn(c), out);
+        duty_lane(turn(c), out);
     else
         lane_local(c, out);
-}
-
-void cleanup_lane(const struct duty *duty, char out[LANE_NAME_SIZE])
-{
-    if (responders_do(duty->solver))
-        snprintf(out, LANE_NAME_SIZE, "local");
-    else
-        solver_use_lane(duty->solver, duty->record_zone, out);
 }
 
 static int take_record_back(struct step_context *c, const struct duty *duty, struct err *e)
@@ -86,14 +82,6 @@ static int take_record_back(struct step_context *c, const struct duty *duty, str
     return rc;
 }
 
-static int fulfil(struct step_context *c, const struct duty *duty, struct err *e)
-{
-    if (!responders_do(duty->solver))
-        return take_record_back(c, duty, e);
-    responders_remove(&c->engine->options, duty);
-    return 0;
-}
-
 static int save(struct store_tx *tx, struct step_context *c, struct err *e)
 {
     const struct sweep *sweep = c->saved;
@@ -107,11 +95,11 @@ static int run(struct step_context *c, struct err *e)
         return step_done(c, "nothing is left behind");
     const struct duty *duty = turn(c);
     char wanted[LANE_NAME_SIZE];
-    cleanup_lane(duty, wanted);
+    duty_lane(duty, wanted);
     if (strcmp(wanted, c->job.lane) != 0)
         return step_next(c, "sweep", NULL); /* only the move to the zone's lane */
     sweep->done = (size_t)(duty - sweep->duties);
-    if (fulfil(c, duty, e) < 0)
+    if (take_record_back(c, duty, e) < 0)
         return err_prefix(e, "Taking back %s: ", duty->record_name);
     c->save = save;
     if (sweep->count == 1)
@@ -138,21 +126,9 @@ const struct job_kind challenge_cleanup_kind = {
     .end = end,
 };
 
-int cleanup_plan(struct store_tx *tx, const char *type, const char *name, struct err *e)
+static int insert_job(struct store_tx *tx, const char *type, const char *name, const char *lane,
+                      struct err *e)
 {
-    struct duty *duties;
-    size_t count;
-    if (duty_list(store_tx_db(tx), name, &duties, &count, e) < 0)
-        return -1;
-    char lane[LANE_NAME_SIZE] = "local";
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0)
-            cleanup_lane(&duties[i], lane);
-        duty_finish(&duties[i]);
-    }
-    free(duties);
-    if (!count)
-        return 0;
     char id[ULID_SIZE];
     bool existing;
     struct job_new job = {
@@ -166,4 +142,33 @@ int cleanup_plan(struct store_tx *tx, const char *type, const char *name, struct
         .exclusive = true,
     };
     return job_insert(tx, &job, id, &existing, e);
+}
+
+/* If the commit comes to nothing, the duty is still there, and whoever comes to this end again
+   takes it back again; nobody needs the answer by then. */
+static int stop_answering(struct store_tx *tx, const struct engine_options *options,
+                          const struct duty *duty, struct err *e)
+{
+    responders_remove(options, duty);
+    return duty_delete(tx, duty->id, e);
+}
+
+int cleanup_plan(struct store_tx *tx, const struct step_context *c, const char *type,
+                 const char *name, struct err *e)
+{
+    struct duty *duties;
+    size_t count;
+    int rc = 0;
+    char lane[LANE_NAME_SIZE] = "";
+    if (duty_list(store_tx_db(tx), name, &duties, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0 && responders_do(duties[i].solver))
+            rc = stop_answering(tx, &c->engine->options, &duties[i], e);
+        else if (!lane[0])
+            duty_lane(&duties[i], lane);
+        duty_finish(&duties[i]);
+    }
+    free(duties);
+    return rc == 0 && lane[0] ? insert_job(tx, type, name, lane, e) : rc;
 }

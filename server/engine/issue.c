@@ -134,7 +134,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
                struct err *e)
 {
     bool has_order = c->order.id[0];
-    if (has_order && (cleanup_plan(tx, "order", c->order.id, e) < 0 ||
+    if (has_order && (cleanup_plan(tx, c, "order", c->order.id, e) < 0 ||
                       authorization_deactivate_plan(tx, c->job.id, e) < 0))
         return -1;
     struct certificate now;

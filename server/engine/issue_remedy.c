@@ -35,7 +35,7 @@ static int save_order(struct store_tx *tx, struct step_context *c, struct err *e
         .authority = c->authority.name,
         .status = (char[]){"new"},
     };
-    if (cleanup_plan(tx, "order", c->order.id, e) < 0)
+    if (cleanup_plan(tx, c, "order", c->order.id, e) < 0)
         return -1;
     return order_insert(tx, &order, e);
 }

@@ -201,7 +201,7 @@ static int poll_one(struct step_context *c, size_t i, int64_t *retry_after_ms, s
 /* The CA has seen all it wanted: what was put up for it comes down. */
 static int save_validated(struct store_tx *tx, struct step_context *c, struct err *e)
 {
-    return cleanup_plan(tx, "order", c->order.id, e);
+    return cleanup_plan(tx, c, "order", c->order.id, e);
 }
 
 /* What the CA takes another answer for is answered again; else it is looked at again. */

@@ -222,7 +222,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
                struct err *e)
 {
     (void)state, (void)error;
-    return cleanup_plan(tx, "job", c->job.id, e);
+    return cleanup_plan(tx, c, "job", c->job.id, e);
 }
 
 static const struct step steps[] = {

@@ -5,6 +5,7 @@ import hashlib
 import time
 
 import pytest
+import requests
 
 import pem
 from fake_ca import FakeCa
@@ -114,16 +115,55 @@ def test_records_want_a_dns_name_and_a_solver(certwright, pebble):
             challenge={**PERSIST, "persist_until": "tomorrow"})
 
 
+def is_answered(service, ca, i=0):
+    """The i-th name of the CA's only order."""
+    [n] = ca.orders
+    port = service.config["http01_listen"].rpartition(":")[2]
+    url = f"http://127.0.0.1:{port}/.well-known/acme-challenge/token-{n}-{i}"
+    return requests.get(url, timeout=5).status_code == 200
+
+
+def at_the_challenge(ca, api, *names):
+    """A job whose tokens are up, while the CA has not looked yet."""
+    ca.hold("/chall")
+    job = api.post_certificate(*names)
+    until(lambda: ca.posts("/chall"), 20, "the CA is asked to look")
+    return job
+
+
 def test_what_is_proven_comes_down_before_there_is_a_certificate(certwright, ca, names):
-    api = certwright(ca).api
+    """By the commit that ends the validation, so that no start puts it up again."""
+    service = certwright(ca)
+    api = service.api
     api.put_account()
     ca.hold("/finalize")
-    job = api.post_certificate(*names())
-    until(lambda: [j["state"] for j in api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]]
-          == ["succeeded"], 20, "it is cleaned up")
+    job = at_the_challenge(ca, api, *names())
+    assert is_answered(service, ca)
+    ca.release("/chall")
+    until(lambda: ca.posts("/finalize"), 20, "the names are proven")
+    assert not is_answered(service, ca)
     assert api.ok("GET", f"/jobs/{job['id']}")["finished_at"] is None
+    service.kill()
+    service.start()
+    assert not is_answered(service, ca)
     ca.release("/finalize")
     api.succeeded(job)
+    assert api.ok("GET", "/jobs?kind=challenge.cleanup")["items"] == []
+
+
+def test_what_is_not_proven_comes_down_with_the_job(certwright, ca, names):
+    service = certwright(ca)
+    api = service.api
+    api.put_account()
+    job = at_the_challenge(ca, api, *names(2))
+    assert is_answered(service, ca) and is_answered(service, ca, 1)
+    api.ok("POST", f"/jobs/{job['id']}/cancel", status=(202,))
+    ca.release("/chall")
+    assert api.ended(job)["state"] == "cancelled"
+    for _ in range(2):  # the second time after a start
+        assert not is_answered(service, ca) and not is_answered(service, ca, 1)
+        service.kill()
+        service.start()
 
 
 # dns-persist-01
