@@ -56,7 +56,7 @@ struct propagation_check {
     const char *zone_hint;        /* copied; see propagation_find_zone; may be NULL */
     int64_t deadline_ms;          /* engine time */
     int64_t first_delay_ms;       /* before the first question */
-    int64_t interval_ms;          /* between rounds; 0: 5000 */
+    int64_t interval_ms;          /* between rounds, at first; 0: 5000 */
 };
 
 struct propagation_verdict {

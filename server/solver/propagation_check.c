@@ -18,7 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_INTERVAL_MS = 5000 };
+enum {
+    DEFAULT_INTERVAL_MS = 5000,
+    AGE_PARTS = 12, /* of the time that a check has taken, one goes by until its next round */
+    AGED_INTERVAL_MAX_MS = 30 * CLOCK_SECOND_MS,
+};
 
 struct probe_question {
     struct check *check;
@@ -110,6 +114,15 @@ static void check_note(struct check *check, const struct propagation_progress *p
     pthread_mutex_unlock(&check->p->lock);
 }
 
+/* What has been long in coming may be seen a little later: thousands share the servers. */
+static int64_t check_interval(const struct check *check)
+{
+    int64_t aged = (clock_monotonic_ms() - check->begun_ms) / AGE_PARTS;
+    if (aged > AGED_INTERVAL_MAX_MS)
+        aged = AGED_INTERVAL_MAX_MS;
+    return aged > check->interval_ms ? aged : check->interval_ms;
+}
+
 static void check_round_ended(struct check *check)
 {
     struct propagation_progress progress = {0};
@@ -135,7 +148,8 @@ static void check_round_ended(struct check *check)
     if (progress.have == 0)
         check_forget_servers(check);
     int64_t left = check->deadline_ms - clock_engine_ms();
-    int64_t pause = left < check->interval_ms ? left : check->interval_ms;
+    int64_t interval = check_interval(check);
+    int64_t pause = left < interval ? left : interval;
     timers_set(&check->p->timers, &check->timer, clock_monotonic_ms() + (pause > 0 ? pause : 0));
 }
 
@@ -275,5 +289,6 @@ void check_begin(struct check *check)
     if (check->next)
         check->next->link = &check->next;
     p->checks = check;
-    timers_set(&p->timers, &check->timer, clock_monotonic_ms() + delay);
+    check->begun_ms = clock_monotonic_ms() + delay;
+    timers_set(&p->timers, &check->timer, check->begun_ms);
 }

@@ -61,6 +61,7 @@ struct check {
     void *context;
 
     /* the thread's */
+    int64_t begun_ms;
     char *name;                    /* after CNAMEs; with servers */
     struct probed_servers servers; /* none, unless one of them has the value */
     size_t pending;                /* questions of this round */
