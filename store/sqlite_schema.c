@@ -354,9 +354,11 @@ int sqlite_schema_version(struct db *db, int *version, struct err *e)
     if (rc < 0)
         return -1;
     if (found < 0 || found > SCHEMA_VERSION)
-        return err_set(e, ERR_STORE,
-                       "The database has schema %d, made by a newer certwright; this one knows %d.",
-                       found, SCHEMA_VERSION);
+        return err_set(
+            e, ERR_STORE,
+            "The database has schema %d, made by a newer certwright; this one, %s, knows "
+            "%d: start the newer one again, or go back to a backup from before it.",
+            found, CERTWRIGHT_VERSION, SCHEMA_VERSION);
     *version = found;
     return 0;
 }
