@@ -245,6 +245,37 @@ def test_labels_are_checked(api):
     assert api.patch("/certificates/none", {"labels": {}}).status == 404
 
 
+def test_what_changes_of_a_certificate_changes_its_etag(certwright, pebble, names):
+    """Of its JSON; its files change with the version alone."""
+    name, api = "etag", certwright(pebble).api
+    api.put_account()
+    api.succeeded(api.ok("PUT", f"/certificates/{name}",
+                         {"identifiers": names(), "account": "main"}, status=(202,)))
+    path = f"/certificates/{name}"
+
+    def tag(what):
+        answer = api.get(what)
+        tag = answer.headers["ETag"]
+        assert api.get(what, headers={"If-None-Match": tag}).status == 304
+        return tag
+
+    def has_changed(what, former):
+        answer = api.get(what, headers={"If-None-Match": former})
+        assert answer.status == 200 and answer.headers["ETag"] != former
+        return tag(what)
+
+    shown, leaf = tag(path), tag(f"{path}/cert.pem")
+    for change in {"labels": {"a": "b"}}, {"renew": {"enabled": False}}:
+        api.ok("PATCH", path, change)
+        shown = has_changed(path, shown)
+        assert tag(f"{path}/cert.pem") == leaf
+    api.succeeded(api.ok("POST", f"{path}/renew", {"force": True}, status=(202,)))
+    shown, leaf = has_changed(path, shown), has_changed(f"{path}/cert.pem", leaf)
+    api.succeeded(api.ok("POST", f"{path}/revoke", {}, status=(202,)))
+    has_changed(path, shown)
+    assert tag(f"{path}/cert.pem") == leaf
+
+
 def test_certificates_are_known_by_their_etag(certwright, pebble, names):
     [name] = names()
     api = certwright(pebble).api
