@@ -135,6 +135,7 @@ def test_what_falls_due_meanwhile_is_renewed(start, fake, clock, names):
     assert len(fake.posts("/new-order")) == 1
     clock.set(3 * DAY)
     fake.clock_offset = 3 * DAY
+    fake.days = 50  # from the real day on: of five days half would be over already
     api.ok("POST", f"/jobs/{plan['id']}/retry", status=(202,))
     until(lambda: api.certificate(name)["version"] == 2, 30, "it is renewed")
     assert len(fake.posts("/new-order")) == 2
