@@ -56,13 +56,6 @@ void acme_problem_finish(struct acme_problem *problem)
     *problem = (struct acme_problem){0};
 }
 
-void acme_problem_move(struct acme_problem *to, struct acme_problem *from)
-{
-    acme_problem_finish(to);
-    *to = *from;
-    *from = (struct acme_problem){0};
-}
-
 enum err_code acme_problem_code(const char *type)
 {
     size_t prefix = sizeof urn_prefix - 1;
@@ -71,21 +64,6 @@ enum err_code acme_problem_code(const char *type)
             if (!strcmp(types[i].name, type + prefix))
                 return types[i].code;
     return ERR_CA_OTHER;
-}
-
-bool acme_problem_is_validation_failure(enum err_code code)
-{
-    switch (code) {
-    case ERR_CA_CAA:
-    case ERR_CA_CONNECTION:
-    case ERR_CA_DNS:
-    case ERR_CA_INCORRECT_RESPONSE:
-    case ERR_CA_UNAUTHORIZED:
-    case ERR_CA_VALIDATION_TLS:
-        return true;
-    default:
-        return false;
-    }
 }
 
 /* An https URL in a sentence ends at what no URL ends in. */

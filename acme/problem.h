@@ -31,7 +31,6 @@ struct acme_problem {
 };
 
 void acme_problem_finish(struct acme_problem *problem);
-void acme_problem_move(struct acme_problem *to, struct acme_problem *from);
 
 /*
  * Reads a problem from JSON text, or an `error` member of an order, authorization or challenge that
@@ -57,8 +56,5 @@ bool acme_problem_takes_algorithm(const struct acme_problem *problem, const char
 
 /* The code for an ACME error type URN, ERR_CA_OTHER if it is not known. */
 enum err_code acme_problem_code(const char *type);
-
-/* Whether an authorization that failed with this code is dead for good (a new order is needed). */
-bool acme_problem_is_validation_failure(enum err_code code);
 
 #endif

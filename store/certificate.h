@@ -162,10 +162,6 @@ int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct ke
  * it. What is failed may fail again, what is revoked be revoked again: then nothing changes.
  */
 
-/* Replaces the CSR of a prepared version (badCSR). */
-int version_replace_csr(struct store_tx *tx, int64_t certificate_id, int64_t n, const void *csr,
-                        size_t csr_size, struct err *e);
-
 struct version_issued {
     const char *leaf;
     const char *chain;

@@ -195,19 +195,6 @@ static int refuse(struct db *db, int64_t certificate_id, int64_t n, struct err *
     return -1;
 }
 
-int version_replace_csr(struct store_tx *tx, int64_t certificate_id, int64_t n, const void *csr,
-                        size_t csr_size, struct err *e)
-{
-    struct db *db = store_tx_db(tx);
-    int64_t changed;
-    if (db_run(db, &changed, e,
-               "UPDATE version SET csr = ?3 WHERE certificate_id = ?1 AND n = ?2"
-               " AND state = 'prepared'",
-               "iib", certificate_id, n, csr, csr_size) < 0)
-        return -1;
-    return changed ? 0 : refuse(db, certificate_id, n, e);
-}
-
 /* A certificate that was revoked is renewed again once there is a new one. */
 static int use_version(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e)
 {

@@ -96,10 +96,3 @@ void mem_free_secret_string(char *s)
 {
     mem_free_secret(s, s ? strlen(s) : 0);
 }
-
-void mem_cleanup(void *pointer_to_pointer)
-{
-    void *p;
-    memcpy(&p, pointer_to_pointer, sizeof p);
-    free(p);
-}

@@ -35,7 +35,4 @@ char *mem_printf(const char *format, ...)
 void mem_free_secret(void *p, size_t size);
 void mem_free_secret_string(char *s);
 
-/* For __attribute__((cleanup(mem_cleanup))) on a `char *` or other pointer. */
-void mem_cleanup(void *pointer_to_pointer);
-
 #endif

@@ -6,10 +6,7 @@
 
 #include <stdlib.h>
 
-static const int64_t delays[] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS, 100 * CLOCK_MINUTE_MS,
-                                 CLOCK_DAY_MS};
-
-enum { DELAYS = sizeof delays / sizeof *delays, JITTER_STEPS = 1000 };
+enum { JITTER_STEPS = 1000 };
 
 /* What failed together is not to be tried again together. */
 static int64_t jitter(const struct job *job, int64_t delay)
@@ -34,7 +31,7 @@ static int64_t asked_to_wait(const struct job *job)
 
 static int64_t hold(const struct job *last, size_t failures, int64_t ends_at)
 {
-    int64_t delay = delays[failures - 1];
+    int64_t delay = retry_untold_ms((int64_t)failures - 1);
     int64_t most =
         ends_at == INT64_MAX ? INT64_MAX : retry_patience_ms(ends_at - last->finished_at);
     delay = delay < most ? delay : most;
@@ -51,7 +48,7 @@ int backoff_until(struct db *db, const char *kind, const char *resource_type, co
     struct job *jobs;
     size_t count;
     size_t failures = 0;
-    if (job_list(db, &filter, NULL, DELAYS, &jobs, &count, e) < 0)
+    if (job_list(db, &filter, NULL, RETRY_UNTOLD_STEPS, &jobs, &count, e) < 0)
         return -1;
     while (failures < count && jobs[failures].state == JOB_FAILED)
         failures++;

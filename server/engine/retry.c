@@ -41,13 +41,16 @@ static int64_t backoff(int64_t attempt, int64_t most_ms)
     return clamp(jitter(ms < most_ms ? ms : most_ms), 1, CLOCK_DAY_MS);
 }
 
-/* What Let's Encrypt suggests to those whom it does not tell. */
+int64_t retry_untold_ms(int64_t n)
+{
+    static const int64_t waits[RETRY_UNTOLD_STEPS] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS,
+                                                      100 * CLOCK_MINUTE_MS, CLOCK_DAY_MS};
+    return waits[clamp(n, 0, RETRY_UNTOLD_STEPS - 1)];
+}
+
 static int64_t untold_wait(int64_t attempt, int64_t most_ms)
 {
-    static const int64_t waits[] = {CLOCK_MINUTE_MS, 10 * CLOCK_MINUTE_MS, 100 * CLOCK_MINUTE_MS,
-                                    CLOCK_DAY_MS};
-    static const int64_t last = sizeof waits / sizeof *waits - 1;
-    int64_t ms = waits[attempt < last ? attempt : last];
+    int64_t ms = retry_untold_ms(attempt);
     return clamp(jitter(ms < most_ms ? ms : most_ms), 1, CLOCK_DAY_MS);
 }
 

@@ -39,6 +39,11 @@ int64_t retry_silence_ms(int64_t n);
  */
 int64_t retry_patience_ms(int64_t life_left_ms);
 
+/* What Let's Encrypt suggests after failure number n (from 0) to those whom it does not tell: 1, 10
+   and 100 minutes, then a day. */
+enum { RETRY_UNTOLD_STEPS = 4 };
+int64_t retry_untold_ms(int64_t n);
+
 /* A random part of a tenth of that, for those who wait for the same moment; 5 minutes at most. */
 int64_t retry_spread_ms(int64_t ms);
 

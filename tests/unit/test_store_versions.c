@@ -44,12 +44,6 @@ static int revoke_version(struct store_tx *tx, void *arg, struct err *e)
     return version_revoke(tx, change->id, change->n, change->reason, e);
 }
 
-static int replace_csr(struct store_tx *tx, void *arg, struct err *e)
-{
-    const struct change *change = arg;
-    return version_replace_csr(tx, change->id, change->n, "NEWCSR", 6, e);
-}
-
 static struct version load_version(struct fixture *f, int64_t id, int64_t n)
 {
     struct version version;
@@ -72,13 +66,12 @@ static void test_a_version_is_prepared_and_issued(void **state)
     assert_int_equal(p.n, 1);
     assert_fails(version_load(f->db, id, 0, &v, &e), e, ERR_NOT_FOUND);
     assert_string_equal(e.detail, "The certificate \"a\" is not issued yet.");
-    must(f, replace_csr, &(struct change){id, 1, 0});
     v = load_version(f, id, 1);
     assert_int_equal(v.state, VERSION_PREPARED);
     assert_true(v.has_key);
     assert_string_equal(v.spki_sha256, spki);
-    assert_int_equal(v.csr_size, 6);
-    assert_memory_equal(v.csr, "NEWCSR", 6);
+    assert_int_equal(v.csr_size, 3);
+    assert_memory_equal(v.csr, "CSR", 3);
     assert_null(v.leaf);
     assert_int_equal(v.revocation_reason, -1);
     version_finish(&v);
@@ -181,7 +174,6 @@ static void test_a_failed_version_loses_its_key(void **state)
     version_finish(&v);
     assert_fails(version_open_key(f->db, id, change.n, &key, &e), e, ERR_NOT_FOUND);
     assert_fails(store_write_wait(f->store, issue, &change, &e), e, ERR_CONFLICT);
-    assert_fails(store_write_wait(f->store, replace_csr, &change, &e), e, ERR_CONFLICT);
     assert_fails(store_write_wait(f->store, revoke_version, &change, &e), e, ERR_CONFLICT);
 
     struct change issued = {id, fixture_prepared(f, id), 0};
