@@ -302,7 +302,7 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
 static void pause_lane(struct engine *engine, struct lane *lane)
 {
     pthread_mutex_lock(&engine->mutex);
-    lanes_learn(lane, clock_engine_ms() + CLOCK_SECOND_MS, lane->changed);
+    lanes_put_off(lane, clock_engine_ms() + CLOCK_SECOND_MS);
     pthread_mutex_unlock(&engine->mutex);
 }
 

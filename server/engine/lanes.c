@@ -179,6 +179,12 @@ void lanes_learn(struct lane *lane, int64_t due, uint64_t changed)
         lane->due = due;
 }
 
+void lanes_put_off(struct lane *lane, int64_t until)
+{
+    lane->due = until;
+    lane->changed++;
+}
+
 void lanes_park(struct lanes *lanes, const char *name, int64_t until)
 {
     struct lane *lane = lane_of(lanes, name);

@@ -53,6 +53,10 @@ void lanes_leave(struct lanes *lanes, struct lane *lane);
 /* What the database said of the lane's next due time, asked when lane->changed was `changed`. */
 void lanes_learn(struct lane *lane, int64_t due, uint64_t changed);
 
+/* The lane could not be asked: it is looked at then. A question that is under way, and may not have
+   seen a job that its taker has to put back, does not count any more. */
+void lanes_put_off(struct lane *lane, int64_t until);
+
 /* No job of the lane is served until then; afterwards one goes first. */
 void lanes_park(struct lanes *lanes, const char *name, int64_t until);
 /* Ends that wait now: who asks for it is as good as the time. */

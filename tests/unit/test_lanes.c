@@ -142,6 +142,21 @@ static void news_beat_a_slower_look_at_the_database(void **state)
     lanes_destroy(lanes);
 }
 
+static void a_question_that_saw_a_job_taken_does_not_hide_it_once_it_is_put_back(void **state)
+{
+    (void)state;
+    struct lanes *lanes = lanes_create(4);
+    int64_t next;
+    lanes_due(lanes, "local", 0);
+    struct lane *lane = take(lanes, 10, &next);
+    assert_ptr_equal(take(lanes, 10, &next), lane);
+    uint64_t asked_at = lane->changed;
+    lanes_put_off(lane, 1010); /* one worker could not read the job, and has put it back */
+    lanes_learn(lane, INT64_MAX, asked_at);
+    assert_int_equal(lane->due, 1010);
+    lanes_destroy(lanes);
+}
+
 static void a_parked_lane_opens_with_one_probe(void **state)
 {
     (void)state;
@@ -211,6 +226,7 @@ int main(void)
         cmocka_unit_test(slow_keys_have_a_thread_of_their_own),
         cmocka_unit_test(the_longest_unserved_lane_goes_first),
         cmocka_unit_test(news_beat_a_slower_look_at_the_database),
+        cmocka_unit_test(a_question_that_saw_a_job_taken_does_not_hide_it_once_it_is_put_back),
         cmocka_unit_test(a_parked_lane_opens_with_one_probe),
         cmocka_unit_test(a_failed_probe_parks_again),
         cmocka_unit_test(who_insists_is_the_probe),
