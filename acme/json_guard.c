@@ -9,6 +9,14 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+/* A text that it could not write whole, or read whole, it hands over as far as it came. */
+static void *whole(const void *p)
+{
+    if (errno == ENOMEM)
+        mem_exhausted();
+    return (void *)p;
+}
+
 /* The names are the linker's. NOLINTBEGIN(bugprone-reserved-identifier,cert-*) */
 
 static void *alive(const void *p)
@@ -71,7 +79,8 @@ const char *__real_json_object_to_json_string_ext(struct json_object *o, int fla
 const char *__wrap_json_object_to_json_string_ext(struct json_object *o, int flags);
 const char *__wrap_json_object_to_json_string_ext(struct json_object *o, int flags)
 {
-    return alive(__real_json_object_to_json_string_ext(o, flags));
+    errno = 0;
+    return whole(alive(__real_json_object_to_json_string_ext(o, flags)));
 }
 
 const char *__real_json_object_to_json_string_length(struct json_object *o, int flags,
@@ -80,7 +89,8 @@ const char *__wrap_json_object_to_json_string_length(struct json_object *o, int 
                                                      size_t *size);
 const char *__wrap_json_object_to_json_string_length(struct json_object *o, int flags, size_t *size)
 {
-    return alive(__real_json_object_to_json_string_length(o, flags, size));
+    errno = 0;
+    return whole(alive(__real_json_object_to_json_string_length(o, flags, size)));
 }
 
 struct json_tokener *__real_json_tokener_new_ex(int depth);
@@ -117,10 +127,7 @@ struct json_object *__wrap_json_tokener_parse(const char *text);
 struct json_object *__wrap_json_tokener_parse(const char *text)
 {
     errno = 0;
-    struct json_object *o = __real_json_tokener_parse(text);
-    if (!o && errno == ENOMEM)
-        mem_exhausted();
-    return o;
+    return whole(__real_json_tokener_parse(text));
 }
 
 struct json_object *__real_json_tokener_parse_ex(struct json_tokener *tokener, const char *text,
@@ -131,10 +138,7 @@ struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *tokener, c
                                                  int size)
 {
     errno = 0;
-    struct json_object *o = __real_json_tokener_parse_ex(tokener, text, size);
-    if (!o && errno == ENOMEM)
-        mem_exhausted();
-    return o;
+    return whole(__real_json_tokener_parse_ex(tokener, text, size));
 }
 
 /* NOLINTEND(bugprone-reserved-identifier,cert-*) */
