@@ -2,8 +2,8 @@
 """Checks openapi.yaml beyond its being YAML; prints every finding, exits 1 if there is one.
 
 The document has the shape of OpenAPI 3.1 as far as it is used here; every reference leads somewhere
-and every component is referred to; every operation has an id, a known tag, a summary, a default
-answer, and examples that are valid against their schemas; bodies refuse what they do not define;
+and every component is referred to; every operation has an id, the scopes it takes, a known tag, a summary, a
+default answer, and examples that are valid against their schemas; bodies refuse what they do not define;
 problems in the examples carry the title and hint that the table of codes gives them.
 """
 
@@ -113,6 +113,8 @@ class Lint:
     def operation(self, where, operation, shared):
         if unknown := set(operation) - OPERATION:
             self.say(where, f"unknown members {unknown}")
+        if "security" not in operation:
+            self.say(where, "does not say which scopes it takes")
         for member in ("operationId", "tags", "summary", "responses"):
             if not operation.get(member):
                 self.say(where, f"has no {member}")

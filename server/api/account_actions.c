@@ -1,5 +1,6 @@
 /* /accounts/{name}/refresh, /rollover and /deactivate */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -151,8 +152,9 @@ static void deactivate(struct http_exchange *x, void *context)
 }
 
 const struct http_route account_actions_routes[] = {
-    {HTTP_POST, "/accounts/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/accounts/{name}/rollover", rollover, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/accounts/{name}/deactivate", deactivate, HTTP_ROUTE_NO_BODY},
+    {HTTP_POST, "/accounts/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY, SCOPE_ACCOUNTS_WRITE},
+    {HTTP_POST, "/accounts/{name}/rollover", rollover, HTTP_ROUTE_NO_BODY, SCOPE_ACCOUNTS_WRITE},
+    {HTTP_POST, "/accounts/{name}/deactivate", deactivate, HTTP_ROUTE_NO_BODY,
+     SCOPE_ACCOUNTS_WRITE},
     {0},
 };

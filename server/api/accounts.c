@@ -1,5 +1,6 @@
 /* /accounts */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -240,11 +241,11 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route accounts_routes[] = {
-    {HTTP_GET, "/accounts", list, 0},
-    {HTTP_POST, "/accounts", post, 0},
-    {HTTP_GET, "/accounts/{name}", get, 0},
-    {HTTP_PUT, "/accounts/{name}", put, 0},
-    {HTTP_PATCH, "/accounts/{name}", patch, 0},
-    {HTTP_DELETE, "/accounts/{name}", delete, 0},
+    {HTTP_GET, "/accounts", list, 0, SCOPE_ACCOUNTS_READ},
+    {HTTP_POST, "/accounts", post, 0, SCOPE_ACCOUNTS_WRITE},
+    {HTTP_GET, "/accounts/{name}", get, 0, SCOPE_ACCOUNTS_READ},
+    {HTTP_PUT, "/accounts/{name}", put, 0, SCOPE_ACCOUNTS_WRITE},
+    {HTTP_PATCH, "/accounts/{name}", patch, 0, SCOPE_ACCOUNTS_WRITE},
+    {HTTP_DELETE, "/accounts/{name}", delete, 0, SCOPE_ACCOUNTS_WRITE},
     {0},
 };

@@ -19,7 +19,9 @@ struct config;
 struct engine;
 struct fields;
 struct http01_table;
+struct http_caller;
 struct json_object;
+struct principal;
 struct store;
 
 /* The config's `defaults`: what fills the gaps of a certificate's body. */
@@ -57,7 +59,8 @@ void api_set_ready(struct api *api, bool ready);
 
 /* For struct http_server_options: context is the struct api. */
 extern const struct http_route *const api_routes[];
-int api_authenticate(void *context, const char *token, char principal[64], struct err *e);
+int api_authenticate(void *context, const struct http_caller *caller, struct principal *principal,
+                     struct err *e);
 void api_served(void *context, const char *method, const char *route, int status,
                 int64_t duration_ms);
 

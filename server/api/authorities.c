@@ -1,6 +1,7 @@
 /* /authorities */
 #include "acme/base/memory.h"
 #include "acme/json.h"
+#include "server/access/scope.h"
 #include "server/api/authority.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -253,11 +254,12 @@ static void refresh(struct http_exchange *x, void *context)
 }
 
 const struct http_route authorities_routes[] = {
-    {HTTP_GET, "/authorities", list, 0},
-    {HTTP_GET, "/authorities/{name}", get, 0},
-    {HTTP_PUT, "/authorities/{name}", put, 0},
-    {HTTP_DELETE, "/authorities/{name}", delete, 0},
-    {HTTP_GET, "/authorities/{name}/directory", get_directory, 0},
-    {HTTP_POST, "/authorities/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY},
+    {HTTP_GET, "/authorities", list, 0, SCOPE_AUTHORITIES_READ},
+    {HTTP_GET, "/authorities/{name}", get, 0, SCOPE_AUTHORITIES_READ},
+    {HTTP_PUT, "/authorities/{name}", put, 0, SCOPE_AUTHORITIES_WRITE},
+    {HTTP_DELETE, "/authorities/{name}", delete, 0, SCOPE_AUTHORITIES_WRITE},
+    {HTTP_GET, "/authorities/{name}/directory", get_directory, 0, SCOPE_AUTHORITIES_READ},
+    {HTTP_POST, "/authorities/{name}/refresh", refresh, HTTP_ROUTE_NO_BODY,
+     SCOPE_AUTHORITIES_WRITE},
     {0},
 };

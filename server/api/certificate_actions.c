@@ -1,6 +1,7 @@
 /* /certificates/{name}/renew, /revoke and /deploy */
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/account.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -266,8 +267,10 @@ static void deploy(struct http_exchange *x, void *context)
 }
 
 const struct http_route certificate_actions_routes[] = {
-    {HTTP_POST, "/certificates/{name}/renew", renew, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/certificates/{name}/revoke", revoke, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/certificates/{name}/deploy", deploy, HTTP_ROUTE_NO_BODY},
+    {HTTP_POST, "/certificates/{name}/renew", renew, HTTP_ROUTE_NO_BODY, SCOPE_CERTIFICATES_ISSUE},
+    {HTTP_POST, "/certificates/{name}/revoke", revoke, HTTP_ROUTE_NO_BODY,
+     SCOPE_CERTIFICATES_REVOKE},
+    {HTTP_POST, "/certificates/{name}/deploy", deploy, HTTP_ROUTE_NO_BODY,
+     SCOPE_CERTIFICATES_ISSUE},
     {0},
 };

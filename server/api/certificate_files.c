@@ -3,6 +3,8 @@
 #include "acme/base/memory.h"
 #include "acme/cert.h"
 #include "acme/csr.h"
+#include "server/access/principal.h"
+#include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/issued.h"
@@ -149,10 +151,13 @@ static void get_version_file(struct http_exchange *x, void *context)
 {
     const struct file *file = file_by_name(http_param(x, "file"));
     int64_t n = version_of(x);
+    struct err e;
     if (!file)
         not_found(x, "file", http_param(x, "file"));
     else if (!n)
         not_found(x, "version", http_param(x, "version"));
+    else if (file->secret && http_require(x, SCOPE_KEYS_READ, &e) < 0)
+        http_respond_error(x, &e, NULL, NULL);
     else
         answer_file(x, context, file, n);
 }
@@ -299,7 +304,8 @@ static int add_bundle_file(const struct issued *issued, struct json_object *json
     return 0;
 }
 
-static int show_bundle(const struct issued *issued, struct json_object *json, struct err *e)
+static int show_bundle(const struct issued *issued, bool with_key, struct json_object *json,
+                       struct err *e)
 {
     show_add_text(json, "name", issued->certificate.name);
     show_add_int(json, "version", issued->version.n);
@@ -309,7 +315,7 @@ static int show_bundle(const struct issued *issued, struct json_object *json, st
     if (add_bundle_file(issued, json, "cert_pem", add_cert, e) < 0 ||
         add_bundle_file(issued, json, "chain_pem", add_chain, e) < 0)
         return -1;
-    if (!issued->version.has_key)
+    if (!with_key)
         show_add_text(json, "privkey_pem", NULL);
     else if (add_bundle_file(issued, json, "privkey_pem", add_key, e) < 0)
         return -1;
@@ -330,6 +336,11 @@ static void respond_and_cleanse(struct http_exchange *x, struct json_object *jso
     http_respond(x, 200, "application/json", &body);
 }
 
+static bool may_read_key(const struct http_exchange *x)
+{
+    return http_rights(x)->scopes & SCOPE_KEYS_READ;
+}
+
 static void get_bundle(struct http_exchange *x, void *context)
 {
     struct issued issued;
@@ -341,12 +352,14 @@ static void get_bundle(struct http_exchange *x, void *context)
         http_respond_error(x, &e, NULL, NULL);
         return;
     }
+    bool with_key = issued.version.has_key && may_read_key(x);
     struct json_object *json = json_object_new_object();
-    if (show_bundle(&issued, json, &e) < 0) {
+    if (show_bundle(&issued, with_key, json, &e) < 0) {
         body_destroy(json);
         http_respond_error(x, &e, NULL, NULL);
     } else {
-        char *etag = mem_printf("\"%s.bundle\"", issued.version.serial);
+        /* Who may read the key from now on has not got it yet. */
+        char *etag = mem_printf("\"%s.bundle%s\"", issued.version.serial, with_key ? ".key" : "");
         http_add_header(x, "Cache-Control", "no-store");
         http_add_header(x, "ETag", etag);
         free(etag);
@@ -356,15 +369,18 @@ static void get_bundle(struct http_exchange *x, void *context)
 }
 
 const struct http_route certificate_files_routes[] = {
-    {HTTP_GET, "/certificates/{name}/cert.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/chain.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/fullchain.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/privkey.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/combined.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/csr.pem", get_current_file, 0},
-    {HTTP_GET, "/certificates/{name}/bundle", get_bundle, 0},
-    {HTTP_GET, "/certificates/{name}/versions", list_versions, 0},
-    {HTTP_GET, "/certificates/{name}/versions/{version}", get_version, 0},
-    {HTTP_GET, "/certificates/{name}/versions/{version}/{file}", get_version_file, 0},
+    {HTTP_GET, "/certificates/{name}/cert.pem", get_current_file, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/chain.pem", get_current_file, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/fullchain.pem", get_current_file, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/privkey.pem", get_current_file, 0,
+     SCOPE_CERTIFICATES_READ | SCOPE_KEYS_READ},
+    {HTTP_GET, "/certificates/{name}/combined.pem", get_current_file, 0,
+     SCOPE_CERTIFICATES_READ | SCOPE_KEYS_READ},
+    {HTTP_GET, "/certificates/{name}/csr.pem", get_current_file, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/bundle", get_bundle, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/versions", list_versions, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/versions/{version}", get_version, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates/{name}/versions/{version}/{file}", get_version_file, 0,
+     SCOPE_CERTIFICATES_READ},
     {0},
 };

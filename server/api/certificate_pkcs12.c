@@ -1,6 +1,7 @@
 /* /certificates/{name}/pkcs12: a version's key and certificates as one file behind a password. */
 #include "acme/base/memory.h"
 #include "acme/pkcs12.h"
+#include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/check.h"
@@ -89,6 +90,7 @@ static void post_pkcs12(struct http_exchange *x, void *context)
 }
 
 const struct http_route certificate_pkcs12_routes[] = {
-    {HTTP_POST, "/certificates/{name}/pkcs12", post_pkcs12, 0},
+    {HTTP_POST, "/certificates/{name}/pkcs12", post_pkcs12, 0,
+     SCOPE_CERTIFICATES_READ | SCOPE_KEYS_READ},
     {0},
 };

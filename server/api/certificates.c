@@ -1,5 +1,6 @@
 /* /certificates and /certificates/{name} */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/certificate.h"
@@ -323,20 +324,23 @@ static void delete(struct http_exchange *x, void *context)
     int rc = page_check_query(x, names, &e);
     if (rc == 0 && revoke && strcmp(revoke, "true") != 0 && strcmp(revoke, "false") != 0)
         rc = err_set(&e, ERR_MALFORMED, "revoke has to be true or false.");
+    bool revokes = revoke && !strcmp(revoke, "true");
+    if (rc == 0 && revokes)
+        rc = http_require(x, SCOPE_CERTIFICATES_REVOKE, &e);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);
-    else if (revoke && !strcmp(revoke, "true"))
+    else if (revokes)
         call_write(context, x, apply_revoke_and_delete, NULL, NULL);
     else
         call_write(context, x, apply_delete, NULL, NULL);
 }
 
 const struct http_route certificates_routes[] = {
-    {HTTP_GET, "/certificates", list, 0},
-    {HTTP_POST, "/certificates", post, 0},
-    {HTTP_GET, "/certificates/{name}", get, 0},
-    {HTTP_PUT, "/certificates/{name}", put, 0},
-    {HTTP_PATCH, "/certificates/{name}", patch, 0},
-    {HTTP_DELETE, "/certificates/{name}", delete, 0},
+    {HTTP_GET, "/certificates", list, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_POST, "/certificates", post, 0, SCOPE_CERTIFICATES_ISSUE},
+    {HTTP_GET, "/certificates/{name}", get, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_PUT, "/certificates/{name}", put, 0, SCOPE_CERTIFICATES_ISSUE},
+    {HTTP_PATCH, "/certificates/{name}", patch, 0, SCOPE_CERTIFICATES_ISSUE},
+    {HTTP_DELETE, "/certificates/{name}", delete, 0, SCOPE_CERTIFICATES_DELETE},
     {0},
 };

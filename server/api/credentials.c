@@ -1,5 +1,6 @@
 /* /credentials */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
@@ -241,9 +242,9 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route credentials_routes[] = {
-    {HTTP_GET, "/credentials", list, 0},
-    {HTTP_GET, "/credentials/{name}", get, 0},
-    {HTTP_PUT, "/credentials/{name}", put, 0},
-    {HTTP_DELETE, "/credentials/{name}", delete, 0},
+    {HTTP_GET, "/credentials", list, 0, SCOPE_CREDENTIALS_READ},
+    {HTTP_GET, "/credentials/{name}", get, 0, SCOPE_CREDENTIALS_READ},
+    {HTTP_PUT, "/credentials/{name}", put, 0, SCOPE_CREDENTIALS_WRITE},
+    {HTTP_DELETE, "/credentials/{name}", delete, 0, SCOPE_CREDENTIALS_WRITE},
     {0},
 };

@@ -1,6 +1,7 @@
 /* /jobs */
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/engine/intake.h"
@@ -148,10 +149,10 @@ static void go_on(struct http_exchange *x, void *context)
 }
 
 const struct http_route jobs_routes[] = {
-    {HTTP_GET, "/jobs", list, 0},
-    {HTTP_GET, "/jobs/{id}", get, 0},
-    {HTTP_POST, "/jobs/{id}/cancel", cancel, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/jobs/{id}/retry", retry, HTTP_ROUTE_NO_BODY},
-    {HTTP_POST, "/jobs/{id}/continue", go_on, HTTP_ROUTE_NO_BODY},
+    {HTTP_GET, "/jobs", list, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/jobs/{id}", get, 0, SCOPE_JOBS_READ},
+    {HTTP_POST, "/jobs/{id}/cancel", cancel, HTTP_ROUTE_NO_BODY, SCOPE_JOBS_WRITE},
+    {HTTP_POST, "/jobs/{id}/retry", retry, HTTP_ROUTE_NO_BODY, SCOPE_JOBS_WRITE},
+    {HTTP_POST, "/jobs/{id}/continue", go_on, HTTP_ROUTE_NO_BODY, SCOPE_JOBS_WRITE},
     {0},
 };

@@ -1,5 +1,6 @@
 /* /orders */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/api/show.h"
@@ -133,7 +134,7 @@ static void get(struct http_exchange *x, void *context)
 }
 
 const struct http_route orders_routes[] = {
-    {HTTP_GET, "/orders", list, 0},
-    {HTTP_GET, "/orders/{id}", get, 0},
+    {HTTP_GET, "/orders", list, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/orders/{id}", get, 0, SCOPE_JOBS_READ},
     {0},
 };

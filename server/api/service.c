@@ -1,6 +1,7 @@
 /* Health, metrics, the contract, and the http-01 responder's path. */
 #include "acme/base/memory.h"
 #include "api-spec/openapi.h"
+#include "server/access/scope.h"
 #include "server/api/call.h"
 #include "server/api/metrics.h"
 #include "server/api/show.h"
@@ -79,11 +80,11 @@ static void get_challenge(struct http_exchange *x, void *context)
 }
 
 const struct http_route service_routes[] = {
-    {HTTP_GET, "/livez", get_liveness, HTTP_ROUTE_OPEN | HTTP_ROUTE_OPS},
-    {HTTP_GET, "/readyz", get_readiness, HTTP_ROUTE_OPEN | HTTP_ROUTE_OPS},
-    {HTTP_GET, "/metrics", get_metrics, HTTP_ROUTE_OPS},
-    {HTTP_GET, "/openapi.json", get_contract, HTTP_ROUTE_OPEN},
+    {HTTP_GET, "/livez", get_liveness, HTTP_ROUTE_OPEN | HTTP_ROUTE_OPS, 0},
+    {HTTP_GET, "/readyz", get_readiness, HTTP_ROUTE_OPEN | HTTP_ROUTE_OPS, 0},
+    {HTTP_GET, "/metrics", get_metrics, HTTP_ROUTE_OPS, SCOPE_METRICS_READ},
+    {HTTP_GET, "/openapi.json", get_contract, HTTP_ROUTE_OPEN, 0},
     {HTTP_GET, "/.well-known/acme-challenge/{token}", get_challenge,
-     HTTP_ROUTE_OPEN | HTTP_ROUTE_ANY_HOST},
+     HTTP_ROUTE_OPEN | HTTP_ROUTE_ANY_HOST, 0},
     {0},
 };

@@ -1,6 +1,7 @@
 /* /solvers */
 #include "acme/base/memory.h"
 #include "acme/identifier.h"
+#include "server/access/scope.h"
 #include "server/api/allowed.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -295,10 +296,10 @@ static void test(struct http_exchange *x, void *context)
 }
 
 const struct http_route solvers_routes[] = {
-    {HTTP_GET, "/solvers", list, 0},
-    {HTTP_GET, "/solvers/{name}", get, 0},
-    {HTTP_PUT, "/solvers/{name}", put, 0},
-    {HTTP_DELETE, "/solvers/{name}", delete, 0},
-    {HTTP_POST, "/solvers/{name}/test", test, HTTP_ROUTE_NO_BODY},
+    {HTTP_GET, "/solvers", list, 0, SCOPE_SOLVERS_READ},
+    {HTTP_GET, "/solvers/{name}", get, 0, SCOPE_SOLVERS_READ},
+    {HTTP_PUT, "/solvers/{name}", put, 0, SCOPE_SOLVERS_WRITE},
+    {HTTP_DELETE, "/solvers/{name}", delete, 0, SCOPE_SOLVERS_WRITE},
+    {HTTP_POST, "/solvers/{name}/test", test, HTTP_ROUTE_NO_BODY, SCOPE_SOLVERS_WRITE},
     {0},
 };

@@ -1,5 +1,6 @@
 /* /targets */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/allowed.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -342,10 +343,10 @@ static void test(struct http_exchange *x, void *context)
 }
 
 const struct http_route targets_routes[] = {
-    {HTTP_GET, "/targets", list, 0},
-    {HTTP_GET, "/targets/{name}", get, 0},
-    {HTTP_PUT, "/targets/{name}", put, 0},
-    {HTTP_DELETE, "/targets/{name}", delete, 0},
-    {HTTP_POST, "/targets/{name}/test", test, HTTP_ROUTE_NO_BODY},
+    {HTTP_GET, "/targets", list, 0, SCOPE_TARGETS_READ},
+    {HTTP_GET, "/targets/{name}", get, 0, SCOPE_TARGETS_READ},
+    {HTTP_PUT, "/targets/{name}", put, 0, SCOPE_TARGETS_WRITE},
+    {HTTP_DELETE, "/targets/{name}", delete, 0, SCOPE_TARGETS_WRITE},
+    {HTTP_POST, "/targets/{name}/test", test, HTTP_ROUTE_NO_BODY, SCOPE_TARGETS_WRITE},
     {0},
 };

@@ -6,10 +6,8 @@
 #include "server/http/address.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 struct connections {
     struct connection_limits limits;
@@ -54,25 +52,29 @@ void connections_destroy(struct connections *all)
 static void identify(struct connection *c)
 {
     struct sockaddr_storage own = {0};
-    socklen_t size = sizeof own;
+    struct sockaddr_storage other = {0};
     struct ucred peer = {0};
+    socklen_t size = sizeof own;
+    socklen_t other_size = sizeof other;
     socklen_t peer_size = sizeof peer;
     if (getsockname(c->fd, (struct sockaddr *)&own, &size) < 0)
         return;
     if (own.ss_family != AF_UNIX) {
         address_host(&own, c->own_address, sizeof c->own_address);
+        if (getpeername(c->fd, (struct sockaddr *)&other, &other_size) == 0)
+            address_host(&other, c->peer_address, sizeof c->peer_address);
         return;
     }
-    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) < 0)
-        return;
-    c->is_trusted = peer.uid == 0 || peer.uid == geteuid();
-    snprintf(c->principal, sizeof c->principal, "uid:%u", (unsigned)peer.uid);
+    c->is_unix = true;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0)
+        c->uid = peer.uid;
 }
 
 struct connection *connections_add(struct connections *all, int fd)
 {
     struct connection *c = mem_new(1, sizeof *c);
     c->fd = fd;
+    c->uid = -1;
     identify(c);
     /* The first request is due at once; only later ones may be long in coming. */
     connections_enter(all, c, CONNECTION_HEADER);

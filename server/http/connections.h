@@ -30,9 +30,10 @@ struct connection_limits {
 struct connection {
     struct connection *previous, *next;
     int fd;
-    char own_address[INET6_ADDRSTRLEN]; /* that the client came to; "" for a Unix socket */
-    bool is_trusted;                    /* the peer is root or our own user, on a Unix socket */
-    char principal[32];                 /* "uid:0" then, else "" */
+    bool is_unix;
+    char own_address[INET6_ADDRSTRLEN];  /* that the client came to; "" for a Unix socket */
+    char peer_address[INET6_ADDRSTRLEN]; /* that it came from; the same */
+    int64_t uid;                         /* of the other end of a Unix socket, else -1 */
     _Atomic int64_t deadline_ms;
 };
 

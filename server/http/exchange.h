@@ -19,6 +19,7 @@
 struct acme_problem;
 struct http_exchange;
 struct json_object;
+struct principal;
 
 enum http_method {
     HTTP_GET, /* HEAD comes with it */
@@ -42,6 +43,7 @@ struct http_route {
     const char *path;
     void (*handle)(struct http_exchange *x, void *context);
     unsigned flags;
+    uint32_t scopes; /* what a caller needs, all of them (server/access/scope.h); 0 if it is open */
 };
 
 /* ---- the request; texts are borrowed and live as long as the exchange ---- */
@@ -62,6 +64,10 @@ const struct buf *http_body(const struct http_exchange *x);
 const char *http_path(const struct http_exchange *x);
 /* Who asks: "token:admin", "uid:0", "open". */
 const char *http_principal(const struct http_exchange *x);
+/* The same with what it may do. */
+const struct principal *http_rights(const struct http_exchange *x);
+/* 0 if it has all these scopes, else ERR_FORBIDDEN: for what goes beyond those of the route. */
+int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e);
 /* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */
 int http_prefer_wait_seconds(const struct http_exchange *x);
 /*

@@ -17,6 +17,7 @@
 #ifndef CERTWRIGHT_SERVER_HTTP_EXCHANGE_PRIVATE_H
 #define CERTWRIGHT_SERVER_HTTP_EXCHANGE_PRIVATE_H
 
+#include "server/access/principal.h"
 #include "server/http/connections.h"
 #include "server/http/exchange.h"
 #include "server/http/gate.h"
@@ -51,7 +52,7 @@ struct http_exchange {
     struct headers headers;
     struct http_target target;
     const struct http_route *route; /* NULL if none fits */
-    char principal[64];
+    struct principal principal;
     struct gate_framing framing;
     struct buf body;
     size_t reserved; /* of the budget for bodies */

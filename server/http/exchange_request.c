@@ -1,5 +1,6 @@
 /* What handlers may know of a request. */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/http/exchange.h"
 #include "server/http/exchange_private.h"
 #include "server/http/negotiate.h"
@@ -45,7 +46,24 @@ const char *http_path(const struct http_exchange *x)
 
 const char *http_principal(const struct http_exchange *x)
 {
-    return x->principal;
+    return x->principal.name;
+}
+
+const struct principal *http_rights(const struct http_exchange *x)
+{
+    return &x->principal;
+}
+
+int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e)
+{
+    struct buf missing = {0};
+    if (!(scopes & ~x->principal.scopes))
+        return 0;
+    scope_list(scopes & ~x->principal.scopes, &missing);
+    err_set(e, ERR_FORBIDDEN, "What is asked for takes a scope that %s has not: %s.",
+            x->principal.name, buf_string(&missing));
+    buf_finish(&missing);
+    return -1;
 }
 
 int http_prefer_wait_seconds(const struct http_exchange *x)

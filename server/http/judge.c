@@ -87,19 +87,19 @@ static int pass_authentication(struct http_exchange *x, struct err *e)
     bool is_open = x->listener->kind != HTTP_LISTENER_API || x->route->flags & HTTP_ROUTE_OPEN;
     const char *authorization = headers_get(&x->headers, "Authorization");
     if (is_open) {
-        snprintf(x->principal, sizeof x->principal, "open");
+        snprintf(x->principal.name, sizeof x->principal.name, "open");
         return 0;
     }
-    if (!authorization && x->connection->is_trusted) {
-        snprintf(x->principal, sizeof x->principal, "%s", x->connection->principal);
-        return 0;
-    }
-    if (!authorization)
-        return err_set(e, ERR_UNAUTHENTICATED, "This request carries no token.");
-    const char *token = bearer_token(authorization);
-    if (!token)
+    const struct http_caller caller = {
+        .token = authorization ? bearer_token(authorization) : NULL,
+        .address = x->connection->is_unix ? NULL : x->connection->peer_address,
+        .uid = x->connection->uid,
+    };
+    if (authorization && !caller.token)
         return err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.");
-    return x->server->authenticate(x->server->context, token, x->principal, e);
+    if (x->server->authenticate(x->server->context, &caller, &x->principal, e) < 0)
+        return -1;
+    return http_require(x, x->route->scopes, e);
 }
 
 static int pass_body_rules(struct http_exchange *x, struct err *e)

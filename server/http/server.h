@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct principal;
+
 enum http_listener_kind {
     HTTP_LISTENER_API,    /* every route */
     HTTP_LISTENER_OPS,    /* routes with HTTP_ROUTE_OPS; no token, no Host rule */
@@ -23,6 +25,13 @@ struct http_listener_options {
     const char *address; /* "HOST:PORT", "[v6]:PORT", "unix:PATH"; PORT 0 takes a free one */
 };
 
+/* What a request shows of its sender; borrowed for the call. */
+struct http_caller {
+    const char *token;   /* of Authorization: Bearer; NULL: none */
+    const char *address; /* canonical text without port; NULL: it came over a Unix socket */
+    int64_t uid;         /* of the other end of a Unix socket; -1: not known */
+};
+
 struct http_server_options {
     const struct http_listener_options *listeners;
     size_t listener_count;
@@ -31,10 +40,11 @@ struct http_server_options {
     const struct http_route *const *routes; /* tables; NULL-terminated list */
     void *context;                          /* passed to each handler */
     /*
-     * Whether a bearer token is good: returns 0 and fills principal, or -1 (ERR_UNAUTHENTICATED).
-     * Called on HTTP threads for each request, must be quick, compares in constant time.
+     * Fills principal (all zeros) with who sends the request, and what that one may do; or -1
+     * (ERR_UNAUTHENTICATED). Called on HTTP threads for each request, must be quick.
      */
-    int (*authenticate)(void *context, const char *token, char principal[64], struct err *e);
+    int (*authenticate)(void *context, const struct http_caller *caller,
+                        struct principal *principal, struct err *e);
     /* Told of each answered request, for metrics; may be NULL. route is the path template or "". */
     void (*served)(void *context, const char *method, const char *route, int status,
                    int64_t duration_ms);

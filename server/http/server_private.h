@@ -27,7 +27,8 @@ struct http_server {
     struct host_list hosts;
     const struct http_route *const *routes;
     void *context;
-    int (*authenticate)(void *context, const char *token, char principal[64], struct err *e);
+    int (*authenticate)(void *context, const struct http_caller *caller,
+                        struct principal *principal, struct err *e);
     void (*served)(void *context, const char *method, const char *route, int status,
                    int64_t duration_ms);
     int threads;

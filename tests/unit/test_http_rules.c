@@ -133,13 +133,13 @@ static void handle(struct http_exchange *x, void *context)
 }
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", handle, 0},
-    {HTTP_GET, "/a/{name}", handle, 0},
-    {HTTP_PUT, "/a/{name}", handle, 0},
-    {HTTP_GET, "/a/special", handle, 0},
-    {HTTP_GET, "/{first}/b", handle, 0},
-    {HTTP_GET, "/a/{name}/versions/{n}", handle, 0},
-    {HTTP_GET, "/ops", handle, HTTP_ROUTE_OPS},
+    {HTTP_GET, "/", handle, 0, 0},
+    {HTTP_GET, "/a/{name}", handle, 0, 0},
+    {HTTP_PUT, "/a/{name}", handle, 0, 0},
+    {HTTP_GET, "/a/special", handle, 0, 0},
+    {HTTP_GET, "/{first}/b", handle, 0, 0},
+    {HTTP_GET, "/a/{name}/versions/{n}", handle, 0, 0},
+    {HTTP_GET, "/ops", handle, HTTP_ROUTE_OPS, 0},
     {0},
 };
 

@@ -297,6 +297,22 @@ static void wants_a_token(void **state)
     answer_finish(&a);
 }
 
+static void wants_a_scope(void **state)
+{
+    struct service *s = *state;
+    struct answer a = client_ask(s->api, "POST /act HTTP/1.1\r\nHost: localhost\r\n"
+                                         "Authorization: Bearer weak\r\n\r\n");
+    assert_int_equal(a.status, 403);
+    assert_string_equal(member(&a, "code"), "auth.forbidden");
+    assert_non_null(strstr(member(&a, "detail"), "token:admin has not: jobs:read"));
+    assert_int_equal(s->acts, 0);
+    answer_finish(&a);
+    a = client_ask(s->api, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+                           "Authorization: Bearer weak\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    answer_finish(&a);
+}
+
 static void knows_its_own_user_on_a_unix_socket(void **state)
 {
     const struct service *s = *state;
@@ -690,6 +706,7 @@ int main(void)
         cmocka_unit_test(caps_bodies),
         cmocka_unit_test(has_a_budget_for_all_bodies),
         cmocka_unit_test_setup_teardown(wants_a_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(wants_a_scope, setup, teardown),
         cmocka_unit_test_setup_teardown(knows_its_own_user_on_a_unix_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(serves_each_listener_its_part, setup, teardown),
         cmocka_unit_test_setup_teardown(tells_problems, setup, teardown),
