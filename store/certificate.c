@@ -45,8 +45,8 @@ void certificate_finish(struct certificate *certificate)
     " (SELECT COALESCE (j.error, '') FROM job j WHERE j.id = c.active_job"                         \
     "  AND j.state = 'waiting' AND j.due_at = 9223372036854775807), c.active_job,"                 \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
-    " v.not_after FROM certificate c JOIN account a ON a.id = c.account_id"                        \
-    " JOIN authority u ON u.name = a.authority"                                                    \
+    " v.not_after FROM certificate c LEFT JOIN account a ON a.id = c.account_id"                   \
+    " LEFT JOIN authority u ON u.name = a.authority"                                               \
     " LEFT JOIN version v ON v.certificate_id = c.id AND v.n = c.version"
 
 static void read_certificate(const struct db_row *row, void *out)
@@ -213,6 +213,9 @@ static int find_account(struct db *db, const struct certificate *certificate, in
 {
     struct db_row *row;
     int rc;
+    *id = 0;
+    if (!certificate->account_id && !certificate->account)
+        return 0;
     if (certificate->account_id)
         rc = db_query(db, &row, e, "SELECT id FROM account WHERE id = ?1", "i",
                       certificate->account_id);
@@ -221,8 +224,7 @@ static int find_account(struct db *db, const struct certificate *certificate, in
                       certificate->account);
     int found = rc < 0 ? -1 : record_int(row, id, e);
     if (found == 0)
-        return err_set(e, ERR_INVALID, "There is no account \"%s\".",
-                       certificate->account ? certificate->account : "");
+        return err_set(e, ERR_INVALID, "There is no account \"%s\".", certificate->account);
     return found < 0 ? -1 : 0;
 }
 
@@ -246,21 +248,21 @@ static int insert_row(struct store_tx *tx, const struct certificate *certificate
 {
     struct db_row *row;
     struct json_object *challenge = parse_challenge(certificate);
-    int rc = db_query(store_tx_db(tx), &row, e,
-                      "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
-                      " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
-                      " key_reuse, retry_for_ms, origin, created_at, updated_at, renew,"
-                      " renew_before_ms, renew_ari, validity_ms) VALUES"
-                      " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15,"
-                      " ?16, ?17, ?18, ?19) ON CONFLICT (name) DO NOTHING RETURNING id",
-                      "tttitttttttiitiiiii", certificate->name, certificate->spec,
-                      certificate->identifiers, certificate->account_id, certificate->profile,
-                      certificate->preferred_chain, certificate->challenge, solver_of(challenge),
-                      certificate->email, certificate->labels, key_type_name(certificate->key_type),
-                      (int64_t)certificate->key_reuse, certificate->retry_for_ms,
-                      origin_name(certificate->origin), store_tx_now(tx),
-                      (int64_t)certificate->renew, certificate->renew_before_ms,
-                      (int64_t)certificate->renew_ari, certificate->validity_ms);
+    int rc = db_query(
+        store_tx_db(tx), &row, e,
+        "INSERT INTO certificate (name, spec, identifiers, account_id, profile,"
+        " preferred_chain, challenge, challenge_solver, email, labels, key_type,"
+        " key_reuse, retry_for_ms, origin, created_at, updated_at, renew,"
+        " renew_before_ms, renew_ari, validity_ms) VALUES"
+        " (?1, ?2, ?3, nullif (?4, 0), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15,"
+        " ?16, ?17, ?18, ?19) ON CONFLICT (name) DO NOTHING RETURNING id",
+        "tttitttttttiitiiiii", certificate->name, certificate->spec, certificate->identifiers,
+        certificate->account_id, certificate->profile, certificate->preferred_chain,
+        certificate->challenge, solver_of(challenge), certificate->email, certificate->labels,
+        key_type_name(certificate->key_type), (int64_t)certificate->key_reuse,
+        certificate->retry_for_ms, origin_name(certificate->origin), store_tx_now(tx),
+        (int64_t)certificate->renew, certificate->renew_before_ms, (int64_t)certificate->renew_ari,
+        certificate->validity_ms);
     json_object_put(challenge);
     return rc < 0 ? -1 : record_int(row, id, e);
 }
@@ -362,6 +364,7 @@ int certificate_list_unplanned(struct db *db, size_t limit, struct certificate *
     struct db_row *row;
     if (db_query(db, &row, e,
                  SELECT " WHERE c.renew = 1 AND c.renew_stopped = 0 AND v.state = 'valid'"
+                        " AND c.account_id IS NOT NULL"
                         " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.resource_type = 'certificate'"
                         "  AND j.resource_name = c.name AND j.resource_id = c.id"
                         "  AND j.finished_at = 0"

@@ -12,11 +12,11 @@
 struct certificate {
     int64_t id;
     char *name;
-    char *spec;        /* normalized body as given, secrets as fingerprints; for PUT */
-    char *identifiers; /* JSON array of strings, sorted */
-    char *authority;   /* resolved */
-    char *account;     /* resolved name */
-    int64_t account_id;
+    char *spec;            /* normalized body as given, secrets as fingerprints; for PUT */
+    char *identifiers;     /* JSON array of strings, sorted */
+    char *authority;       /* resolved; NULL: it was imported, and has no account */
+    char *account;         /* resolved name; likewise */
+    int64_t account_id;    /* 0 likewise */
     char *profile;         /* NULL: the CA's default */
     int64_t validity_ms;   /* that is asked for; 0: the CA's own */
     char *preferred_chain; /* issuer CN; NULL */
@@ -66,10 +66,10 @@ int certificate_list(struct db *db, const char *after, size_t limit, struct cert
                      size_t *count, struct err *e);
 
 /*
- * Inserts what a caller may set; the account is found by account_id, else by its name. given_key
- * and given_csr (DER) may be NULL, and are not both given. Fills certificate->id. ERR_INVALID if
- * there is no such account; ERR_NAME_TAKEN; ERR_KEY_REUSED if an account has given_key or the CSR's
- * key (csr_spki_sha256).
+ * Inserts what a caller may set; the account is found by account_id, else by its name, and there
+ * may be none. given_key and given_csr (DER) may be NULL, and are not both given. Fills
+ * certificate->id. ERR_INVALID if there is no such account; ERR_NAME_TAKEN; ERR_KEY_REUSED if an
+ * account has given_key or the CSR's key (csr_spki_sha256).
  */
 int certificate_insert(struct store_tx *tx, struct certificate *certificate,
                        const struct key *given_key, const void *given_csr, size_t given_csr_size,
@@ -120,7 +120,7 @@ struct version {
     bool has_key;
     enum key_type key_type;
     char *spki_sha256;
-    char *csr; /* DER */
+    char *csr; /* DER; empty if it was imported */
     size_t csr_size;
     char *leaf;  /* PEM; NULL before it is valid */
     char *chain; /* PEM of the intermediates; may be "" */
@@ -157,11 +157,6 @@ int version_open_key(struct db *db, int64_t certificate_id, int64_t n, struct ke
 int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct key *key,
                     const char *spki_sha256, enum key_type key_type, const void *csr,
                     size_t csr_size, int64_t *n, struct err *e);
-/*
- * These move a version on: ERR_NOT_FOUND if there is none, ERR_CONFLICT if its state does not allow
- * it. What is failed may fail again, what is revoked be revoked again: then nothing changes.
- */
-
 struct version_issued {
     const char *leaf;
     const char *chain;
@@ -170,6 +165,18 @@ struct version_issued {
     int64_t not_before;
     int64_t not_after;
 };
+/*
+ * The next version, which is in use from now on, as it was issued elsewhere to that key: it has no
+ * CSR, and counts as issued when it became valid. *n gets its number. ERR_KEY_REUSED as above.
+ */
+int version_import(struct store_tx *tx, int64_t certificate_id, const struct key *key,
+                   const struct version_issued *issued, int64_t *n, struct err *e);
+
+/*
+ * These move a version on: ERR_NOT_FOUND if there is none, ERR_CONFLICT if its state does not allow
+ * it. What is failed may fail again, what is revoked be revoked again: then nothing changes.
+ */
+
 /* Makes it the version in use, unless a later one is; then renewal goes on if it was stopped. */
 int version_issue(struct store_tx *tx, int64_t certificate_id, int64_t n,
                   const struct version_issued *issued, struct err *e);

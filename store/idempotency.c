@@ -2,6 +2,7 @@
 
 #include "acme/base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int idempotency_find(struct store_tx *tx, const struct idempotency *request, char job[ULID_SIZE],
@@ -15,7 +16,7 @@ int idempotency_find(struct store_tx *tx, const struct idempotency *request, cha
     int rc = db_next(row, e);
     bool same = rc > 0 && !strcmp(db_text(row, 1), request->body);
     if (same)
-        memcpy(job, db_text(row, 0), ULID_SIZE);
+        snprintf(job, ULID_SIZE, "%s", db_text(row, 0));
     db_row_finish(row);
     if (rc < 0)
         return -1;

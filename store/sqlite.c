@@ -242,6 +242,12 @@ static int make_private_file(const char *path, struct err *e)
     return rc;
 }
 
+void sqlite_set_defensive(struct db *base, bool defensive)
+{
+    struct sqlite_db *db = (struct sqlite_db *)base;
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, (int)defensive, NULL);
+}
+
 /* secure_delete: a destroyed key leaves no bytes. trusted_schema, defensive, no double-quoted
    strings: the file may have been in other hands. */
 static int configure(struct sqlite_db *db, struct err *e)
@@ -257,7 +263,7 @@ static int configure(struct sqlite_db *db, struct err *e)
     };
     sqlite3_extended_result_codes(db->handle, 1);
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite_set_defensive(&db->base, true);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

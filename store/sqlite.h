@@ -7,6 +7,9 @@
 /* Runs one statement that has neither parameters nor rows that matter; sql is a literal. */
 int sqlite_execute(struct db *db, const char *sql, struct err *e);
 
+/* Whether the schema's own table is out of reach for SQL, as it is but for migrations. */
+void sqlite_set_defensive(struct db *db, bool defensive);
+
 /* ---- sqlite_schema.c ---- */
 
 int sqlite_schema_version(struct db *db, int *version, struct err *e);

@@ -338,8 +338,19 @@ static const char *const first_schema[] = {
     NULL,
 };
 
+static const char *const access_schema[] = {
+    /* What is imported may have no account. SQLite's ALTER TABLE cannot take a constraint back;
+       this is the way that its documentation gives, and does not copy a million rows. */
+    "PRAGMA writable_schema = ON",
+    "UPDATE sqlite_schema SET sql = replace (sql, ' account_id INTEGER NOT NULL ',"
+    " ' account_id INTEGER ') WHERE type = 'table' AND name = 'certificate'",
+    "PRAGMA writable_schema = RESET",
+
+    NULL,
+};
+
 /* Each a list of statements that ends with NULL. */
-static const char *const *const migrations[] = {first_schema};
+static const char *const *const migrations[] = {first_schema, access_schema};
 
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
 
@@ -366,7 +377,7 @@ int sqlite_schema_version(struct db *db, int *version, struct err *e)
 /* PRAGMA takes no parameters. */
 static int set_version(struct db *db, int version, struct err *e)
 {
-    static const char *const statements[] = {"PRAGMA user_version = 1"};
+    static const char *const statements[] = {"PRAGMA user_version = 1", "PRAGMA user_version = 2"};
     _Static_assert(sizeof statements / sizeof *statements == SCHEMA_VERSION,
                    "each migration has its number");
     return sqlite_execute(db, statements[version - 1], e);
@@ -393,10 +404,12 @@ int sqlite_migrate(struct db *db, struct err *e)
     int version;
     if (sqlite_schema_version(db, &version, e) < 0)
         return -1;
-    while (version < SCHEMA_VERSION)
-        if (run_migration(db, ++version, e) < 0)
-            return err_prefix(e, "Migration to schema %d: ", version);
-    return 0;
+    int rc = 0;
+    sqlite_set_defensive(db, false);
+    while (version < SCHEMA_VERSION && rc == 0)
+        rc = run_migration(db, ++version, e);
+    sqlite_set_defensive(db, true);
+    return rc < 0 ? err_prefix(e, "Migration to schema %d: ", version) : 0;
 }
 
 /* Fails with the first line that the check has to say; none, or "ok", is sound. */

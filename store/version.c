@@ -166,6 +166,54 @@ int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct ke
     return rc;
 }
 
+/* A certificate that was revoked is renewed again once there is a new one. */
+static int use_version(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e)
+{
+    return db_run(store_tx_db(tx), NULL, e,
+                  "UPDATE certificate SET version = ?2, renew_stopped = 0, updated_at = ?3"
+                  " WHERE id = ?1 AND version < ?2",
+                  "iii", certificate_id, n, store_tx_now(tx));
+}
+
+/* *spki and *sealed, to which is appended, are what the row holds of the key. */
+static int seal_imported(struct db *db, int64_t certificate_id, int64_t n, const struct key *key,
+                         char spki[KEY_SPKI_SHA256_SIZE], struct buf *sealed, struct err *e)
+{
+    char place[SEALED_PLACE_SIZE];
+    sealed_version_place(place, certificate_id, n);
+    if (key_spki_sha256(key, spki, e) < 0 || keys_refuse_account_key(db, spki, e) < 0)
+        return -1;
+    return sealed_key(db, place, key, sealed, e);
+}
+
+int version_import(struct store_tx *tx, int64_t certificate_id, const struct key *key,
+                   const struct version_issued *issued, int64_t *n, struct err *e)
+{
+    struct db *db = store_tx_db(tx);
+    char spki[KEY_SPKI_SHA256_SIZE];
+    struct buf sealed = {0};
+    int64_t number, now = store_tx_now(tx);
+    if (next_number(db, certificate_id, &number, e) < 0)
+        return -1;
+    int rc = seal_imported(db, certificate_id, number, key, spki, &sealed, e);
+    if (rc == 0)
+        rc = db_run(db, NULL, e,
+                    "INSERT INTO version (certificate_id, n, state, key_type, key, spki_sha256,"
+                    " csr, leaf, chain, serial, issuer, not_before, not_after, created_at,"
+                    " issued_at, revision) SELECT ?1, ?2, 'valid', ?3, ?4, ?5, x'', ?6, ?7, ?8,"
+                    " ?9, ?10, ?11, ?12, ?13, revision FROM certificate WHERE id = ?1",
+                    "iitbtttttiiii", certificate_id, number, key_type_name(key_type_of(key)),
+                    sealed.data, sealed.size, spki, issued->leaf, issued->chain, issued->serial,
+                    issued->issuer, issued->not_before, issued->not_after, now,
+                    issued->not_before < now ? issued->not_before : now);
+    buf_finish(&sealed);
+    if (rc == 0)
+        rc = use_version(tx, certificate_id, number, e);
+    if (rc == 0)
+        *n = number;
+    return rc;
+}
+
 int version_issued_at(struct db *db, int64_t certificate_id, int64_t nth, int64_t *at,
                       struct err *e)
 {
@@ -193,15 +241,6 @@ static int refuse(struct db *db, int64_t certificate_id, int64_t n, struct err *
             state_names[version.state]);
     version_finish(&version);
     return -1;
-}
-
-/* A certificate that was revoked is renewed again once there is a new one. */
-static int use_version(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e)
-{
-    return db_run(store_tx_db(tx), NULL, e,
-                  "UPDATE certificate SET version = ?2, renew_stopped = 0, updated_at = ?3"
-                  " WHERE id = ?1 AND version < ?2",
-                  "iii", certificate_id, n, store_tx_now(tx));
 }
 
 int version_issue(struct store_tx *tx, int64_t certificate_id, int64_t n,

@@ -128,11 +128,10 @@ static int run_once(struct call *call, struct store_tx *tx, const char *key, str
     seal_fingerprint(db_seal(store_tx_db(tx)), body->data ? body->data : "", body->size, hash);
     struct idempotency request = {.scope = scope, .key = key, .body = hash};
     int rc = idempotency_find(tx, &request, call->out.job, &found, e);
-    if (rc == 0 && !found) {
+    if (rc == 0 && (!found || call->runs_again))
         rc = call->apply(call, tx, e);
-        if (rc == 0 && call->out.job[0])
-            rc = idempotency_put(tx, &request, call->out.job, e);
-    }
+    if (rc == 0 && !found && (call->out.job[0] || call->runs_again))
+        rc = idempotency_put(tx, &request, call->out.job, e);
     free(scope);
     return rc;
 }
@@ -210,10 +209,9 @@ void call_write(struct api *api, struct http_exchange *x, call_apply_fn *apply, 
     store_write(api->options.store, run, call, done);
 }
 
-void call_post(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
-               void (*spec_destroy)(void *spec))
+static void post(struct call *call)
 {
-    struct call *call = create(api, x, apply, spec, spec_destroy);
+    struct http_exchange *x = call->x;
     struct err e;
     call->is_post = true;
     if (check_idempotency_key(x, &e) < 0) {
@@ -222,7 +220,21 @@ void call_post(struct api *api, struct http_exchange *x, call_apply_fn *apply, v
         return;
     }
     http_defer(x);
-    store_write(api->options.store, run, call, done);
+    store_write(call->api->options.store, run, call, done);
+}
+
+void call_post(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
+               void (*spec_destroy)(void *spec))
+{
+    post(create(api, x, apply, spec, spec_destroy));
+}
+
+void call_post_again(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
+                     void (*spec_destroy)(void *spec))
+{
+    struct call *call = create(api, x, apply, spec, spec_destroy);
+    call->runs_again = true;
+    post(call);
 }
 
 int call_if_match(const struct call *call, struct json_object *current, struct err *e)

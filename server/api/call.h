@@ -31,8 +31,9 @@ struct call {
     struct api *api;
     struct http_exchange *x;
     call_apply_fn *apply;
-    bool is_post; /* so that an Idempotency-Key counts */
-    void *spec;   /* what the handler has read, owned */
+    bool is_post;    /* so that an Idempotency-Key counts */
+    bool runs_again; /* and apply is to find by itself what it did the first time */
+    void *spec;      /* what the handler has read, owned */
     void (*spec_destroy)(void *spec);
     struct fields errors; /* for ERR_INVALID of apply */
     struct call_out out;
@@ -44,6 +45,11 @@ void call_write(struct api *api, struct http_exchange *x, call_apply_fn *apply, 
 /* The same for a POST: with an Idempotency-Key that came before, apply is not run. */
 void call_post(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
                void (*spec_destroy)(void *spec));
+
+/* The same for one that is answered with a resource, not a job: with a key that came before, apply
+   is run again, and has to find what it did. */
+void call_post_again(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
+                     void (*spec_destroy)(void *spec));
 
 /* Inside apply: ERR_PRECONDITION unless If-Match allows to change what is shown as current; takes
    current over (NULL: there is no such resource). */

@@ -1,6 +1,7 @@
 #include "server/api/certificate.h"
 
 #include "acme/base/clock.h"
+#include "acme/base/memory.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/peek.h"
 #include "server/api/references.h"
@@ -241,10 +242,12 @@ static int draft_make(struct db *db, const struct certificate_request *request, 
     const struct spec_certificate *spec = request->spec;
     const struct spec_renew *renew = spec->renew.given ? &spec->renew : &request->defaults->renew;
     bool type_given = spec->key.type_given || spec->key.key || spec->csr.size > 0;
+    bool has_account = !request->is_import || spec->account || spec->authority;
     struct draft draft = {0};
-    if (find_account(db, request, &draft.account, e) < 0)
+    if (has_account && find_account(db, request, &draft.account, e) < 0)
         return -1;
-    draft.normalized = spec_certificate_normalized(spec);
+    /* Whatever is put in its place is another wish: it comes with an account. */
+    draft.normalized = has_account ? spec_certificate_normalized(spec) : mem_strdup("{}");
     draft.identifiers = spec_certificate_identifiers(spec);
     draft.challenge = spec_certificate_challenge(spec);
     draft.row = (struct certificate){
@@ -258,11 +261,11 @@ static int draft_make(struct db *db, const struct certificate_request *request, 
         .challenge = draft.challenge,
         .email = spec->email,
         .labels = spec->labels,
-        .key_type = type_given ? spec->key.type : request->defaults->key_type,
+        .key_type = type_given || request->is_import ? spec->key.type : request->defaults->key_type,
         .key_reuse = spec->key_reuse,
         .retry_for_ms = request->retry_for_ms,
         .origin = request->origin,
-        .renew = renew->enabled,
+        .renew = has_account && renew->enabled,
         .renew_before_ms = renew->before_ms,
         .renew_ari = renew->use_ari,
     };
@@ -301,6 +304,33 @@ int certificate_insert_spec(struct store_tx *tx, const struct certificate_reques
     if (draft_make(store_tx_db(tx), request, &draft, e) < 0)
         return -1;
     int rc = insert(tx, request, &draft, out, e);
+    draft_finish(&draft);
+    return rc;
+}
+
+static int insert_imported(struct store_tx *tx, const struct certificate_request *request,
+                           struct draft *draft, const struct key *key,
+                           const struct version_issued *issued, struct err *e)
+{
+    struct certificate row;
+    int64_t n;
+    if (certificate_insert(tx, &draft->row, NULL, NULL, 0, NULL, e) < 0 ||
+        version_import(tx, draft->row.id, key, issued, &n, e) < 0 ||
+        set_targets(tx, request->name, request, e) < 0 ||
+        certificate_load_by_id(store_tx_db(tx), draft->row.id, &row, e) < 0)
+        return -1;
+    int rc = renewal_plan(tx, &row, e);
+    certificate_finish(&row);
+    return rc;
+}
+
+int certificate_import(struct store_tx *tx, const struct certificate_request *request,
+                       const struct key *key, const struct version_issued *issued, struct err *e)
+{
+    struct draft draft;
+    if (draft_make(store_tx_db(tx), request, &draft, e) < 0)
+        return -1;
+    int rc = insert_imported(tx, request, &draft, key, issued, e);
     draft_finish(&draft);
     return rc;
 }

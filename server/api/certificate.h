@@ -25,15 +25,23 @@ struct certificate_request {
     const struct api_defaults *defaults;
     enum origin origin;
     int64_t retry_for_ms; /* as intake.h */
+    bool is_import;       /* it has no account unless the spec names one */
 };
 
 /* Changes the wish to renew it, and plans anew; nothing if it is the same. */
 int certificate_set_renew(struct store_tx *tx, const struct certificate *row, bool enabled,
                           int64_t before_ms, bool use_ari, struct err *e);
 
+/* ERR_CONFLICT if nobody is known who could revoke it: it has no account. */
+int certificate_check_revocable(const struct certificate *certificate, struct err *e);
+
 /* A new one. ERR_NAME_TAKEN, ERR_KEY_REUSED, ERR_INVALID if an account is missing. */
 int certificate_insert_spec(struct store_tx *tx, const struct certificate_request *request,
                             struct applied *out, struct err *e);
+
+/* A new one whose first version was issued elsewhere to that key. Errors as above. */
+int certificate_import(struct store_tx *tx, const struct certificate_request *request,
+                       const struct key *key, const struct version_issued *issued, struct err *e);
 
 /*
  * A new one, or the existing one brought to the spec: a changed spec makes a new version, and

@@ -47,6 +47,9 @@ static int check_age(struct db *db, const struct certificate *row, const struct 
 static int check_account(struct db *db, const struct certificate *row, struct err *e)
 {
     struct account account;
+    if (!row->account_id)
+        return err_set(e, ERR_CONFLICT, "\"%s\" was imported without an account: PUT it with one.",
+                       row->name);
     if (account_load_by_id(db, row->account_id, &account, e) < 0)
         return -1;
     int rc = account_check_usable(&account, e);
@@ -185,6 +188,16 @@ static int check_version(struct call *call, struct db *db, const struct certific
     return rc;
 }
 
+int certificate_check_revocable(const struct certificate *certificate, struct err *e)
+{
+    if (certificate->account_id)
+        return 0;
+    return err_set(e, ERR_CONFLICT,
+                   "\"%s\" was imported without an account, so that its CA is not known: POST it"
+                   " to /revocations.",
+                   certificate->name);
+}
+
 static int apply_revoke(struct call *call, struct store_tx *tx, struct err *e)
 {
     const struct revoke *revoke = call->spec;
@@ -192,7 +205,9 @@ static int apply_revoke(struct call *call, struct store_tx *tx, struct err *e)
     bool existing;
     if (certificate_load(store_tx_db(tx), http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    int rc = check_version(call, store_tx_db(tx), &row, revoke->version, revoke->by, e);
+    int rc = certificate_check_revocable(&row, e);
+    if (rc == 0)
+        rc = check_version(call, store_tx_db(tx), &row, revoke->version, revoke->by, e);
     if (rc == 0)
         rc = intake_certificate_revoke(tx, &row, revoke->version, revoke->reason, revoke->by, false,
                                        call->out.job, &existing, e);

@@ -60,6 +60,9 @@ static int add_combined(const struct issued *issued, struct buf *out, struct err
 
 static int add_csr(const struct issued *issued, struct buf *out, struct err *e)
 {
+    if (!issued->version.csr_size)
+        return err_set(e, ERR_NOT_FOUND, "Version %lld was imported: there is no CSR of it.",
+                       (long long)issued->version.n);
     return csr_to_pem(issued->version.csr, issued->version.csr_size, out, e);
 }
 
@@ -319,7 +322,10 @@ static int show_bundle(const struct issued *issued, bool with_key, struct json_o
         show_add_text(json, "privkey_pem", NULL);
     else if (add_bundle_file(issued, json, "privkey_pem", add_key, e) < 0)
         return -1;
-    return add_bundle_file(issued, json, "csr_pem", add_csr, e);
+    if (issued->version.csr_size)
+        return add_bundle_file(issued, json, "csr_pem", add_csr, e);
+    show_add_text(json, "csr_pem", NULL);
+    return 0;
 }
 
 /* json-c would leave the key behind in freed memory. */

@@ -207,6 +207,11 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
     if (patch->labels && certificate_update_labels(tx, row->id, patch->labels, row->spec, e) < 0)
         return -1;
     const struct spec_renew *renew = &patch->renew;
+    if (renew->given && renew->enabled && !row->account_id)
+        return err_set(
+            e, ERR_CONFLICT,
+            "\"%s\" was imported without an account: PUT it with one to have it renewed.",
+            row->name);
     if (renew->given &&
         certificate_set_renew(tx, row, renew->enabled, renew->before_ms, renew->use_ari, e) < 0)
         return -1;
@@ -305,7 +310,8 @@ static int apply_revoke_and_delete(struct call *call, struct store_tx *tx, struc
     int rc;
     if (!row.version || row.revoked)
         rc = delete_now(tx, &row, e);
-    else if ((rc = cancel_jobs(tx, &row, e)) == 0)
+    else if ((rc = certificate_check_revocable(&row, e)) == 0 &&
+             (rc = cancel_jobs(tx, &row, e)) == 0)
         rc = intake_certificate_revoke(tx, &row, 0, UNSPECIFIED, INTAKE_SIGNER_ANY, true,
                                        call->out.job, &existing, e);
     /* A revocation that was asked for before would leave the certificate. */

@@ -41,6 +41,12 @@ static void count(const struct certificate *c, struct totals *totals)
         totals->first_expiry = c->not_after;
 }
 
+/* "": it was imported without an account. */
+static const char *authority_of(const struct certificate *certificate)
+{
+    return certificate->authority ? certificate->authority : "";
+}
+
 static void write_one_by_one(const struct certificate *list, size_t n, struct buf *out)
 {
     static const char expiry[] = "certwright_certificate_not_after_timestamp_seconds";
@@ -50,16 +56,16 @@ static void write_one_by_one(const struct certificate *list, size_t n, struct bu
     for (size_t i = 0; i < n; i++)
         if (list[i].version)
             buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %" PRId64 "\n", expiry, list[i].name,
-                       list[i].authority, list[i].not_after / CLOCK_SECOND_MS);
+                       authority_of(&list[i]), list[i].not_after / CLOCK_SECOND_MS);
     head(out, renewal, "gauge", "When the certificate is to be renewed by itself.");
     for (size_t i = 0; i < n; i++)
         if (renewal_is_wanted(&list[i]))
             buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %" PRId64 "\n", renewal, list[i].name,
-                       list[i].authority, list[i].next_renewal_at / CLOCK_SECOND_MS);
+                       authority_of(&list[i]), list[i].next_renewal_at / CLOCK_SECOND_MS);
     head(out, ready, "gauge", "1 while the certificate is valid now.");
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s{name=\"%s\",authority=\"%s\"} %d\n", ready, list[i].name,
-                   list[i].authority, is_ready(&list[i]));
+                   authority_of(&list[i]), is_ready(&list[i]));
 }
 
 static void write_totals(const struct totals *totals, struct buf *out)

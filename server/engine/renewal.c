@@ -14,8 +14,8 @@ static const int64_t RENEWAL_PART = -1;
 
 bool renewal_is_wanted(const struct certificate *certificate)
 {
-    return certificate->renew && certificate->version && !certificate->renew_stopped &&
-           !certificate->revoked;
+    return certificate->renew && certificate->account_id && certificate->version &&
+           !certificate->renew_stopped && !certificate->revoked;
 }
 
 int64_t renewal_due_at(const struct certificate *certificate, const struct renewal_memory *memory)

@@ -9,8 +9,8 @@
 #include "store/certificate.h"
 #include "store/job.h"
 
-/* Whether it is to be renewed by itself: it was issued, is not revoked, and nobody has switched
-   that off. */
+/* Whether it is to be renewed by itself: it was issued, has an account, is not revoked, and nobody
+   has switched that off. */
 bool renewal_is_wanted(const struct certificate *certificate);
 
 /* When, in wall time, if nothing has failed; of an issued one, whether or not it is to be renewed

@@ -1,0 +1,159 @@
+#include "server/api/spec_import.h"
+
+#include "acme/adopt.h"
+#include "acme/base/memory.h"
+#include "server/api/certificate.h"
+#include "server/api/certificate_targets.h"
+#include "server/api/peek.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a new certificate would be asked for with as well: here it is for renewals, and the rest. */
+static const char *const shared[] = {"name",      "account",         "authority",        "profile",
+                                     "challenge", "email",           "labels",           "targets",
+                                     "renew",     "preferred_chain", "validity_seconds", NULL};
+
+/* ---- the certificate and its key ---- */
+
+static void read_key(const struct members *m, struct spec_import *out)
+{
+    struct err e;
+    const char *pem = members_block(m, "private_key", MEMBERS_REQUIRED, KEY_PEM_MAX);
+    if (pem && key_from_pem(pem, strlen(pem), &out->key, &e) < 0)
+        members_wrong(m, "private_key", "%s", e.detail);
+}
+
+/* A name that no CA could be asked for would only be told by the first renewal. */
+static void check_names(const struct members *m, const struct spec_import *spec)
+{
+    struct identifier id;
+    struct err e;
+    if (spec->info.count > IDENTIFIER_MAX_COUNT)
+        members_wrong(m, "certificate", "holds %zu names, of which %d are possible",
+                      spec->info.count, IDENTIFIER_MAX_COUNT);
+    for (size_t i = 0; i < spec->info.count; i++)
+        if (identifier_parse(spec->info.ids[i].value, &id, &e) < 0)
+            members_wrong(m, "certificate", "holds a name that cannot be ordered: %s", e.detail);
+}
+
+/* Without a key to tell the leaf by, nothing more is to be said of the certificates. Returns
+   whether the names are known and good. */
+static bool read_certificates(const struct members *m, struct spec_import *out)
+{
+    struct buf heap = {0};
+    struct err e;
+    const char *pem = members_block(m, "certificate", MEMBERS_REQUIRED, CERT_CHAIN_MAX_BYTES);
+    const char *chain = members_block(m, "chain", MEMBERS_OPTIONAL, CERT_CHAIN_MAX_BYTES);
+    if (!pem || !out->key)
+        return false;
+    size_t before = m->errors->count;
+    buf_printf(&heap, "%s\n%s", pem, chain ? chain : "");
+    if (adopt_chain(heap.data, heap.size, out->key, &out->leaf, &out->chain, &out->info, &e) < 0)
+        members_wrong(m, "certificate", "%s", e.detail);
+    else
+        check_names(m, out);
+    buf_finish(&heap);
+    return m->errors->count == before;
+}
+
+/* ---- the rest, as of a new certificate ---- */
+
+/* The certificate is called after the first of them: rather after a host than after a wildcard. */
+static struct json_object *identifiers_of(const struct spec_import *spec)
+{
+    struct json_object *list = json_object_new_array();
+    for (int wildcards = 0; wildcards < 2; wildcards++)
+        for (size_t i = 0; i < spec->info.count; i++)
+            if (identifier_is_wildcard(&spec->info.ids[i]) == (wildcards == 1))
+                json_object_array_add(list, json_object_new_string(spec->info.ids[i].value));
+    return list;
+}
+
+/* The body as that of a new certificate; the values are shared with it. */
+static struct json_object *derive(struct json_object *body, const struct spec_import *spec)
+{
+    struct json_object *derived = json_object_new_object(), *value;
+    for (size_t i = 0; shared[i]; i++)
+        if (json_object_object_get_ex(body, shared[i], &value))
+            json_object_object_add(derived, shared[i], json_object_get(value));
+    json_object_object_add(derived, "identifiers", identifiers_of(spec));
+    return derived;
+}
+
+/* Without an account nothing is ever ordered. */
+static void check_accountless(const struct members *m, const struct spec_certificate *spec)
+{
+    static const char *const wanting[] = {"profile",         "challenge",        "email",
+                                          "preferred_chain", "validity_seconds", NULL};
+    for (size_t i = 0; wanting[i]; i++)
+        if (members_has(m, wanting[i]))
+            members_wrong(m, wanting[i], "is for renewals, which want an account (or authority)");
+    if (spec->renew.given && spec->renew.enabled)
+        members_wrong(m, "renew", "wants an account (or authority), or enabled false");
+}
+
+/* What is said of the names is said of the certificate; nothing, if that was complained of. */
+static void redirect(struct fields *errors, size_t from, bool is_known)
+{
+    static const char names[] = "/identifiers";
+    for (size_t i = from; i < errors->count;) {
+        struct field_error *item = &errors->items[i];
+        if (strncmp(item->pointer, names, sizeof names - 1) != 0) {
+            i++;
+        } else if (is_known) {
+            free(item->pointer);
+            item->pointer = mem_strdup("/certificate");
+            i++;
+        } else {
+            free(item->pointer);
+            free(item->detail);
+            memmove(item, item + 1, (--errors->count - i) * sizeof *item);
+        }
+    }
+}
+
+static int read_rest(struct db *db, const struct api_defaults *defaults, const struct members *m,
+                     bool has_names, struct spec_import *out, struct err *e)
+{
+    struct json_object *derived = derive(m->object, out);
+    struct fields *errors = m->errors;
+    size_t before = errors->count;
+    bool has_account = members_has(m, "account") || members_has(m, "authority");
+    spec_certificate_read(derived, true, errors, &out->certificate);
+    if (!has_account)
+        check_accountless(m, &out->certificate);
+    int rc = has_account ? certificate_check(db, defaults, ORIGIN_API, derived, errors, e)
+                         : certificate_targets_check(db, defaults, derived, NULL, errors, e);
+    redirect(errors, before, has_names);
+    json_object_put(derived);
+    return rc;
+}
+
+int spec_import_read(struct db *db, const struct api_defaults *defaults, struct json_object *body,
+                     struct fields *errors, struct spec_import *out, struct err *e)
+{
+    const char *names[sizeof shared / sizeof *shared + 3] = {"certificate", "chain", "private_key"};
+    struct members m = members_of_body(body, errors);
+    for (size_t i = 0; shared[i]; i++)
+        names[i + 3] = shared[i];
+    *out = (struct spec_import){0};
+    members_only(&m, names);
+    read_key(&m, out);
+    bool has_names = read_certificates(&m, out);
+    if (read_rest(db, defaults, &m, has_names, out, e) < 0)
+        return -1;
+    out->certificate.key.type = out->info.key_type;
+    return 0;
+}
+
+void spec_import_finish(struct spec_import *spec)
+{
+    spec_certificate_finish(&spec->certificate);
+    key_destroy(spec->key);
+    buf_finish(&spec->leaf);
+    buf_finish(&spec->chain);
+    cert_info_finish(&spec->info);
+    *spec = (struct spec_import){0};
+}

@@ -1,0 +1,278 @@
+"""Certificates that were issued elsewhere, taken over with their keys."""
+
+import itertools
+
+import pytest
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+import pem
+from own_ca import OwnCa
+from process import until
+
+# The newest libraries make no such signatures any more.
+SHA1 = ("""\
+-----BEGIN CERTIFICATE-----
+MIIBijCCATGgAwIBAgIUMRAX55mugAXG7Bdh4CDr28jMVY0wCQYHKoZIzj0EATAO
+MQwwCgYDVQQDDANvbGQwIBcNMjYxMTIxMTkyNTIwWhgPMjEyNjEwMjgxOTI1MjBa
+MA4xDDAKBgNVBAMMA29sZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCiPoXNE
+1RxwTTd7DXQYBLDcjVpUw8NKBbfjiHL29Rvul6gHzrhWAspAnNg0uji/nD9ZdUIi
+dPZKkGk6suufzbOjbDBqMB0GA1UdDgQWBBQjjykVbQZPTYwcT/URMMnjceDqwjAf
+BgNVHSMEGDAWgBQjjykVbQZPTYwcT/URMMnjceDqwjAaBgNVHREEEzARgg9vbGQu
+ZXhhbXBsZS5jb20wDAYDVR0TAQH/BAIwADAJBgcqhkjOPQQBA0gAMEUCIQCfm7qu
+dIUiK8eed9d45bGnt8yOuIwAifdbTha8edDnZQIgVu9MqQMyvBr3VZ46hjqcfMr8
+IEImx6lUEZMGFkrWWjw=
+-----END CERTIFICATE-----
+""", """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgobc4YUfA/eg+ogwV
+VYWhu4t0A854VGoA7uCIPMgSknqhRANCAAQoj6FzRNUccE03ew10GASw3I1aVMPD
+SgW344hy9vUb7peoB864VgLKQJzYNLo4v5w/WXVCInT2SpBpOrLrn82z
+-----END PRIVATE KEY-----
+""")
+
+
+@pytest.fixture(scope="module")
+def own():
+    return OwnCa()
+
+
+@pytest.fixture
+def api(certwright):
+    return certwright().api
+
+
+def body(own, key, *names, chain=True, **more):
+    return {"certificate": own.leaf(key, *names), "private_key": pem.key_pem(key),
+            **({"chain": own.chain} if chain else {}), **more}
+
+
+def pointers(answer):
+    assert answer.status == 422, answer
+    return sorted(error["pointer"] for error in answer.json()["errors"])
+
+
+def elsewhere(certwright, pebble, name):
+    """What another service, with the same CA, has made for that name: its files."""
+    service = certwright(pebble)
+    service.api.put_account()
+    service.api.succeeded(service.api.post_certificate(name))
+    files = {file: service.api.pem(name, file) for file in ("fullchain.pem", "privkey.pem")}
+    service.stop()
+    return {"certificate": files["fullchain.pem"], "private_key": files["privkey.pem"]}
+
+
+def test_all_files_are_there_at_once(api, own, tmp_path):
+    key = pem.make_key()
+    names = ["*.shop.example.com", "shop.example.com"]
+    answer = api.post("/imports", body(own, key, *names, labels={"team": "web"}))
+    assert answer.status == 201
+    assert answer.headers["Location"] == "/certificates/shop.example.com"
+    shown = answer.json()
+    assert shown == api.certificate("shop.example.com")
+    leaf = pem.load(api.pem("shop.example.com", "cert.pem"))
+    assert shown["identifiers"] == names and shown["labels"] == {"team": "web"}
+    assert (shown["status"], shown["version"], shown["key"]["type"]) == ("valid", 1, "ec-p256")
+    assert int(shown["serial"], 16) == leaf.serial_number
+    assert shown["account"] is None and shown["authority"] is None
+    assert shown["next_renewal_at"] is None and shown["renew"]["enabled"] is False
+    assert pem.load_key(api.pem("shop.example.com", "privkey.pem")).private_numbers() \
+        == key.private_numbers()
+    assert api.pem("shop.example.com", "chain.pem") == own.chain
+    pem.verify(tmp_path, own.root, api.pem("shop.example.com", "fullchain.pem"))
+    bundle = api.ok("GET", "/certificates/shop.example.com/bundle")
+    assert bundle["csr_pem"] is None and bundle["privkey_pem"]
+    assert api.get("/certificates/shop.example.com/csr.pem").status == 404
+    made = api.post("/certificates/shop.example.com/pkcs12", {"password": "secret"})
+    _, own_leaf, more = pkcs12.load_key_and_certificates(made.body, b"secret")
+    assert own_leaf == leaf and len(more) == 2
+
+
+def test_the_chain_is_found_in_any_order(api, own):
+    stray = OwnCa()
+    for n, order in enumerate(itertools.permutations(range(4))):
+        key = pem.make_key()
+        name = f"n{n}.order.example.com"
+        heap = [own.leaf(key, name), own.issuer, own.middle, own.root]
+        api.ok("POST", "/imports", {
+            "certificate": stray.issuer + "".join(heap[i] for i in order) + stray.root,
+            "private_key": pem.key_pem(key, "traditional")}, status=(201,))
+        assert api.pem(name, "fullchain.pem") == heap[0] + own.chain
+
+
+def test_a_chain_that_ends_early_is_taken_as_far_as_it_goes(api, own):
+    key = pem.make_key()
+    api.ok("POST", "/imports", {**body(own, key, "short.example.com", chain=False),
+                                "chain": own.middle}, status=(201,))
+    assert api.pem("short.example.com", "chain.pem") == ""
+
+
+def test_the_same_again_changes_nothing(api, own):
+    sent = body(own, pem.make_key(), "again.example.com")
+    first = api.ok("POST", "/imports", sent, status=(201,))
+    assert api.ok("POST", "/imports", sent, status=(200,)) == first
+    taken = api.post("/imports", body(own, pem.make_key(), "again.example.com"))
+    assert taken.status == 409 and taken.json()["code"] == "name.taken"
+    assert api.certificate("again.example.com") == first
+
+
+def test_an_idempotency_key(api, own):
+    sent = body(own, pem.make_key(), "once.example.com")
+    headers = {"Idempotency-Key": "import-1"}
+    first = api.ok("POST", "/imports", sent, status=(201,), headers=headers)
+    assert api.ok("POST", "/imports", sent, status=(200,), headers=headers) == first
+    other = api.post("/imports", body(own, pem.make_key(), "other.example.com"), headers=headers)
+    assert other.status == 422
+    assert api.get("/certificates/other.example.com").status == 404
+
+
+def test_everything_wrong_is_told_at_once(api, own):
+    key = pem.make_key()
+    wrong = {**body(own, key, "wrong.example.com"), "private_key": "none", "name": "No Name",
+             "labels": 7, "account": "nobody", "targets": ["nowhere"], "surplus": 1}
+    assert pointers(api.post("/imports", wrong)) \
+        == ["/account", "/labels", "/name", "/private_key", "/surplus", "/targets/0"]
+    assert pointers(api.post("/imports", {})) == ["/certificate", "/private_key"]
+
+
+@pytest.mark.parametrize("what, told", [
+    ("other key", "for the private key"), ("a CA's", "is a CA's"), ("no name", "subjectAltName"),
+    ("sha1", "clients refuse"), ("small key", "RSA"), ("a key within", "PRIVATE KEY"),
+    ("garbage", "damaged"), ("nothing", "no certificate"), ("odd name", "cannot be ordered")])
+def test_what_is_no_use_is_refused_clearly(api, own, what, told):
+    key = pem.load_key(SHA1[1]) if what == "sha1" else \
+        pem.make_key("rsa-1024" if what == "small key" else "ec-p256")
+    sent = {
+        "other key": lambda: own.leaf(pem.make_key(), "a.example.com"),
+        "a CA's": lambda: own.leaf(key, "a.example.com", ca=True),
+        "no name": lambda: own.leaf(key, subject="a.example.com"),
+        "sha1": lambda: SHA1[0],
+        "small key": lambda: own.leaf(key, "a.example.com"),
+        "a key within": lambda: own.leaf(key, "a.example.com") + pem.key_pem(key),
+        "garbage": lambda: own.leaf(key, "a.example.com").replace("MII", "!!!", 1),
+        "nothing": lambda: "no PEM at all",
+        "odd name": lambda: own.leaf(key, "a_b..example.com"),
+    }[what]()
+    answer = api.post("/imports", {"certificate": sent, "private_key": pem.key_pem(key)})
+    assert pointers(answer) == ["/private_key" if what == "small key" else "/certificate"]
+    assert told in answer.json()["errors"][0]["detail"]
+    assert api.ok("GET", "/certificates")["items"] == []
+
+
+def test_without_an_account_nothing_is_ordered_or_revoked(api, own):
+    name = "alone.example.com"
+    sent = body(own, pem.make_key(), name)
+    wanting = {"profile": "x", "challenge": {"type": "http-01"}, "renew": {"enabled": True},
+               "preferred_chain": "x", "validity_seconds": 60, "email": "a@example.com"}
+    assert pointers(api.post("/imports", {**sent, **wanting})) \
+        == sorted(f"/{member}" for member in wanting)
+    api.ok("POST", "/imports", {**sent, "renew": {"enabled": False}}, status=(201,))
+    for verb, more in (("renew", {"force": True}), ("revoke", {})):
+        answer = api.post(f"/certificates/{name}/{verb}", more)
+        assert answer.status == 409 and "without an account" in answer.json()["detail"]
+    assert api.delete(f"/certificates/{name}?revoke=true").status == 409
+    assert api.patch(f"/certificates/{name}", {"renew": {"enabled": True}}).status == 409
+    assert api.patch(f"/certificates/{name}", {"labels": {"a": "b"}}).status == 200
+    assert api.certificate(name)["status"] == "valid"
+    assert api.delete(f"/certificates/{name}").status == 204
+
+
+def test_metrics_and_readiness_know_it(certwright, own):
+    service = certwright()
+    service.api.ok("POST", "/imports", body(own, pem.make_key(), "m.example.com"), status=(201,))
+    assert 'certificate_ready{name="m.example.com",authority=""} 1' \
+        in service.ops("/metrics")[1]
+
+
+def test_a_restart_and_a_put_with_an_account(certwright, pebble, own, names):
+    [name] = names()
+    service = certwright(pebble)
+    service.api.put_account()
+    before = service.api.ok("POST", "/imports", body(own, pem.make_key(), name), status=(201,))
+    service.restart()
+    api = service.api
+    assert api.certificate(name) == before
+    spec = {"identifiers": [name], "account": "main"}
+    api.succeeded(api.ok("PUT", f"/certificates/{name}", spec, status=(202,)))
+    after = api.certificate(name)
+    assert (after["version"], after["account"], after["authority"]) == (2, "main", "pebble")
+    assert after["next_renewal_at"]
+
+
+def test_with_an_account_it_is_renewed_and_revoked(certwright, pebble, names):
+    [name] = names()
+    sent = elsewhere(certwright, pebble, name)
+    api = certwright(pebble).api
+    api.put_account()
+    shown = api.ok("POST", "/imports", {**sent, "account": "main"}, status=(201,))
+    assert shown["authority"] == "pebble" and shown["next_renewal_at"] > shown["not_before"]
+    assert shown["renew"]["enabled"] is True and shown["trusted"] is False
+    # The same wish as a new certificate's: nothing is to be done.
+    spec = {"identifiers": [name], "account": "main"}
+    assert api.ok("PUT", f"/certificates/{name}", spec, status=(200,))["version"] == 1
+    api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}, status=(202,)))
+    assert api.certificate(name)["version"] == 2
+    # The account did not order version 1: its own key revokes it.
+    api.succeeded(api.ok("POST", f"/certificates/{name}/revoke", {"version": 1}, status=(202,)))
+    assert pebble.certificate_status(shown["serial"])["Status"] == "Revoked"
+    again = api.ok("POST", "/imports", {**sent, "account": "main"}, status=(200,))
+    assert again["version"] == 2
+
+
+def test_an_expired_one_with_an_account_is_renewed_at_once(certwright, pebble, own, names):
+    [name] = names()
+    api = certwright(pebble).api
+    api.put_account()
+    key = pem.make_key("rsa-2048")
+    shown = api.ok("POST", "/imports", {
+        "certificate": own.leaf(key, name, days=(-90, -1)), "private_key": pem.key_pem(key),
+        "authority": "pebble"}, status=(201,))
+    assert shown["status"] == "expired"
+    until(lambda: api.certificate(name)["version"] == 2, 60, "it is renewed")
+    assert api.certificate(name)["status"] == "valid"
+    assert api.certificate(name)["key"]["type"] == "rsa-2048"
+
+
+def test_a_wildcard_wants_a_dns_solver_for_its_renewals(certwright, pebble, own, names):
+    [name] = names()
+    api = certwright(pebble).api
+    api.put_account()
+    sent = body(own, pem.make_key(), f"*.{name}", account="main")
+    assert pointers(api.post("/imports", sent)) == ["/certificate"]
+    del sent["account"]
+    assert api.post("/imports", sent).json()["name"] == f"wildcard.{name}"
+
+
+def test_it_is_installed_on_its_targets(certwright, own, tmp_path):
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    service = certwright(file_roots=[str(folder)], resources={
+        "targets": {"here": {"type": "files", "directory": str(folder)}}})
+    sent = body(own, pem.make_key(), "t.example.com", targets=["here"])
+    service.api.ok("POST", "/imports", sent, status=(201,))
+    [job] = [job for job in service.api.ok("GET", "/jobs")["items"]
+             if job["kind"] == "certificate.deploy"]
+    service.api.succeeded(job)
+    assert sent["certificate"] in [path.read_text()[:len(sent["certificate"])]
+                                   for path in folder.rglob("*.pem")]
+
+
+def test_an_account_key_is_no_certificate_key(certwright, pebble, own):
+    api = certwright(pebble).api
+    key = pem.make_key()
+    api.put_account(key={"pem": pem.key_pem(key)})
+    answer = api.post("/imports", body(own, key, "k.example.com"))
+    assert answer.status in (409, 422) and answer.json()["code"] == "key.reused"
+    assert api.ok("GET", "/certificates")["items"] == []
+
+
+def test_neither_key_nor_body_is_left_in_plain(certwright, own):
+    service = certwright()
+    key = pem.make_key()
+    service.api.ok("POST", "/imports", body(own, key, "plain.example.com"), status=(201,))
+    service.stop()
+    secret = key.private_numbers().private_value.to_bytes(32, "big")
+    lines = pem.key_pem(key).splitlines()[1].encode()
+    for path in service.folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert secret not in data and lines not in data, path
