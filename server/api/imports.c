@@ -1,5 +1,6 @@
 /* /imports: certificates that were issued elsewhere, with their keys. */
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/certificate.h"
@@ -118,6 +119,6 @@ static void post(struct http_exchange *x, void *context)
 }
 
 const struct http_route imports_routes[] = {
-    {HTTP_POST, "/imports", post, 0},
+    {HTTP_POST, "/imports", post, 0, SCOPE_CERTIFICATES_ISSUE},
     {0},
 };

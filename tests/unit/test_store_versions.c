@@ -268,6 +268,74 @@ static void test_a_versions_key_is_no_accounts(void **state)
     key_destroy(key);
 }
 
+/* ---- imports ---- */
+
+struct import {
+    int64_t id;
+    const struct key *key;
+    int64_t not_before;
+    int64_t n;
+};
+
+static int insert_accountless(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct import *import = arg;
+    char text[] = "{}", names[] = "[\"b.example.com\"]", name[] = "b";
+    struct certificate row = {
+        .name = name, .spec = text, .identifiers = names, .labels = text, .renew = true};
+    if (certificate_insert(tx, &row, NULL, NULL, 0, NULL, e) < 0)
+        return -1;
+    import->id = row.id;
+    return 0;
+}
+
+static int import_version(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct import *import = arg;
+    struct version_issued issued = {"LEAF",   "", "0a", "CN=Elsewhere", import->not_before,
+                                    INT64_MAX};
+    return version_import(tx, import->id, import->key, &issued, &import->n, e);
+}
+
+static void test_an_imported_version_is_in_use_and_has_no_csr(void **state)
+{
+    struct fixture *f = *state;
+    struct key *key = new_key(), *opened;
+    struct import import = {.key = key, .not_before = 1000};
+    struct certificate *unplanned;
+    size_t count;
+    struct err e;
+    must(f, insert_accountless, &import);
+    must(f, import_version, &import);
+    assert_int_equal(import.n, 1);
+    struct certificate c = load(f, import.id);
+    assert_int_equal(c.version, 1);
+    assert_null(c.account);
+    assert_null(c.authority);
+    assert_int_equal(c.account_id, 0);
+    assert_true(c.trusted);
+    assert_false(c.outdated);
+    certificate_finish(&c);
+    struct version v = load_version(f, import.id, 0);
+    assert_int_equal(v.state, VERSION_VALID);
+    assert_int_equal(v.csr_size, 0);
+    assert_int_equal(v.issued_at, 1000);
+    version_finish(&v);
+    assert_ok(version_open_key(f->db, import.id, 1, &opened, &e), e);
+    key_destroy(opened);
+    assert_ok(certificate_list_unplanned(f->db, 10, &unplanned, &count, &e), e);
+    assert_int_equal(count, 0); /* nobody could renew it */
+    free(unplanned);
+    import.not_before = INT64_MAX;
+    must(f, import_version, &import);
+    assert_int_equal(import.n, 2);
+    v = load_version(f, import.id, 2);
+    assert_int_equal(v.issued_at, v.created_at); /* not in the future */
+    version_finish(&v);
+    key_destroy(key);
+    assert_ok(store_check(f->store, &e), e);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -280,6 +348,7 @@ int main(void)
         CASE(test_missing_versions),
         CASE(test_a_version_without_a_key_or_with_an_accounts),
         CASE(test_a_versions_key_is_no_accounts),
+        CASE(test_an_imported_version_is_in_use_and_has_no_csr),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
