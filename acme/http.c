@@ -4,7 +4,8 @@
 #include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "acme/http_private.h"
-#include "acme/url.h"
+#include "acme/outgoing.h"
+#include "acme/proxy.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 enum {
     DEFAULT_CONNECT_TIMEOUT_MS = 5000,
@@ -36,6 +38,10 @@ struct call {
     size_t header_bytes;    /* of all answers, interim ones too: those have no end otherwise */
     bool has_headers;       /* the empty line after them came */
     const char *broken_cap; /* what was too large, NULL: nothing */
+    const char *proxy;      /* NULL: none */
+    unsigned kinds;         /* of addresses that the URL may lead to */
+    bool connects;          /* an address was permitted */
+    struct sockaddr_storage refused; /* the last address that was not; AF_UNSPEC: none */
 };
 
 int acme_http_library_init(struct err *e)
@@ -161,6 +167,20 @@ static CURLcode use_trust(CURL *curl, void *ssl_context, void *trust)
     return CURLE_OK;
 }
 
+/* Here a name has become an address, which no later answer of a name server can change. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct call *call = context;
+    (void)purpose;
+    if (!call->proxy && !outgoing_permits(call->http->options.outgoing, call->kinds, &to->addr)) {
+        size_t size = to->addrlen < sizeof call->refused ? to->addrlen : sizeof call->refused;
+        memcpy(&call->refused, &to->addr, size);
+        return CURL_SOCKET_BAD;
+    }
+    call->connects = true;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static void set_transport(struct acme_http *http, struct call *call)
 {
     CURL *c = http->curl;
@@ -177,6 +197,8 @@ static void set_transport(struct acme_http *http, struct call *call)
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, watch_abort);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, call);
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
@@ -218,8 +240,9 @@ static void set_request(struct acme_http *http, struct call *call, struct curl_s
     CURL *c = http->curl;
     const struct acme_http_request *request = call->request;
     curl_easy_setopt(c, CURLOPT_URL, request->url);
-    /* A proxy of the environment is for what lies beyond this machine. */
-    curl_easy_setopt(c, CURLOPT_NOPROXY, url_is_loopback(request->url) ? "*" : NULL);
+    /* Chosen here, so that open_socket knows whose address it is asked for. */
+    curl_easy_setopt(c, CURLOPT_PROXY, call->proxy ? call->proxy : "");
+    curl_easy_setopt(c, CURLOPT_NOPROXY, "");
     curl_easy_setopt(c, CURLOPT_USERAGENT, http->options.user_agent);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     if (!strcmp(request->method, "HEAD"))
@@ -310,7 +333,9 @@ static int explain(const struct call *call, const char *url, CURLcode rc, struct
     if (rc == CURLE_ABORTED_BY_CALLBACK && aborted && atomic_load(aborted))
         return err_set(e, ERR_SHUTDOWN, "the request was given up because the service is stopping");
     char *host = host_of(url);
-    if (call->broken_cap)
+    if (call->refused.ss_family != AF_UNSPEC && !call->connects)
+        outgoing_refuse(host, (const struct sockaddr *)&call->refused, e);
+    else if (call->broken_cap)
         err_set(e, ERR_CA_PROTOCOL, "%s: the answer's %s is too large", host, call->broken_cap);
     else if (is_about_time(http))
         explain_time(http, host, e);
@@ -338,6 +363,12 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
     const atomic_bool *aborted = http->options.abort;
     if (aborted && atomic_load(aborted))
         return err_set(e, ERR_SHUTDOWN, "the request was not sent: the service is stopping");
+
+    /* Of an address, a proxy is not to be asked either. */
+    if (outgoing_check_url(http->options.outgoing, request->url, e) < 0)
+        return -1;
+    call.kinds = outgoing_kinds(http->options.outgoing, request->url);
+    call.proxy = proxy_for(request->url);
 
     /* A reset forgets options, and keeps connections and TLS sessions. */
     curl_easy_reset(http->curl);

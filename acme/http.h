@@ -38,15 +38,18 @@ struct acme_http_trace {
     int64_t duration_ms;
 };
 
+struct outgoing; /* acme/outgoing.h */
+
 struct acme_http_options {
-    const char *user_agent;      /* borrowed for the client's life; required */
-    const char *accept_language; /* NULL: none is sent */
-    struct acme_trust *trust;    /* borrowed; the client takes a share of its own */
-    int connect_timeout_ms;      /* 0: 5000 */
-    int timeout_ms;              /* whole call; 0: 30000 */
-    size_t max_body;             /* 0: 1 MiB; more is ERR_CA_PROTOCOL */
-    const atomic_bool *abort;    /* set: running calls end with ERR_SHUTDOWN; may be NULL */
-    bool allow_http;             /* plain http:// too (solvers on loopback); else https only */
+    const char *user_agent;          /* borrowed for the client's life; required */
+    const char *accept_language;     /* NULL: none is sent */
+    struct acme_trust *trust;        /* borrowed; the client takes a share of its own */
+    int connect_timeout_ms;          /* 0: 5000 */
+    int timeout_ms;                  /* whole call; 0: 30000 */
+    size_t max_body;                 /* 0: 1 MiB; more is ERR_CA_PROTOCOL */
+    const atomic_bool *abort;        /* set: running calls end with ERR_SHUTDOWN; may be NULL */
+    bool allow_http;                 /* plain http:// too (solvers on loopback); else https only */
+    const struct outgoing *outgoing; /* borrowed; NULL: requests may go to any address */
     void (*traced)(void *context, const struct acme_http_trace *trace); /* may be NULL */
     void *trace_context;
 };
@@ -74,10 +77,11 @@ struct acme_http_response {
 };
 
 /*
- * Redirects are not followed. The proxies of the environment (https_proxy, no_proxy, …) are used,
- * though never for a loopback address. Any answer with a status is a success here.
+ * Redirects are not followed. The proxies of the environment (acme/proxy.h) are used; whom they
+ * connect to for a name is theirs to decide. Any answer with a status is a success here.
  * ERR_CA_UNREACHABLE, ERR_CA_TLS, ERR_CA_TIMEOUT, ERR_CA_PROTOCOL (caps, garbage) or ERR_SHUTDOWN
- * otherwise; whether the server saw the request is then unknown.
+ * otherwise; whether the server saw the request is then unknown. ERR_OUTGOING_REFUSED: it leads
+ * to no address that it may go to, and was not sent.
  */
 int acme_http_send(struct acme_http *http, const struct acme_http_request *request,
                    struct acme_http_response *response, struct err *e);

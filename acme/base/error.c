@@ -171,6 +171,11 @@ static const struct err_info infos[ERR_COUNT] = {
                               "Check the credential, its rights and quota.", false},
     [ERR_PROVIDER_UNREACHABLE] = {"provider.unreachable", "the provider cannot be reached",
                                   "Check the endpoint and the network.", true},
+    [ERR_OUTGOING_REFUSED] =
+        {"outgoing.refused", "requests do not go to that address",
+         "If it is meant, list the address under outgoing.allow in the config, or write the URL "
+         "into the config's resources.",
+         false},
     [ERR_COMMAND_FAILED] =
         {"command.failed", "a command failed",
          "The detail ends in what the command wrote; run it by hand with the same words.", true},

@@ -115,6 +115,8 @@ enum err_code {
     ERR_PROVIDER_REFUSED, /* it says no: credentials, rights, quota */
     ERR_PROVIDER_UNREACHABLE,
 
+    ERR_OUTGOING_REFUSED, /* requests of ours do not go to that address */
+
     /* installing certificates */
     ERR_TARGET_MISSING, /* the domain, group or site that is to serve it */
     ERR_TARGET_UNTRUSTED,

@@ -1,6 +1,7 @@
 #include "server/api/allowed.h"
 
 #include "acme/base/buffer.h"
+#include "acme/outgoing.h"
 #include "server/api/fields.h"
 #include "server/api/peek.h"
 #include "server/config/config.h"
@@ -72,6 +73,15 @@ static void check_directory(const struct config_texts *roots, const char *direct
     buf_finish(&names);
 }
 
+static void check_url(const struct config *config, struct json_object *body, const char *member,
+                      const char *pointer, struct fields *errors)
+{
+    const char *url = body ? peek_text(body, member) : NULL;
+    struct err e;
+    if (url && outgoing_check_url(config->outgoing, url, &e) < 0)
+        fields_add(errors, pointer, "is not allowed: %s", e.detail);
+}
+
 static void check_files(const struct config *config, struct json_object *body,
                         struct fields *errors)
 {
@@ -85,6 +95,7 @@ static void check_files(const struct config *config, struct json_object *body,
         check_command(config, command, "/reload/command", errors);
     if (pidfile)
         check_pidfile(config, pidfile, errors);
+    check_url(config, reload, "webhook", "/reload/webhook", errors);
 }
 
 static void check_exec(const struct config *config, struct json_object *body, struct fields *errors)
@@ -95,10 +106,17 @@ static void check_exec(const struct config *config, struct json_object *body, st
         check_command(config, command, "/command", errors);
 }
 
+void allowed_check_authority(const struct config *config, struct json_object *body,
+                             struct fields *errors)
+{
+    check_url(config, body, "directory_url", "/directory_url", errors);
+}
+
 void allowed_check_solver(const struct config *config, struct json_object *body,
                           struct fields *errors)
 {
     check_exec(config, body, errors);
+    check_url(config, body, "endpoint", "/endpoint", errors);
 }
 
 void allowed_check_target(const struct config *config, struct json_object *body,
@@ -106,6 +124,8 @@ void allowed_check_target(const struct config *config, struct json_object *body,
 {
     const char *type = peek_text(body, "type");
     check_exec(config, body, errors);
+    check_url(config, body, "endpoint", "/endpoint", errors);
+    check_url(config, body, "url", "/url", errors);
     if (type && !strcmp(type, "files"))
         check_files(config, body, errors);
 }

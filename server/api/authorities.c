@@ -2,6 +2,7 @@
 #include "acme/base/memory.h"
 #include "acme/json.h"
 #include "server/access/scope.h"
+#include "server/api/allowed.h"
 #include "server/api/authority.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
@@ -217,6 +218,7 @@ static void put(struct http_exchange *x, void *context)
     struct spec_authority *spec = mem_new(1, sizeof *spec);
     call_check_name(http_param(x, "name"), &errors);
     spec_authority_read(body, &errors, spec);
+    allowed_check_authority(((struct api *)context)->options.config, body, &errors);
     body_destroy(body);
     if (call_refused(x, &errors))
         destroy_spec(spec);

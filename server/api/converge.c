@@ -285,7 +285,8 @@ static int apply_certificate(struct run *run, struct store_tx *tx, const struct 
 }
 
 static const struct kind kinds[KINDS] = {
-    {"authorities", read_authority, destroy_authority, NULL, check_nothing, apply_authority},
+    {"authorities", read_authority, destroy_authority, allowed_check_authority, check_nothing,
+     apply_authority},
     {"credentials", read_credential, destroy_credential, NULL, check_nothing, apply_credential},
     {"solvers", read_solver, destroy_solver, allow_solver, check_solver, apply_solver},
     {"targets", read_target, destroy_target, allow_target, check_target, apply_target},

@@ -1,9 +1,11 @@
 #include "server/config/config.h"
 
 #include "acme/base/memory.h"
+#include "acme/outgoing.h"
 #include "server/config/checks.h"
 #include "server/config/complaints.h"
 #include "server/config/expand.h"
+#include "server/config/outgoing_read.h"
 #include "server/config/settings.h"
 #include "server/config/source.h"
 
@@ -39,6 +41,7 @@ void config_destroy(struct config *config)
     config_texts_finish(&config->allowed_hosts);
     config_texts_finish(&config->resolvers);
     config_texts_finish(&config->file_roots);
+    outgoing_destroy(config->outgoing);
     source_destroy(config->defaults);
     source_destroy(config->resources);
     mem_free_secret_string(config->master_key);
@@ -61,6 +64,7 @@ static struct config *create_default(void)
     config->user_agent = mem_strdup("certwright/" CERTWRIGHT_VERSION);
     config->language = mem_strdup("en");
     config_texts_add(&config->listen, "127.0.0.1:8555");
+    config->outgoing = outgoing_create();
     config->workers = CONFIG_WORKERS_DEFAULT;
     config->log_level = LOG_LEVEL_INFO;
     config->master_key_fd = -1;
@@ -232,12 +236,12 @@ static void read_resources(const struct settings *file, struct config *config)
 
 static void read_members(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {"user_agent", "language",      "listen",
-                                        "ops_listen", "http01_listen", "tls_alpn01_listen",
-                                        "workers",    "resolvers",     "resolvers_only",
-                                        "log_level",  "data",          "allowed_hosts",
-                                        "commands",   "pidfiles",      "file_roots",
-                                        "defaults",   "resources",     NULL};
+    static const char *const names[] = {
+        "user_agent",     "language",          "listen",     "ops_listen",
+        "http01_listen",  "tls_alpn01_listen", "workers",    "resolvers",
+        "resolvers_only", "log_level",         "data",       "allowed_hosts",
+        "commands",       "pidfiles",          "file_roots", "defaults",
+        "resources",      "outgoing",          NULL};
     char *level = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
@@ -259,6 +263,7 @@ static void read_members(const struct settings *file, struct config *config)
     read_pidfiles(file, config);
     config->defaults = json_object_get(settings_object(file, "defaults"));
     read_resources(file, config);
+    outgoing_read(file, config->resources, config->outgoing);
 }
 
 /* The file's mistakes are complained of; this fails only where it cannot be read at all. */

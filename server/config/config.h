@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 struct json_object;
+struct outgoing;
 
 enum { CONFIG_WORKERS_DEFAULT = 4, CONFIG_WORKERS_MAX = 64 };
 
@@ -68,6 +69,7 @@ struct config {
     size_t command_count;
     struct config_pidfile *pidfiles;
     size_t pidfile_count;
+    struct outgoing *outgoing; /* where requests may go: what `outgoing` and `resources` say */
     int workers;
     enum log_level log_level;
 

@@ -18,6 +18,7 @@ struct http01_table;
 struct tls_alpn01_table;
 struct propagation;
 struct target_pidfile;
+struct outgoing;
 struct engine;
 
 /* All borrowed for the engine's life. */
@@ -30,6 +31,7 @@ struct engine_options {
     const char *user_agent;
     const char *language; /* NULL: no Accept-Language */
     int workers;
+    const struct outgoing *outgoing; /* where requests may go; NULL: anywhere */
 
     /* for targets */
     const char *const *file_roots; /* absolute; ends with NULL */

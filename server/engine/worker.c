@@ -55,6 +55,7 @@ int worker_client(struct worker *worker, const struct authority *authority,
         .user_agent = engine->options.user_agent,
         .accept_language = engine->options.language,
         .trust = ca->trust,
+        .outgoing = engine->options.outgoing,
         .abort = &engine->abort,
         .traced = count_request,
         .trace_context = engine,
@@ -81,6 +82,7 @@ int worker_solver_http(struct worker *worker, struct acme_http **out, struct err
             .trust = trust,
             .abort = &worker->engine->abort,
             .allow_http = true,
+            .outgoing = worker->engine->options.outgoing,
         };
         int rc = acme_http_create(&options, &worker->solver_http, e);
         acme_trust_release(trust);

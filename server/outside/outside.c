@@ -10,7 +10,7 @@
 
 int outside_transport_error(struct err *e)
 {
-    if (e->code != ERR_SHUTDOWN)
+    if (e->code != ERR_SHUTDOWN && e->code != ERR_OUTGOING_REFUSED)
         e->code = ERR_PROVIDER_UNREACHABLE;
     return -1;
 }

@@ -6,7 +6,7 @@
 
 /*
  * Turns what acme_http_send reports, which speaks of a CA, into an error of the provider's:
- * ERR_PROVIDER_UNREACHABLE, or ERR_SHUTDOWN as it is. Returns -1.
+ * ERR_PROVIDER_UNREACHABLE; ERR_SHUTDOWN and ERR_OUTGOING_REFUSED as they are. Returns -1.
  */
 int outside_transport_error(struct err *e);
 

@@ -208,6 +208,7 @@ static int start_engine(struct house *house, struct err *e)
         .user_agent = config->user_agent,
         .language = config->language,
         .workers = config->workers,
+        .outgoing = config->outgoing,
         .file_roots = house->file_roots,
         .pidfiles = house->pidfiles,
         .pidfile_count = config->pidfile_count,

@@ -36,8 +36,9 @@ class Service:
         self.api = Api(contract, self.port)
 
     def configure(self, config):
-        self.config = config
-        self.config_path.write_text(json.dumps(config, indent=2))
+        """All servers of the tests are on loopback, where requests go by permission only."""
+        self.config = {"outgoing": {"allow": ["127.0.0.0/8", "::1"]}, **config}
+        self.config_path.write_text(json.dumps(self.config, indent=2))
 
     def start(self, ready=True):
         self.process.start()
