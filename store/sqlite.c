@@ -261,6 +261,13 @@ static int configure(struct sqlite_db *db, struct err *e)
         "PRAGMA cell_size_check = ON",
         "PRAGMA journal_size_limit = 67108864",
     };
+    /* Every thread has a reader, each commit empties its cache, and the system keeps the file's
+       pages anyway: so a small one (KiB, below zero) costs little time, and saves 2 MiB a thread.
+     */
+    static const char *const reader_settings[] = {
+        "PRAGMA query_only = ON",
+        "PRAGMA cache_size = -256",
+    };
     sqlite3_extended_result_codes(db->handle, 1);
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     sqlite_set_defensive(&db->base, true);
@@ -269,8 +276,10 @@ static int configure(struct sqlite_db *db, struct err *e)
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (sqlite_execute(&db->base, settings[i], e) < 0)
             return -1;
-    if (db->base.mode == DB_READER)
-        return sqlite_execute(&db->base, "PRAGMA query_only = ON", e);
+    size_t count = sizeof reader_settings / sizeof *reader_settings;
+    for (size_t i = 0; db->base.mode == DB_READER && i < count; i++)
+        if (sqlite_execute(&db->base, reader_settings[i], e) < 0)
+            return -1;
     return 0;
 }
 

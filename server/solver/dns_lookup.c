@@ -14,6 +14,8 @@ enum {
     FAILURE_CACHE_MS = 3 * CLOCK_SECOND_MS,     /* enough to ask once for a burst of jobs */
     SILENCE_MS = CLOCK_MINUTE_MS,               /* how long a silent resolver comes last */
     CACHE_MIN_MS = CLOCK_SECOND_MS,
+    /* Enough for zones and their servers; that a name has no record yet is asked again anyway. */
+    KNOWN_MAX = 1024,
 };
 
 struct waiter {
@@ -35,11 +37,14 @@ struct cached {
     struct waiter *waiters, **waiters_end;
     struct timer deliver; /* to who asked for what was known */
     struct timer expire;
+    struct cached *newer, *older; /* of those that are known */
 };
 
 struct dns_lookup {
     struct dns_lookup_options options;
-    void *root;     /* of tsearch */
+    void *root;                     /* of tsearch */
+    struct cached *newest, *oldest; /* that are known, by when they were asked for last */
+    size_t known_count;
     size_t current; /* the resolver that could tell last */
     struct dns_silence silence;
 };
@@ -70,6 +75,26 @@ static void cached_deliver(void *context)
     cached_tell(c, c->outcome);
 }
 
+/* ---- the list of those that are known ---- */
+
+static void known_remove(struct cached *c)
+{
+    struct dns_lookup *lookup = c->lookup;
+    *(c->newer ? &c->newer->older : &lookup->newest) = c->older;
+    *(c->older ? &c->older->newer : &lookup->oldest) = c->newer;
+    lookup->known_count--;
+}
+
+static void known_add(struct cached *c)
+{
+    struct dns_lookup *lookup = c->lookup;
+    c->newer = NULL;
+    c->older = lookup->newest;
+    *(c->older ? &c->older->newer : &lookup->oldest) = c;
+    lookup->newest = c;
+    lookup->known_count++;
+}
+
 static void cached_destroy(void *p)
 {
     struct cached *c = p;
@@ -81,6 +106,13 @@ static void cached_destroy(void *p)
     free(c);
 }
 
+static void cached_forget(struct cached *c)
+{
+    known_remove(c);
+    tdelete(c, &c->lookup->root, cached_compare);
+    cached_destroy(c);
+}
+
 static void cached_expire(void *context)
 {
     struct cached *c = context;
@@ -88,8 +120,14 @@ static void cached_expire(void *context)
         timers_set(c->lookup->options.timers, &c->expire, clock_monotonic_ms() + CACHE_MIN_MS);
         return;
     }
-    tdelete(c, &c->lookup->root, cached_compare);
-    cached_destroy(c);
+    cached_forget(c);
+}
+
+/* Whoever is about to be told is so first. */
+static void known_limit(struct dns_lookup *lookup)
+{
+    while (lookup->known_count > KNOWN_MAX && !lookup->oldest->waiters)
+        cached_forget(lookup->oldest);
 }
 
 static int64_t cached_life_ms(const struct cached *c)
@@ -185,8 +223,10 @@ static void cached_answered(void *context, enum dns_outcome outcome,
         c->outcome = outcome;
     }
     c->known = true;
+    known_add(c);
     timers_set(lookup->options.timers, &c->expire, clock_monotonic_ms() + cached_life_ms(c));
     cached_tell(c, c->outcome);
+    known_limit(lookup);
 }
 
 static struct cached *cached_create(struct dns_lookup *lookup, const char *name, enum dns_type type)
@@ -239,8 +279,11 @@ void dns_lookup_ask(struct dns_lookup *lookup, const char *name, enum dns_type t
     waiter->context = context;
     *c->waiters_end = waiter;
     c->waiters_end = &waiter->next;
-    if (c->known)
+    if (c->known) {
+        known_remove(c);
+        known_add(c);
         timers_set(lookup->options.timers, &c->deliver, clock_monotonic_ms());
-    else if (!found)
+    } else if (!found) {
         cached_ask(c);
+    }
 }

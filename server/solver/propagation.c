@@ -82,6 +82,7 @@ static void zone_request_found(void *context, const char *zone, const char *name
         request->callback(request->context, request->id, &found, NULL);
     else if (failure.code != ERR_SHUTDOWN)
         request->callback(request->context, request->id, NULL, &failure);
+    request->p->zone_walks--;
     zone_request_free(request);
 }
 
@@ -94,32 +95,43 @@ static void wake(struct propagation *p)
     (void)written; /* a full counter wakes as well */
 }
 
-/* Begins what was handed in. False when it is time to stop. */
+/* The next zone to look for; NULL: none. */
+static struct zone_request *zone_request_take(struct propagation *p)
+{
+    pthread_mutex_lock(&p->lock);
+    struct zone_request *request = p->zone_inbox;
+    if (request)
+        p->zone_inbox = request->next;
+    if (!p->zone_inbox)
+        p->zone_inbox_end = &p->zone_inbox;
+    pthread_mutex_unlock(&p->lock);
+    return request;
+}
+
+static void zone_requests_go_on(struct propagation *p)
+{
+    struct zone_request *request;
+    while (p->zone_walks < p->walks_max && (request = zone_request_take(p))) {
+        p->zone_walks++;
+        dns_zone_find(p->lookup, request->name, zone_request_found, request);
+    }
+}
+
+/* Begins the checks that were handed in. False when it is time to stop. */
 static bool inbox_empty(struct propagation *p)
 {
     pthread_mutex_lock(&p->lock);
-    struct check *check = p->inbox;
-    struct zone_request *request = p->zone_inbox;
     bool stopping = p->stopping;
-    if (!stopping) {
+    struct check *check = stopping ? NULL : p->inbox;
+    if (!stopping)
         p->inbox = NULL;
-        p->zone_inbox = NULL;
-        p->zone_inbox_end = &p->zone_inbox;
-    }
     pthread_mutex_unlock(&p->lock);
-    if (stopping)
-        return false;
     while (check) {
         struct check *next = check->next;
         check_begin(check);
         check = next;
     }
-    while (request) {
-        struct zone_request *next = request->next;
-        dns_zone_find(p->lookup, request->name, zone_request_found, request);
-        request = next;
-    }
-    return true;
+    return !stopping;
 }
 
 static void events_handle(struct propagation *p)
@@ -141,6 +153,8 @@ static void *propagation_run(void *argument)
     struct propagation *p = argument;
     while (inbox_empty(p)) {
         timers_run(&p->timers, clock_monotonic_ms());
+        checks_go_on(p);
+        zone_requests_go_on(p);
         events_handle(p);
     }
     return NULL;
@@ -162,7 +176,8 @@ static int thread_start(struct propagation *p, struct err *e)
 
 /* ---- life ---- */
 
-static void propagation_free(struct propagation *p)
+/* Who has handed something in is not told: it is freed by the caller. */
+static void propagation_close(struct propagation *p)
 {
     if (p->epoll >= 0)
         close(p->epoll);
@@ -171,9 +186,7 @@ static void propagation_free(struct propagation *p)
     dns_client_destroy(p->client);
     dns_lookup_destroy(p->lookup);
     timers_finish(&p->timers);
-    pthread_mutex_destroy(&p->lock);
     free(p->resolvers);
-    free(p);
 }
 
 static int wake_watch(struct propagation *p, struct err *e)
@@ -196,6 +209,9 @@ static void client_start(struct propagation *p, const struct propagation_options
         .tries = options->tries > 0 ? options->tries : DEFAULT_TRIES,
         .max_sockets = options->max_sockets > 0 ? options->max_sockets : DEFAULT_MAX_SOCKETS,
     };
+    /* So many that no socket is idle while some have a pause; each costs more than one that waits.
+     */
+    p->walks_max = (size_t)client.max_sockets * 2;
     p->client = dns_client_create(&client);
     const struct dns_lookup_options lookup = {
         .client = p->client,
@@ -207,6 +223,13 @@ static void client_start(struct propagation *p, const struct propagation_options
     p->lookup = dns_lookup_create(&lookup);
 }
 
+static void propagation_free(struct propagation *p)
+{
+    remarks_finish(&p->remarks);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
 int propagation_create(const struct propagation_options *options, struct propagation **out,
                        struct err *e)
 {
@@ -215,15 +238,18 @@ int propagation_create(const struct propagation_options *options, struct propaga
     p->resolvers_only = options->resolvers_only;
     p->authority_port = options->authority_port ? options->authority_port : DNS_PORT;
     p->zone_inbox_end = &p->zone_inbox;
+    p->due_end = &p->due;
     pthread_mutex_init(&p->lock, NULL);
     if (dns_resolvers_read(options->resolvers, options->resolver_count, &p->resolvers,
                            &p->resolver_count, e) ||
         wake_watch(p, e)) {
+        propagation_close(p);
         propagation_free(p);
         return -1;
     }
     client_start(p, options);
     if (thread_start(p, e)) {
+        propagation_close(p);
         propagation_free(p);
         return -1;
     }
@@ -249,7 +275,7 @@ void propagation_destroy(struct propagation *p)
     struct check *checks = p->checks, *inbox = p->inbox;
     struct zone_request *requests = p->zone_inbox;
     tdestroy(p->by_id, keep);
-    propagation_free(p); /* tells what is pending that it ends, so checks go last */
+    propagation_close(p); /* tells what is pending that it ends, so checks go last */
     for (struct check *next; checks; checks = next) {
         next = checks->next;
         check_free(checks);
@@ -262,16 +288,14 @@ void propagation_destroy(struct propagation *p)
         next = requests->next;
         zone_request_free(requests);
     }
+    propagation_free(p);
 }
 
 /* ---- from any thread ---- */
 
 static struct check *check_find(struct propagation *p, const char *id)
 {
-    char text[PROPAGATION_ID_SIZE];
-    snprintf(text, sizeof text, "%s", id);
-    struct check key = {.id = text};
-    struct check **found = tfind(&key, &p->by_id, check_compare);
+    struct check **found = tfind(id, &p->by_id, check_compare_id);
     return found ? *found : NULL;
 }
 
@@ -289,7 +313,7 @@ int propagation_submit(struct propagation *p, const struct propagation_check *wa
     if (!check)
         return -1;
     pthread_mutex_lock(&p->lock);
-    struct check *old = check_find(p, check->id);
+    struct check *old = check_find(p, check_id(check));
     if (old)
         check_forget(p, old);
     if (!tsearch(check, &p->by_id, check_compare))

@@ -31,30 +31,46 @@ struct probe_question {
 
 int check_compare(const void *a, const void *b)
 {
-    const struct check *x = a, *y = b;
-    return strcmp(x->id, y->id);
+    return strcmp(check_id(a), check_id(b));
+}
+
+int check_compare_id(const void *id, const void *check)
+{
+    return strcmp(id, check_id(check));
+}
+
+static const char *check_value(const struct check *check)
+{
+    return check->text + check->value_at;
+}
+
+static void round_free(struct round *round)
+{
+    if (!round)
+        return;
+    probed_servers_finish(&round->servers);
+    free(round->name);
+    free(round->error);
+    free(round);
 }
 
 void check_free(struct check *check)
 {
-    probed_servers_finish(&check->servers);
-    free(check->id);
-    free(check->fqdn);
-    free(check->hint);
-    free(check->value);
-    free(check->name);
-    free(check->error);
-    free(check->progress);
+    round_free(check->round);
+    remarks_release(&check->p->remarks, check->progress);
     free(check);
 }
 
 /* Takes it off the thread's list first. */
 static void check_end(struct check *check)
 {
+    struct propagation *p = check->p;
     if (check->next)
         check->next->link = check->link;
     *check->link = check->next;
+    pthread_mutex_lock(&p->lock);
     check_free(check);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static bool check_is_forgotten(struct check *check)
@@ -82,34 +98,29 @@ static void check_tell(struct check *check, const struct propagation_progress *p
         };
         if (e)
             verdict.error = *e;
-        check->callback(check->context, check->id, &verdict);
+        check->callback(check->context, check_id(check), &verdict);
     }
     check_end(check);
 }
 
 static void check_fail(struct check *check, const struct err *e)
 {
-    if (!check->error)
-        check->error = mem_new(1, sizeof *check->error);
-    *check->error = *e;
+    struct round *round = check->round;
+    if (!round->error)
+        round->error = mem_new(1, sizeof *round->error);
+    *round->error = *e;
 }
 
-static void check_forget_servers(struct check *check)
-{
-    probed_servers_finish(&check->servers);
-    free(check->name);
-    check->name = NULL;
-}
-
-/* Most of what is told has been told before. */
+/* Most of what is told has been told before, and of others too. */
 static void check_note(struct check *check, const struct propagation_progress *progress)
 {
+    struct remarks *remarks = &check->p->remarks;
     pthread_mutex_lock(&check->p->lock);
     check->have = progress->have;
     check->total = progress->total;
     if (!check->progress || strcmp(check->progress, progress->text) != 0) {
-        free(check->progress);
-        check->progress = mem_strdup(progress->text);
+        remarks_release(remarks, check->progress);
+        check->progress = remarks_take(remarks, progress->text);
     }
     pthread_mutex_unlock(&check->p->lock);
 }
@@ -123,30 +134,37 @@ static int64_t check_interval(const struct check *check)
     return aged > check->interval_ms ? aged : check->interval_ms;
 }
 
+/* What the round has found: the verdict's error, code ERR_NONE if all have the value. */
+static void round_judge(const struct round *round, struct propagation_progress *progress,
+                        struct err *e)
+{
+    *progress = (struct propagation_progress){0};
+    *e = (struct err){0};
+    if (round->error) {
+        *e = *round->error;
+        snprintf(progress->text, sizeof progress->text, "%s", e->detail);
+        return;
+    }
+    enum err_code code = probed_servers_judge(&round->servers, progress);
+    if (code != ERR_NONE)
+        err_set(e, code, "TXT at %s: %s", round->name, progress->text);
+}
+
 static void check_round_ended(struct check *check)
 {
-    struct propagation_progress progress = {0};
-    struct err e = {0};
-    if (!check->error) {
-        enum err_code code = probed_servers_judge(&check->servers, &progress);
-        if (code == ERR_NONE) {
-            check_tell(check, &progress, NULL);
-            return;
-        }
-        err_set(&e, code, "TXT at %s: %s", check->name, progress.text);
-    } else {
-        e = *check->error;
-        free(check->error);
-        check->error = NULL;
-        snprintf(progress.text, sizeof progress.text, "%s", e.detail);
-    }
-    if (check->last_round) {
-        check_tell(check, &progress, &e);
+    struct propagation_progress progress;
+    struct err e;
+    check->p->rounds--;
+    round_judge(check->round, &progress, &e);
+    if (e.code == ERR_NONE || check->round->is_last) {
+        check_tell(check, &progress, e.code == ERR_NONE ? NULL : &e);
         return;
     }
     check_note(check, &progress);
-    if (progress.have == 0)
-        check_forget_servers(check);
+    if (progress.have == 0) {
+        round_free(check->round);
+        check->round = NULL;
+    }
     int64_t left = check->deadline_ms - clock_engine_ms();
     int64_t interval = check_interval(check);
     int64_t pause = left < interval ? left : interval;
@@ -155,7 +173,7 @@ static void check_round_ended(struct check *check)
 
 static void check_question_ended(struct check *check)
 {
-    if (--check->pending == 0)
+    if (--check->round->pending == 0)
         check_round_ended(check);
 }
 
@@ -167,25 +185,30 @@ static void probe_answered(void *context, enum dns_outcome outcome, const struct
     free(question);
     if (outcome == DNS_CLOSED)
         return;
-    probe_file(probe, outcome, answer, check->value, check->matches, !check->p->resolvers_only);
+    probe_file(probe, outcome, answer, check_value(check), check->matches,
+               !check->p->resolvers_only);
     check_question_ended(check);
+}
+
+static void check_ask(struct check *check, struct probe *probe)
+{
+    struct probe_question *question = mem_new(1, sizeof *question);
+    question->check = check;
+    question->probe = probe;
+    check->round->pending++;
+    dns_client_ask(check->p->client, &probe->address, check->round->name, DNS_TXT,
+                   check->p->resolvers_only, probe_answered, question);
 }
 
 static void check_ask_servers(struct check *check)
 {
-    check->pending++; /* until all are asked, should there be none to ask */
-    for (size_t i = 0; i < check->servers.count; i++) {
-        struct probed_server *server = &check->servers.list[i];
-        for (size_t k = 0; k < server->probe_count; k++) {
-            if (server->probes[k].reply == PROBE_HAS)
-                continue;
-            struct probe_question *question = mem_new(1, sizeof *question);
-            question->check = check;
-            question->probe = &server->probes[k];
-            check->pending++;
-            dns_client_ask(check->p->client, &question->probe->address, check->name, DNS_TXT,
-                           check->p->resolvers_only, probe_answered, question);
-        }
+    struct probed_servers *servers = &check->round->servers;
+    check->round->pending++; /* until all are asked, should there be none to ask */
+    for (size_t i = 0; i < servers->count; i++) {
+        struct probed_server *server = &servers->list[i];
+        for (size_t k = 0; k < server->probe_count; k++)
+            if (server->probes[k].reply != PROBE_HAS)
+                check_ask(check, &server->probes[k]);
     }
     check_question_ended(check);
 }
@@ -201,7 +224,7 @@ static void check_servers_found(void *context, struct dns_authority *authorities
         check_question_ended(check);
         return;
     }
-    probed_servers_from_authorities(authorities, count, &check->servers);
+    probed_servers_from_authorities(authorities, count, &check->round->servers);
     check_ask_servers(check);
     check_question_ended(check);
 }
@@ -219,12 +242,12 @@ static void check_zone_found(void *context, const char *zone, const char *name, 
         check_question_ended(check);
         return;
     }
-    check->name = mem_strdup(name);
+    check->round->name = mem_strdup(name);
     if (p->resolvers_only) {
-        probed_servers_from_resolvers(p->resolvers, p->resolver_count, &check->servers);
+        probed_servers_from_resolvers(p->resolvers, p->resolver_count, &check->round->servers);
         check_ask_servers(check);
         check_question_ended(check);
-    } else if (zone_accept(p, zone, name, check->hint, &accepted, &refusal)) {
+    } else if (zone_accept(p, zone, name, check->text + check->hint_at, &accepted, &refusal)) {
         check_fail(check, &refusal);
         check_question_ended(check);
     } else {
@@ -233,21 +256,44 @@ static void check_zone_found(void *context, const char *zone, const char *name, 
     }
 }
 
-static void check_round(void *context)
+static void check_round(struct check *check)
 {
-    struct check *check = context;
+    struct propagation *p = check->p;
     if (check_is_forgotten(check)) {
         check_end(check);
         return;
     }
-    check->last_round = clock_engine_ms() >= check->deadline_ms;
-    if (check->servers.count > 0) {
+    p->rounds++;
+    bool knows_servers = check->round;
+    if (!knows_servers)
+        check->round = mem_new(1, sizeof *check->round);
+    check->round->is_last = clock_engine_ms() >= check->deadline_ms;
+    if (knows_servers) {
         check_ask_servers(check);
         return;
     }
-    check_forget_servers(check);
-    check->pending++;
-    dns_zone_find(check->p->lookup, check->fqdn, check_zone_found, check);
+    check->round->pending++;
+    dns_zone_find(p->lookup, check->text + check->fqdn_at, check_zone_found, check);
+}
+
+static void check_is_due(void *context)
+{
+    struct check *check = context;
+    struct propagation *p = check->p;
+    check->next_due = NULL;
+    *p->due_end = check;
+    p->due_end = &check->next_due;
+}
+
+void checks_go_on(struct propagation *p)
+{
+    while (p->due && p->rounds < p->walks_max) {
+        struct check *check = p->due;
+        p->due = check->next_due;
+        if (!p->due)
+            p->due_end = &p->due;
+        check_round(check);
+    }
 }
 
 static bool is_equal(const char *record, const char *value)
@@ -263,19 +309,25 @@ struct check *check_create(struct propagation *p, const struct propagation_check
         err_set(e, ERR_INVALID, "this is no DNS name that could be looked up");
         return NULL;
     }
-    struct check *check = mem_new(1, sizeof *check);
+    size_t id_size = strlen(wanted->id) + 1, fqdn_size = strlen(fqdn) + 1;
+    size_t hint_size = strlen(hint) + 1, value_size = strlen(wanted->value) + 1;
+    struct check *check = mem_new(1, sizeof *check + id_size + fqdn_size + hint_size + value_size);
+    check->fqdn_at = (uint16_t)id_size;
+    check->hint_at = (uint16_t)(id_size + fqdn_size);
+    check->value_at = (uint16_t)(id_size + fqdn_size + hint_size);
+    memcpy(check->text, wanted->id, id_size);
+    memcpy(check->text + check->fqdn_at, fqdn, fqdn_size);
+    memcpy(check->text + check->hint_at, hint, hint_size);
+    memcpy(check->text + check->value_at, wanted->value, value_size);
     check->p = p;
-    check->id = mem_strdup(wanted->id);
-    check->fqdn = mem_strdup(fqdn);
-    check->hint = mem_strdup(hint);
-    check->value = mem_strdup(wanted->value);
     check->matches = wanted->matches ? wanted->matches : is_equal;
     check->deadline_ms = wanted->deadline_ms;
-    check->first_delay_ms = wanted->first_delay_ms;
+    check->begun_ms =
+        clock_monotonic_ms() + (wanted->first_delay_ms > 0 ? wanted->first_delay_ms : 0);
     check->interval_ms = wanted->interval_ms > 0 ? wanted->interval_ms : DEFAULT_INTERVAL_MS;
     check->callback = callback;
     check->context = context;
-    check->timer.fire = check_round;
+    check->timer.fire = check_is_due;
     check->timer.context = check;
     return check;
 }
@@ -283,12 +335,10 @@ struct check *check_create(struct propagation *p, const struct propagation_check
 void check_begin(struct check *check)
 {
     struct propagation *p = check->p;
-    int64_t delay = check->first_delay_ms > 0 ? check->first_delay_ms : 0;
     check->link = &p->checks;
     check->next = p->checks;
     if (check->next)
         check->next->link = &check->next;
     p->checks = check;
-    check->begun_ms = clock_monotonic_ms() + delay;
     timers_set(&p->timers, &check->timer, check->begun_ms);
 }

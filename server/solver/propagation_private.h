@@ -4,6 +4,7 @@
 
 #include "server/solver/propagation.h"
 #include "server/solver/propagation_probe.h"
+#include "server/solver/remarks.h"
 
 #include <pthread.h>
 
@@ -16,6 +17,7 @@ struct propagation {
     uint16_t authority_port;
     struct dns_address *resolvers;
     size_t resolver_count;
+    size_t walks_max; /* rounds at a time, and zones that are looked for */
     int epoll;
     int wake; /* eventfd: something is in an inbox, or stopping */
     pthread_t thread;
@@ -24,11 +26,14 @@ struct propagation {
     struct timers timers;
     struct dns_client *client;
     struct dns_lookup *lookup;
-    struct check *checks; /* all that were begun, for the end */
+    struct check *checks;         /* all that were begun, for the end */
+    struct check *due, **due_end; /* whose next round may begin once there is room */
+    size_t rounds, zone_walks;    /* that are under way */
 
     pthread_mutex_t lock; /* for what follows, and what struct check says */
     bool stopping;
     void *by_id; /* tree of checks that nobody forgot */
+    struct remarks remarks;
     struct check *inbox;
     struct zone_request *zone_inbox, **zone_inbox_end;
 };
@@ -43,50 +48,64 @@ bool hint_read(const char *hint, char out[DNS_NAME_SIZE]);
 int zone_accept(const struct propagation *p, const char *zone, const char *name, const char *hint,
                 struct propagation_zone *out, struct err *e);
 
+/* What a check knows of a round, and between two only if some servers have the value already. */
+struct round {
+    char *name; /* after CNAMEs; with servers */
+    struct probed_servers servers;
+    size_t pending;    /* questions */
+    bool is_last;      /* it began at the deadline or after */
+    struct err *error; /* of its look-ups; NULL: none */
+};
+
 /*
- * One check, from submit to its verdict. Thousands wait at a time: texts are as long as they are,
- * and between two rounds there is only what the next one needs.
+ * One check, from submit to its verdict. Thousands wait at a time, so that each is one small piece
+ * of memory, and what many would say alike is there once.
  */
 struct check {
     struct propagation *p;
-    char *id;
-    char *fqdn; /* as given */
-    char *hint;
-    char *value;
     propagation_match *matches;
     int64_t deadline_ms; /* engine time */
-    int64_t first_delay_ms;
+    int64_t begun_ms;
     int64_t interval_ms;
     propagation_callback *callback;
     void *context;
 
     /* the thread's */
-    int64_t begun_ms;
-    char *name;                    /* after CNAMEs; with servers */
-    struct probed_servers servers; /* none, unless one of them has the value */
-    size_t pending;                /* questions of this round */
-    bool last_round;               /* it began at the deadline or after */
-    struct err *error;             /* of this round's look-ups; NULL: none */
+    struct round *round; /* NULL: none, and nothing is known of one */
     struct timer timer;
     struct check *next, **link; /* of the inbox, then of the thread's list */
+    struct check *next_due;
 
     /* under the lock */
-    bool forgotten; /* cancelled or replaced: no verdict */
+    const char *progress; /* of the remarks; NULL: nobody was asked yet */
     int have, total;
-    char *progress; /* NULL: nobody was asked yet */
+    bool forgotten; /* cancelled or replaced: no verdict */
+
+    /* const: where in text they begin; the id does so at its start */
+    uint16_t fqdn_at, hint_at, value_at;
+    char text[];
 };
+
+static inline const char *check_id(const struct check *check)
+{
+    return check->text;
+}
 
 /* NULL, with e filled, if a name is none. */
 struct check *check_create(struct propagation *p, const struct propagation_check *wanted,
                            propagation_callback *callback, void *context, struct err *e);
 
-/* Of checks by id, for tsearch. */
+/* Of checks by id, for tsearch; of an id (text) and a check, for tfind. */
 int check_compare(const void *a, const void *b);
+int check_compare_id(const void *id, const void *check);
 
 /* On the thread: puts it into the thread's list and schedules the first round. */
 void check_begin(struct check *check);
 
-/* With the client and the look-ups gone, or before check_begin. */
+/* On the thread: begins rounds that are due, as many as there is room for. */
+void checks_go_on(struct propagation *p);
+
+/* Under the lock, with the client and the look-ups gone, or before check_begin. */
 void check_free(struct check *check);
 
 #endif

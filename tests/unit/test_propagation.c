@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define VALUE             "LHDhK3oGRvkiefQnx7OOczTY5Tic_xZ6HcMOc_gmtoM"
 #define TXT               "_acme-challenge TXT \"other\"\n_acme-challenge TXT \"" VALUE "\"\n"
@@ -353,7 +354,7 @@ static void a_dead_zone_is_told(void **state)
 struct liar {
     pthread_t thread;
     int fd;
-    int questions;
+    atomic_int questions;
     int denial; /* this rcode without a SOA to everything; 0: it lies, then tells the truth */
 };
 
@@ -568,6 +569,40 @@ static void look_ups_are_kept(void **state)
     deny_and_count(4); /* NOTIMP, as small servers answer to SOA */
 }
 
+enum { NAMES = 1200 }; /* more than are remembered */
+
+static void ask_zone(struct propagation *p, int i, struct outcome *outcome)
+{
+    struct err e = {0};
+    char name[64];
+    snprintf(name, sizeof name, "n%d.b.example", i);
+    assert_int_equal(propagation_find_zone(p, "z", name, "example", on_zone, outcome, &e), 0);
+}
+
+/* What was not asked for of late is forgotten; the domain above all of them is asked for all the
+   time, and so by no means once a name. */
+static void look_ups_beyond_a_number_are_forgotten(void **state)
+{
+    (void)state;
+    char text[32];
+    struct liar liar = {.denial = 4};
+    snprintf(text, sizeof text, "127.0.0.7:%d", port);
+    const char *const only[] = {text};
+    liar_start(&liar);
+    struct propagation *p = start_with(only, 1, true);
+    struct outcome outcome = OUTCOME_INIT;
+    for (int i = 0; i < NAMES; i++)
+        ask_zone(p, i, &outcome);
+    outcome_wait(&outcome, NAMES);
+    int asked = liar.questions;
+    assert_in_range(asked, NAMES + 2, NAMES * 3 / 2);
+    ask_zone(p, 0, &outcome);
+    outcome_wait(&outcome, NAMES + 1);
+    assert_true(liar.questions > asked);
+    propagation_destroy(p);
+    liar_stop(&liar);
+}
+
 /* The instance at .2 as the only resolver: it has the TXT, and no authoritative server is asked. */
 static void resolvers_alone_can_be_asked(void **state)
 {
@@ -735,6 +770,7 @@ int main(void)
         WITH_CHECKER(a_cancelled_check_is_silent),
         cmocka_unit_test(a_silent_resolver_is_passed_over),
         cmocka_unit_test(look_ups_are_kept),
+        cmocka_unit_test(look_ups_beyond_a_number_are_forgotten),
         cmocka_unit_test(resolvers_alone_can_be_asked),
         cmocka_unit_test(bad_resolvers_are_refused),
         cmocka_unit_test(it_ends_with_checks_under_way),
