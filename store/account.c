@@ -30,6 +30,7 @@ void account_finish(struct account *account)
     free(account->ca_orders);
     free(account->last_error);
     free(account->person_error);
+    free(account->job_error);
     free(account->active_job);
     *account = (struct account){0};
 }
@@ -44,6 +45,7 @@ void account_finish(struct account *account)
     " a.ca_created_at, a.ca_orders, a.last_error,"                                                 \
     " (SELECT COALESCE (j.error, '') FROM job j WHERE j.id = a.active_job"                         \
     "  AND j.state = 'waiting' AND j.due_at = 9223372036854775807),"                               \
+    " (SELECT j.error FROM job j WHERE j.id = a.active_job AND j.finished_at = 0),"                \
     " a.active_job, a.created_at, a.updated_at"                                                    \
     " FROM account a JOIN authority u ON u.name = a.authority"
 
@@ -88,6 +90,7 @@ static void read_account(const struct db_row *row, void *out)
     account->ca_orders = db_text_copy(row, c++);
     account->last_error = db_text_copy(row, c++);
     account->person_error = db_text_copy(row, c++);
+    account->job_error = db_text_copy(row, c++);
     account->active_job = db_text_copy(row, c++);
     account->created_at = db_int(row, c++);
     account->updated_at = db_int(row, c++);

@@ -41,6 +41,7 @@ struct account {
     /* The same of the active job while it waits for a person, "" if it has none; NULL: it does not
        wait for one. */
     char *person_error;
+    char *job_error;  /* problem JSON of the active job, while it is to try again; NULL */
     char *active_job; /* ULID; NULL */
     int64_t created_at;
     int64_t updated_at;

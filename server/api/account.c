@@ -64,7 +64,9 @@ struct json_object *account_show(const struct account *account)
     json_object_object_add(json, "ca_object", show_stored(account->ca_object));
     json_object_object_add(json, "ca_orders", show_stored(account->ca_orders));
     json_object_object_add(json, "last_error",
-                           show_last_error(account->last_error, account->person_error));
+                           account->job_error
+                               ? show_failure(account->job_error)
+                               : show_last_error(account->last_error, account->person_error));
     show_add_text(json, "active_job", account->active_job);
     show_add_text(json, "managed_by", origin_name(account->origin));
     show_add_time(json, "updated_at", account->updated_at);

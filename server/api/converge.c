@@ -11,6 +11,7 @@
 #include "server/api/check.h"
 #include "server/api/folder_claims.h"
 #include "server/api/peek.h"
+#include "server/api/references.h"
 #include "server/api/resource.h"
 #include "server/api/target_folders.h"
 #include "server/config/config.h"
@@ -255,6 +256,17 @@ static void destroy_certificate(void *spec)
     free(spec);
 }
 
+/* Which listeners there are, the config says as well. */
+static void allow_certificate(const struct config *config, struct json_object *body,
+                              struct fields *errors)
+{
+    struct api_defaults listeners = {.answers_tls_alpn01 = config->tls_alpn01_listen != NULL};
+    struct json_object *challenge = peek_object(body, "challenge");
+    const char *type = challenge ? peek_text(challenge, "type") : NULL;
+    if (type)
+        references_listener(type, &listeners, "/challenge/type", errors);
+}
+
 static int check_certificate(struct run *run, struct db *db, const struct entry *entry,
                              struct fields *errors, struct err *e)
 {
@@ -291,7 +303,7 @@ static const struct kind kinds[KINDS] = {
     {"solvers", read_solver, destroy_solver, allow_solver, check_solver, apply_solver},
     {"targets", read_target, destroy_target, allow_target, check_target, apply_target},
     {"accounts", read_account, destroy_account, NULL, check_account, apply_account},
-    {"certificates", read_certificate, destroy_certificate, NULL, check_certificate,
+    {"certificates", read_certificate, destroy_certificate, allow_certificate, check_certificate,
      apply_certificate},
 };
 

@@ -15,6 +15,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/engine/account_job.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/retry.h"
 #include "store/order.h"
@@ -180,7 +181,11 @@ static int save_change(struct store_tx *tx, struct step_context *c, struct err *
 static int change(struct step_context *c, struct err *e)
 {
     struct rollover *rollover = expect(c);
-    bool changed = false;
+    bool changed = false, ready;
+    if (account_expect_known(c, &ready, e) < 0)
+        return -1;
+    if (!ready)
+        return 0;
     if (context_client(c, e) < 0 ||
         account_open_next_key(c->db, c->account.id, &rollover->next, e) < 0)
         return -1;
@@ -223,6 +228,7 @@ const struct job_kind account_rollover_kind = {
     .steps = steps,
     .step_count = sizeof steps / sizeof *steps,
     .load = account_job_load,
+    .remedy = account_recovery_remedy,
     .end = end,
 };
 

@@ -11,6 +11,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/account_job.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
 #include "store/failure.h"
@@ -293,10 +294,21 @@ int account_job_expect_registered(const struct step_context *c, struct err *e)
                    c->account.name);
 }
 
+/* Whether the account can be asked for now; 0 and *ready false: the outcome is a wait. */
+static int open_client(struct step_context *c, bool *ready, struct err *e)
+{
+    if (account_expect_known(c, ready, e) < 0)
+        return -1;
+    return *ready ? context_client(c, e) : 0;
+}
+
 static int update(struct step_context *c, struct err *e)
 {
-    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
+    bool ready;
+    if (open_client(c, &ready, e) < 0)
         return -1;
+    if (!ready)
+        return 0;
     struct json_object *json;
     const char *contacts[CONTACTS_MAX];
     size_t count = read_contacts(c, &json, contacts);
@@ -318,8 +330,11 @@ static int update(struct step_context *c, struct err *e)
 static int agree(struct step_context *c, struct err *e)
 {
     struct acme_account_request request = {.terms_of_service_agreed = true, .only_existing = true};
-    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
+    bool ready;
+    if (open_client(c, &ready, e) < 0)
         return -1;
+    if (!ready)
+        return 0;
     struct registration *registration = expect_registration(c);
     c->client.kid = NULL;
     if (acme_account_new(&c->client, &request, &registration->account, e) < 0)
@@ -369,8 +384,11 @@ static void list_orders(struct step_context *c, struct registration *registratio
 
 static int fetch(struct step_context *c, struct err *e)
 {
-    if (account_job_expect_registered(c, e) < 0 || context_client(c, e) < 0)
+    bool ready;
+    if (open_client(c, &ready, e) < 0)
         return -1;
+    if (!ready)
+        return 0;
     struct registration *registration = expect_registration(c);
     if (acme_account_get(&c->client, &registration->account, e) < 0)
         return -1;
@@ -452,6 +470,7 @@ const struct job_kind account_update_kind = {
     .steps = update_steps,
     .step_count = 2,
     .load = account_job_load,
+    .remedy = account_recovery_remedy,
     .end = end_update,
 };
 
@@ -464,6 +483,7 @@ const struct job_kind account_refresh_kind = {
     .steps = refresh_steps,
     .step_count = 1,
     .load = account_job_load,
+    .remedy = account_recovery_remedy,
     .end = account_job_end,
 };
 

@@ -13,8 +13,6 @@ int issue_rekey(struct step_context *c, struct err *e);
 void issue_rekey_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
 /* Whether the certificate's keys are made here, a new one each time. */
 bool issue_makes_key(const struct step_context *c);
-/* Whether the CA knows the account; if not, whether a job is under way that registers it. */
-int issue_account_is_ready(struct step_context *c, bool *ready, struct err *e);
 
 /* issue_order.c: the order */
 int issue_order(struct step_context *c, struct err *e);

@@ -3,6 +3,7 @@
 #include "acme/base/memory.h"
 #include "acme/cert.h"
 #include "server/engine/account_job.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
 #include "server/engine/retry.h"
@@ -126,11 +127,10 @@ int issue_order(struct step_context *c, struct err *e)
     bool ready, rolls_over;
     if (c->order.url)
         return step_next(c, "authorize", NULL);
-    if (issue_account_is_ready(c, &ready, e) < 0)
+    if (account_expect_valid(c, &ready, e) < 0)
         return -1;
     if (!ready)
-        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
-                         step_polls(c) ? NULL : "waits for the account \"%s\"", c->account.name);
+        return 0;
     if (account_rolls_over(c->db, &c->account, &rolls_over, e) < 0)
         return -1;
     if (rolls_over)

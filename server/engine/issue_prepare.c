@@ -1,9 +1,9 @@
 /* The first step of an issue: key and CSR, durable before anything is ordered. */
 #include "acme/base/memory.h"
 #include "acme/csr.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/issue.h"
-#include "server/engine/retry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,33 +115,13 @@ static void begin_order(struct step_context *c)
     c->order_new = true;
 }
 
-/* The account may be on its way: it was made in the same breath as the certificate. */
-int issue_account_is_ready(struct step_context *c, bool *ready, struct err *e)
-{
-    const struct account *account = &c->account;
-    *ready = account->url && !strcmp(account->status, "valid");
-    if (*ready)
-        return 0;
-    bool pending = !strcmp(account->status, "pending");
-    if (account->url && !pending)
-        return err_set(e, ERR_CA_UNAUTHORIZED,
-                       "The account \"%s\" is %s: it orders no certificates any more.",
-                       account->name, account->status);
-    if (!account->active_job)
-        return err_set(e, ERR_CA_ACCOUNT_MISSING,
-                       "The account \"%s\" is not registered at its CA; its last_error says why.",
-                       account->name);
-    return 0;
-}
-
 int issue_prepare(struct step_context *c, struct err *e)
 {
     bool ready;
-    if (issue_account_is_ready(c, &ready, e) < 0)
+    if (account_expect_valid(c, &ready, e) < 0)
         return -1;
     if (!ready)
-        return step_wait(c, NULL, c->now + retry_poll_ms(step_polls(c), 0),
-                         step_polls(c) ? NULL : "waits for the account \"%s\"", c->account.name);
+        return 0;
     struct prepared *p = mem_new(1, sizeof *p);
     c->saved = p;
     c->saved_free = prepared_free;

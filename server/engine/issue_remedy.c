@@ -2,9 +2,9 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/json.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/cleanup.h"
 #include "server/engine/engine_private.h"
-#include "server/engine/intake.h"
 #include "server/engine/issue.h"
 #include "server/engine/retry.h"
 #include "store/failure.h"
@@ -136,62 +136,17 @@ static int new_csr(struct step_context *c, struct err *e)
 
 /* ---- the account is not there ---- */
 
-/* Whether this job has seen the account registered again, to no avail. */
-static int was_registered(struct step_context *c, bool *was, struct err *e)
-{
-    struct job_filter filter = {.kind = account_create_kind.name,
-                                .state = -1,
-                                .resource_type = "account",
-                                .resource_name = c->account.name};
-    struct job *jobs;
-    size_t count;
-    if (job_list(c->db, &filter, NULL, 1, &jobs, &count, e) < 0)
-        return -1;
-    *was = count && jobs[0].created_at >= c->job.created_at;
-    for (size_t i = 0; i < count; i++)
-        job_finish(&jobs[i]);
-    free(jobs);
-    return 0;
-}
-
-/* Another job may have done it since this step began. */
 static int save_registration(struct store_tx *tx, struct step_context *c, struct err *e)
 {
-    struct account now;
-    char id[ULID_SIZE];
-    bool existing;
-    if (account_load_by_id(store_tx_db(tx), c->account.id, &now, e) < 0)
-        return -1;
-    bool same = now.url && !strcmp(now.url, c->account.url) && !strcmp(now.status, "valid");
-    struct account_registration lost = {.status = "pending",
-                                        .ca_object = now.ca_object ? now.ca_object : "{}"};
-    int64_t left =
-        c->job.deadline_at == INT64_MAX ? INTAKE_FOREVER : c->job.deadline_at - store_tx_now(tx);
-    int rc = 0;
-    if (same)
-        rc = account_set_registration(tx, now.id, &lost, e);
-    if (same && rc == 0)
-        rc = intake_account_create(tx, &now, left > 0 ? left : 0, id, &existing, e);
-    account_finish(&now);
-    if (rc < 0)
+    if (account_recovery_save(tx, c, e) < 0)
         return -1;
     return c->order.url ? save_order(tx, c, e) : 0;
 }
 
 static int register_again(struct step_context *c, struct err *e)
 {
-    struct err trouble;
-    bool was;
-    if (!e->http_status || !step_may_follow(c->step, "order"))
-        return -1;
-    if (was_registered(c, &was, &trouble) < 0)
-        return context_fail(e, &trouble);
-    if (was)
-        return -1;
-    context_discard(c);
-    c->save = save_registration;
-    return step_next(c, "order", "the CA does not know the account \"%s\" any more",
-                     c->account.name);
+    return step_may_follow(c->step, "order") ? account_recover(c, "order", save_registration, e)
+                                             : -1;
 }
 
 /* ---- the profiles ---- */

@@ -2,6 +2,7 @@
    certificate itself. */
 #include "acme/cert.h"
 #include "server/engine/account_job.h"
+#include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
 #include "server/engine/intake.h"
 #include "server/engine/issue.h"
@@ -61,14 +62,20 @@ static bool is_not_its_own(const struct err *e)
     return e->code == ERR_CA_UNAUTHORIZED || e->code == ERR_CA_ACCOUNT_MISSING;
 }
 
+static bool key_comes_first(const struct step_context *c, const struct version *version)
+{
+    int64_t by = context_arg_int(c, "by", INTAKE_SIGNER_ANY);
+    bool usable = c->account.url && !strcmp(c->account.status, "valid");
+    return by == INTAKE_SIGNER_CERTIFICATE_KEY ||
+           (by == INTAKE_SIGNER_ANY && !usable && version->has_key);
+}
+
 /* A request that the CA refused had no effect: the second one is the first that has. */
 static int by_whoever_may(struct step_context *c, const struct version *version,
                           const struct buf *der, struct err *e)
 {
     int64_t by = context_arg_int(c, "by", INTAKE_SIGNER_ANY);
-    bool usable = c->account.url && !strcmp(c->account.status, "valid");
-    if (by == INTAKE_SIGNER_CERTIFICATE_KEY ||
-        (by == INTAKE_SIGNER_ANY && !usable && version->has_key))
+    if (key_comes_first(c, version))
         return by_certificate_key(c, version->n, der, e);
     if (send(c, der, e) == 0)
         return 0;
@@ -95,24 +102,46 @@ static int revoke(struct step_context *c, struct err *e)
 {
     struct version version;
     int64_t n = context_arg_int(c, "version", 0);
-    if (context_client(c, e) < 0 || version_load(c->db, c->certificate.id, n, &version, e) < 0)
+    bool ready = true;
+    if (version_load(c->db, c->certificate.id, n, &version, e) < 0)
         return -1;
-    int rc = revoke_version(c, &version, e);
+    int rc = key_comes_first(c, &version) ? 0 : account_expect_known(c, &ready, e);
+    if (rc == 0 && ready)
+        rc = context_client(c, e);
+    if (rc == 0 && ready)
+        rc = revoke_version(c, &version, e);
     version_finish(&version);
-    if (rc < 0)
-        return -1;
+    if (rc < 0 || !ready)
+        return rc;
     c->save = save;
     return step_done(c, "version %" PRId64 " is revoked", n);
 }
 
+/* Who wanted it deleted has to know that it is there still, and what to do. */
+static int tell_way_out(const struct step_context *c, struct err *e)
+{
+    struct err told = *e;
+    if (!context_arg_int(c, "then_delete", 0) || err_info(e->code)->retryable)
+        return -1;
+    err_set(e, told.code, "%.400s (The certificate is kept; DELETE without revoke deletes it.)",
+            told.detail);
+    e->http_status = told.http_status;
+    e->retry_after_ms = told.retry_after_ms;
+    return -1;
+}
+
 static int remedy(struct step_context *c, enum remedy remedy, struct err *e)
 {
-    (void)e;
-    if (remedy != REMEDY_SUCCESS)
-        return -1;
+    int64_t n = context_arg_int(c, "version", 0);
+    /* What the CA does not have is no use to anybody: it need not be kept for that. */
+    bool vanished = remedy == REMEDY_NEW_ORDER && context_arg_int(c, "then_delete", 0);
+    if (remedy == REMEDY_REGISTER && account_recovery_remedy(c, remedy, e) == 0)
+        return 0;
+    if (remedy != REMEDY_SUCCESS && !vanished)
+        return tell_way_out(c, e);
     c->save = save;
-    return step_done(c, "version %" PRId64 " was revoked already",
-                     context_arg_int(c, "version", 0));
+    return vanished ? step_done(c, "the CA knows nothing of version %" PRId64, n)
+                    : step_done(c, "version %" PRId64 " was revoked already", n);
 }
 
 static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,

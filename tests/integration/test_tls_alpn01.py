@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import json
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 import pem
 from fake_ca import FakeCa
 from process import free_port, until
+from service import BINARY
 
 ALPN = "acme-tls/1"
 BY_TLS = {"type": "tls-alpn-01"}
@@ -268,3 +270,20 @@ def test_the_environment_says_where_to_listen(certwright, pebble, tls_port, name
     with socket.create_connection(("127.0.0.1", tls_port), timeout=5):
         pass
     assert "tls-alpn-01" in service.process.log()
+
+
+def test_the_check_of_a_config_misses_no_listener(tmp_path):
+    config = {"resources": {"certificates": {"site": {
+        "identifiers": ["a.example.com"], "account": "main", "challenge": BY_TLS}}}}
+    path = tmp_path / "certwright.json"
+
+    def check():
+        path.write_text(json.dumps(config))
+        return subprocess.run([BINARY, "check-config", path], capture_output=True, text=True,
+                              timeout=20)
+
+    done = check()
+    assert done.returncode != 0 and "tls_alpn01_listen" in done.stderr
+    assert "/resources/certificates/site/challenge/type" in done.stderr
+    config["tls_alpn01_listen"] = "127.0.0.1:0"
+    assert check().returncode == 0
