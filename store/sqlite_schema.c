@@ -338,6 +338,7 @@ static const char *const first_schema[] = {
     NULL,
 };
 
+/* Who may do what, and who did; and certificates without an account. */
 static const char *const access_schema[] = {
     /* What is imported may have no account. SQLite's ALTER TABLE cannot take a constraint back;
        this is the way that its documentation gives, and does not copy a million rows. */
@@ -346,6 +347,13 @@ static const char *const access_schema[] = {
     " ' account_id INTEGER ') WHERE type = 'table' AND name = 'certificate'",
     "PRAGMA writable_schema = RESET",
 
+    /* A token from before is the admin's. */
+    "ALTER TABLE token ADD COLUMN scopes TEXT NOT NULL DEFAULT '[\"admin\"]'",
+    "ALTER TABLE token ADD COLUMN restrictions TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE token ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN created_by TEXT",
+    "ALTER TABLE token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0",
     NULL,
 };
 

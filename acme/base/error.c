@@ -30,7 +30,8 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_INVALID] = {"request.invalid", "the request has invalid fields", NULL, false},
     [ERR_UNAUTHENTICATED] =
         {"auth.required", "a token is needed",
-         "Send Authorization: Bearer with the admin token (admin.token in the data directory).",
+         "Send Authorization: Bearer with a token: one of /tokens, or that in admin.token of the "
+         "data directory.",
          false},
     [ERR_FORBIDDEN] = {"auth.forbidden", "this token may not do that", NULL, false},
     [ERR_HOST_REFUSED] =

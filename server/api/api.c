@@ -7,10 +7,9 @@
 #include "server/api/check.h"
 #include "server/api/fields.h"
 #include "server/api/spec_common.h"
+#include "server/api/token_set.h"
 #include "server/http/server.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@ const struct http_route *const api_routes[] = {
     targets_routes,
     orders_routes,
     jobs_routes,
+    tokens_routes,
     service_routes,
     NULL,
 };
@@ -77,14 +77,12 @@ void api_defaults_finish(struct api_defaults *defaults)
 int api_create(const struct api_options *options, struct api **out, struct err *e)
 {
     struct db *db;
-    struct token *tokens;
-    size_t count;
-    if (store_reader(options->store, &db, e) < 0 || token_list(db, &tokens, &count, e) < 0)
+    struct token_set *tokens;
+    if (store_reader(options->store, &db, e) < 0 || token_set_create(db, &tokens, e) < 0)
         return -1;
     struct api *api = mem_new(1, sizeof *api);
     api->options = *options;
     api->tokens = tokens;
-    api->token_count = count;
     served_init(&api->served);
     *out = api;
     return 0;
@@ -94,9 +92,7 @@ void api_destroy(struct api *api)
 {
     if (!api)
         return;
-    for (size_t i = 0; i < api->token_count; i++)
-        token_finish(&api->tokens[i]);
-    free(api->tokens);
+    token_set_destroy(api->tokens);
     served_finish(&api->served);
     free(api);
 }
@@ -121,21 +117,9 @@ int api_authenticate(void *context, const struct http_caller *caller, struct pri
                      struct err *e)
 {
     const struct api *api = context;
-    const char *token = caller->token;
-    if (!token)
+    if (!caller->token)
         return authenticate_peer(caller, principal, e);
-    unsigned char hash[TOKEN_HASH_SIZE];
-    if (EVP_Digest(token, strlen(token), hash, NULL, EVP_sha256(), NULL) != 1)
-        return err_set(e, ERR_CRYPTO, "A token cannot be hashed.");
-    const struct token *match = NULL;
-    for (size_t i = 0; i < api->token_count; i++)
-        if (CRYPTO_memcmp(api->tokens[i].hash, hash, sizeof hash) == 0)
-            match = &api->tokens[i];
-    if (!match)
-        return err_set(e, ERR_UNAUTHENTICATED, "This token is not known.");
-    snprintf(principal->name, sizeof principal->name, "token:%s", match->name);
-    principal->scopes = SCOPE_ALL;
-    return 0;
+    return token_set_admit(api->tokens, api->options.store, caller, principal, e);
 }
 
 void api_served(void *context, const char *method, const char *route, int status,

@@ -47,6 +47,9 @@ struct api_options {
     const struct api_defaults *defaults; /* read from it */
     struct http01_table *http01;
     const struct engine *engine; /* for metrics */
+    /* Has those who wait for an answer look whether they may still have it. Never blocks. */
+    void (*wake)(void *context);
+    void *wake_context;
 };
 
 /* Reads the tokens, so after the first start has made one. */

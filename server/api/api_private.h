@@ -5,15 +5,15 @@
 #include "server/api/api.h"
 #include "server/api/served.h"
 #include "store/store.h"
-#include "store/token.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
 
+struct token_set;
+
 struct api {
     struct api_options options;
-    struct token *tokens;
-    size_t token_count;
+    struct token_set *tokens;
     struct served served;
     atomic_bool ready;
 };
@@ -32,6 +32,7 @@ extern const struct http_route solvers_routes[];
 extern const struct http_route targets_routes[];
 extern const struct http_route orders_routes[];
 extern const struct http_route jobs_routes[];
+extern const struct http_route tokens_routes[];
 extern const struct http_route service_routes[];
 
 #endif

@@ -7,6 +7,7 @@
 #include "store/job.h"
 
 #include <json-c/json.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,10 @@ static bool answer_wait(struct http_exchange *x, void *context, bool final)
     struct job_view view;
     struct db *db;
     struct err e;
+    if (http_confirm(x, &e) < 0) {
+        http_respond_error(x, &e, NULL, NULL);
+        return true;
+    }
     if (!final && goes_on(wait->api, wait->id))
         return false;
     if (store_reader(wait->api->options.store, &db, &e) < 0 ||
@@ -96,7 +101,10 @@ void call_answer_job(struct api *api, struct http_exchange *x, int status, const
 
 static void reset(struct call *call)
 {
-    json_object_put(call->out.json);
+    if (call->out.is_secret)
+        body_destroy(call->out.json);
+    else
+        json_object_put(call->out.json);
     json_object_put(call->out.view.json);
     free(call->out.location);
     call->out = (struct call_out){.status = 204};
@@ -140,6 +148,8 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
 {
     struct call *call = arg;
     reset(call);
+    if (http_confirm(call->x, e) < 0)
+        return -1;
     const char *key = call->is_post ? http_header(call->x, "Idempotency-Key") : NULL;
     int rc = key ? run_once(call, tx, key, e) : call->apply(call, tx, e);
     return rc < 0 ? -1 : load_job(call, tx, e);
@@ -160,6 +170,8 @@ static void done(void *arg, const struct err *e)
     struct call *call = arg;
     struct http_exchange *x = call->x;
     struct call_out *out = &call->out;
+    if (!e && call->committed)
+        call->committed(call);
     if (e) {
         http_respond_error(x, e, call->errors.count ? fields_json(&call->errors) : NULL, NULL);
     } else if (out->job[0] && !out->view.ended && http_prefer_wait_seconds(x) > 0) {
@@ -170,7 +182,9 @@ static void done(void *arg, const struct err *e)
     } else {
         if (out->location)
             http_add_header(x, "Location", out->location);
-        if (out->json)
+        if (out->json && out->is_secret)
+            call_respond_secret(x, out->status, out->json);
+        else if (out->json)
             respond_resource(x, out);
         else
             http_respond(x, out->status, NULL, NULL);
@@ -204,7 +218,14 @@ static struct call *create(struct api *api, struct http_exchange *x, call_apply_
 void call_write(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
                 void (*spec_destroy)(void *spec))
 {
+    call_write_then(api, x, apply, NULL, spec, spec_destroy);
+}
+
+void call_write_then(struct api *api, struct http_exchange *x, call_apply_fn *apply,
+                     call_committed_fn *committed, void *spec, void (*spec_destroy)(void *spec))
+{
     struct call *call = create(api, x, apply, spec, spec_destroy);
+    call->committed = committed;
     http_defer(x);
     store_write(api->options.store, run, call, done);
 }
@@ -260,6 +281,20 @@ void call_answer(struct call *call, int status, struct json_object *json)
 {
     call->out.status = status;
     call->out.json = json;
+}
+
+/* json-c would leave the secret behind in freed memory. */
+void call_respond_secret(struct http_exchange *x, int status, struct json_object *json)
+{
+    struct buf body = {0};
+    size_t size;
+    const char *text = json_object_to_json_string_length(
+        json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+    buf_add(&body, text, size);
+    buf_add_char(&body, '\n');
+    OPENSSL_cleanse((char *)text, size);
+    body_destroy(json);
+    http_respond(x, status, "application/json", &body);
 }
 
 /* ---- bodies ---- */

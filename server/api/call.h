@@ -21,19 +21,24 @@ struct call_out {
     int status;
     struct json_object *json; /* owned; NULL: no body */
     char *location;           /* owned; NULL: none */
+    bool is_secret;           /* json: no hash of it is told, and its memory is cleansed */
     char job[ULID_SIZE];      /* "": none */
     struct job_view view;     /* of the job */
 };
 
 typedef int call_apply_fn(struct call *call, struct store_tx *tx, struct err *e);
 
+/* Called on the writer thread once the write is durable, before the answer. Must not wait. */
+typedef void call_committed_fn(struct call *call);
+
 struct call {
     struct api *api;
     struct http_exchange *x;
     call_apply_fn *apply;
-    bool is_post;    /* so that an Idempotency-Key counts */
-    bool runs_again; /* and apply is to find by itself what it did the first time */
-    void *spec;      /* what the handler has read, owned */
+    call_committed_fn *committed; /* NULL: nothing is to be done */
+    bool is_post;                 /* so that an Idempotency-Key counts */
+    bool runs_again;              /* and apply is to find by itself what it did the first time */
+    void *spec;                   /* what the handler has read, owned */
     void (*spec_destroy)(void *spec);
     struct fields errors; /* for ERR_INVALID of apply */
     struct call_out out;
@@ -42,6 +47,9 @@ struct call {
 /* spec's ownership passes, with spec_destroy to end it; both may be NULL. */
 void call_write(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
                 void (*spec_destroy)(void *spec));
+/* The same, and committed afterwards. */
+void call_write_then(struct api *api, struct http_exchange *x, call_apply_fn *apply,
+                     call_committed_fn *committed, void *spec, void (*spec_destroy)(void *spec));
 /* The same for a POST: with an Idempotency-Key that came before, apply is not run. */
 void call_post(struct api *api, struct http_exchange *x, call_apply_fn *apply, void *spec,
                void (*spec_destroy)(void *spec));
@@ -77,6 +85,9 @@ void call_check_name(const char *name, struct fields *errors);
 
 /* If there are complaints: answers x with them, frees them, and returns true. */
 bool call_refused(struct http_exchange *x, struct fields *errors);
+
+/* Answers x with JSON that holds a secret, whose memory it cleanses; its ownership passes. */
+void call_respond_secret(struct http_exchange *x, int status, struct json_object *json);
 
 /* For handlers that only read: the thread's connection; NULL: x is answered. */
 struct db *call_reader(struct api *api, struct http_exchange *x);

@@ -15,7 +15,6 @@
 
 #include <assert.h>
 #include <json-c/json.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,20 +327,6 @@ static int show_bundle(const struct issued *issued, bool with_key, struct json_o
     return 0;
 }
 
-/* json-c would leave the key behind in freed memory. */
-static void respond_and_cleanse(struct http_exchange *x, struct json_object *json)
-{
-    struct buf body = {0};
-    size_t size;
-    const char *text = json_object_to_json_string_length(
-        json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
-    buf_add(&body, text, size);
-    buf_add_char(&body, '\n');
-    OPENSSL_cleanse((char *)text, size);
-    body_destroy(json);
-    http_respond(x, 200, "application/json", &body);
-}
-
 static bool may_read_key(const struct http_exchange *x)
 {
     return http_rights(x)->scopes & SCOPE_KEYS_READ;
@@ -369,7 +354,7 @@ static void get_bundle(struct http_exchange *x, void *context)
         http_add_header(x, "Cache-Control", "no-store");
         http_add_header(x, "ETag", etag);
         free(etag);
-        respond_and_cleanse(x, json);
+        call_respond_secret(x, 200, json);
     }
     issued_finish(&issued);
 }

@@ -4,6 +4,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "acme/problem.h"
+#include "server/access/grant.h"
 #include "server/http/exchange_private.h"
 #include "server/http/negotiate.h"
 #include "server/http/problem.h"
@@ -53,6 +54,7 @@ static void destroy(struct http_exchange *x)
     headers_finish(&x->answer_headers);
     buf_finish_secret(&x->answer);
     free(x->answer_type);
+    grant_release(x->principal.grant);
     free(x);
 }
 
@@ -91,7 +93,12 @@ bool exchange_run(struct http_exchange *x)
         exchange_refuse(x, 0, &e);
         return true;
     }
-    x->route->handle(x, server->context);
+    struct err e;
+    /* The body may have been long in coming. */
+    if (http_confirm(x, &e) < 0)
+        http_respond_error(x, &e, NULL, NULL);
+    else
+        x->route->handle(x, server->context);
     pthread_mutex_lock(&lock);
     server->running--;
     pthread_cond_broadcast(&server->exchanges_changed);

@@ -66,6 +66,9 @@ const char *http_path(const struct http_exchange *x);
 const char *http_principal(const struct http_exchange *x);
 /* The same with what it may do. */
 const struct principal *http_rights(const struct http_exchange *x);
+/* 0 while it may still be answered, else ERR_UNAUTHENTICATED: its token was revoked or has expired
+   since. For those who answer late; handlers are not begun otherwise. */
+int http_confirm(const struct http_exchange *x, struct err *e);
 /* 0 if it has all these scopes, else ERR_FORBIDDEN: for what goes beyond those of the route. */
 int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e);
 /* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */

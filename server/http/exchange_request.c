@@ -1,5 +1,7 @@
 /* What handlers may know of a request. */
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/access/grant.h"
 #include "server/access/scope.h"
 #include "server/http/exchange.h"
 #include "server/http/exchange_private.h"
@@ -52,6 +54,12 @@ const char *http_principal(const struct http_exchange *x)
 const struct principal *http_rights(const struct http_exchange *x)
 {
     return &x->principal;
+}
+
+int http_confirm(const struct http_exchange *x, struct err *e)
+{
+    const struct grant *grant = x->principal.grant;
+    return grant ? grant_check_time(grant, clock_wall_ms(), e) : 0;
 }
 
 int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e)

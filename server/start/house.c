@@ -119,15 +119,23 @@ static int start_commands(struct house *house, struct err *e)
     return rc;
 }
 
-static void told(void *context, const struct store_news *news)
+static void notify(struct house *house, int64_t seq)
 {
-    struct house *house = context;
-    if (!news->job_ended)
-        return; /* nobody waits for less */
     pthread_mutex_lock(&house->server_mutex);
     if (house->server)
-        http_server_notify(house->server, news->seq);
+        http_server_notify(house->server, seq);
     pthread_mutex_unlock(&house->server_mutex);
+}
+
+static void told(void *context, const struct store_news *news)
+{
+    if (news->job_ended) /* nobody waits for less */
+        notify(context, news->seq);
+}
+
+static void wake(void *context)
+{
+    notify(context, 0);
 }
 
 static int start_store(struct house *house, struct err *e)
@@ -217,7 +225,7 @@ static int start_engine(struct house *house, struct err *e)
     return engine_create(&options, &house->engine, e);
 }
 
-static struct api_options api_options_of(const struct house *house)
+static struct api_options api_options_of(struct house *house)
 {
     return (struct api_options){
         .store = house->store,
@@ -225,6 +233,8 @@ static struct api_options api_options_of(const struct house *house)
         .defaults = &house->defaults,
         .http01 = house->http01,
         .engine = house->engine,
+        .wake = wake,
+        .wake_context = house,
     };
 }
 

@@ -3,13 +3,13 @@
 #include "acme/base/base64url.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "server/access/secret.h"
 #include "store/token.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 enum { SECRET_FILE_MAX = 4096, TOKEN_MIN = 16 };
-
-static const char token_prefix[] = "certwright_";
 
 /* ---- files ---- */
 
@@ -206,16 +204,9 @@ int secrets_master(const char *directory, const struct master_source *source,
 
 /* ---- admin token ---- */
 
-void secrets_token_hash(const char *token, unsigned char out[32])
-{
-    unsigned int size = 0;
-    if (EVP_Digest(token, strlen(token), out, &size, EVP_sha256(), NULL) != 1)
-        abort();
-}
-
 static int save_token(struct store_tx *tx, void *arg, struct err *e)
 {
-    return token_put(tx, "admin", arg, e);
+    return token_put(tx, token_admin, arg, e);
 }
 
 static int keep_token(struct store *store, const char *token, const char *from, struct err *e)
@@ -230,7 +221,7 @@ static int keep_token(struct store *store, const char *token, const char *from, 
                            "The admin token in %s holds a character that no header "
                            "can carry.",
                            from);
-    secrets_token_hash(token, hash);
+    secret_hash(token, hash);
     return store_write_wait(store, save_token, hash, e);
 }
 
@@ -250,15 +241,11 @@ static int has_tokens(struct store *store, bool *has, struct err *e)
 
 static int make_token(const char *directory, const char *path, struct err *e)
 {
-    unsigned char random[32];
-    struct buf token = {0};
-    if (RAND_bytes(random, sizeof random) != 1)
-        return err_set(e, ERR_CRYPTO, "The random generator failed.");
-    buf_add_string(&token, token_prefix);
-    base64url_encode(random, sizeof random, &token);
-    OPENSSL_cleanse(random, sizeof random);
-    int rc = write_file(directory, path, token.data, e);
-    buf_finish_secret(&token);
+    char secret[SECRET_SIZE];
+    if (secret_make(secret, e) < 0)
+        return -1;
+    int rc = write_file(directory, path, secret, e);
+    OPENSSL_cleanse(secret, sizeof secret);
     return rc;
 }
 

@@ -30,7 +30,4 @@ int secrets_master(const char *directory, const struct master_source *source,
 int secrets_admin_token(struct store *store, const char *directory, const char *token_file,
                         struct err *e);
 
-/* SHA-256 of a token: how it is kept and compared. */
-void secrets_token_hash(const char *token, unsigned char out[32]);
-
 #endif

@@ -52,6 +52,19 @@ def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
     assert service.api.ok("GET", "/accounts/me")["status"] == "valid"
 
 
+def test_tokens_with_curl(certwright):
+    service = certwright()
+    section = README.read_text().split("## Tokens\n")[1].split("\n## ")[0]
+    [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                   "TOKEN": service.api.token}
+    done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+                          env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert done.stdout.count('"name":"ci"') == 2 and '"token":"cw_' in done.stdout
+    assert len(service.api.ok("GET", "/tokens")["items"]) == 1
+
+
 def test_the_configurations_are_good(tmp_path):
     text = README.read_text()
     shown = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)

@@ -89,6 +89,20 @@ static void test_each_route_is_an_operation(void **state)
         }
 }
 
+static void test_the_contract_has_the_same_scopes(void **state)
+{
+    static const char *const path[] = {"components", "schemas", "Scope", "enum"};
+    struct json_object *names = *state;
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+        names = json_object_object_get(names, path[i]);
+    assert_int_equal(json_object_array_length(names), SCOPE_COUNT + 1);
+    assert_string_equal(json_object_get_string(json_object_array_get_idx(names, 0)), "admin");
+    for (int i = 0; i < SCOPE_COUNT; i++) {
+        struct json_object *name = json_object_array_get_idx(names, (size_t)i + 1);
+        assert_string_equal(json_object_get_string(name), scope_name(i));
+    }
+}
+
 static void test_scopes_have_names(void **state)
 {
     struct buf text = {0};
@@ -110,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_operation_is_a_route),
         cmocka_unit_test(test_each_route_is_an_operation),
+        cmocka_unit_test(test_the_contract_has_the_same_scopes),
         cmocka_unit_test(test_scopes_have_names),
     };
     return cmocka_run_group_tests(tests, load, unload);

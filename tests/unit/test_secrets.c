@@ -1,5 +1,6 @@
 /* The secrets of a data directory: made once, kept, and never replaced behind a database's back. */
 #include "acme/base/memory.h"
+#include "server/access/secret.h"
 #include "server/start/secrets.h"
 #include "store/token.h"
 #include "tests/unit/unit.h"
@@ -152,7 +153,7 @@ static void expect_known(struct store *store, const char *text)
     size_t count;
     struct db *db;
     struct err e;
-    secrets_token_hash(text, hash);
+    secret_hash(text, hash);
     assert_int_equal(store_reader(store, &db, &e), 0);
     assert_int_equal(token_list(db, &tokens, &count, &e), 0);
     assert_int_equal(count, 1);
@@ -170,7 +171,8 @@ static void the_admin_token_is_made_once(void **state)
     assert_int_equal(secrets_admin_token(store, *state, NULL, &e), 0);
     assert_int_equal(mode_of(path), 0600);
     char *first = read_text(path);
-    assert_int_equal(strncmp(first, "certwright_", 11), 0);
+    assert_int_equal(strncmp(first, "cw_", 3), 0);
+    assert_false(secret_is_damaged(first));
     expect_known(store, first);
     assert_int_equal(secrets_admin_token(store, *state, NULL, &e), 0);
     char *second = read_text(path);
