@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
-import requests
 
 import pem
 from fake_ca import FakeCa
@@ -119,8 +120,9 @@ def is_answered(service, ca, i=0):
     """The i-th name of the CA's only order."""
     [n] = ca.orders
     port = service.config["http01_listen"].rpartition(":")[2]
-    url = f"http://127.0.0.1:{port}/.well-known/acme-challenge/token-{n}-{i}"
-    return requests.get(url, timeout=5).status_code == 200
+    with closing(HTTPConnection("127.0.0.1", int(port), timeout=5)) as connection:
+        connection.request("GET", f"/.well-known/acme-challenge/token-{n}-{i}")
+        return connection.getresponse().status == 200
 
 
 def at_the_challenge(ca, api, *names):

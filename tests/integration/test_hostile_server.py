@@ -263,7 +263,7 @@ def certificate_of(folder, name, expired=False):
     ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
     ca_key, own = (serialization.load_pem_private_key(file.read_bytes(), None)
                    for file in (folder / "ca.key", key))
-    end = datetime.datetime.utcnow() + datetime.timedelta(days=-1 if expired else 1)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=-1 if expired else 1)
     certificate = (x509.CertificateBuilder().subject_name(ca.subject).issuer_name(ca.subject)
                    .public_key(own.public_key()).serial_number(x509.random_serial_number())
                    .not_valid_before(end - datetime.timedelta(days=3)).not_valid_after(end)
