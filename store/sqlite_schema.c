@@ -354,6 +354,39 @@ static const char *const access_schema[] = {
     "ALTER TABLE token ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE token ADD COLUMN created_by TEXT",
     "ALTER TABLE token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0",
+
+    /* See audit.h. n has no gaps, so it is audit_tip that counts. */
+    "CREATE TABLE audit ("
+    " n INTEGER PRIMARY KEY,"
+    " at INTEGER NOT NULL,"
+    " request TEXT,"
+    " principal TEXT,"
+    " address TEXT NOT NULL,"
+    " method TEXT NOT NULL,"
+    " route TEXT,"
+    " resource TEXT,"
+    " job TEXT,"
+    " status INTEGER NOT NULL,"
+    " code TEXT,"
+    " count INTEGER NOT NULL CHECK (count > 0),"
+    " previous TEXT NOT NULL,"
+    " hash TEXT NOT NULL"
+    ") STRICT",
+    "CREATE INDEX audit_by_principal ON audit (principal, n)",
+    "CREATE INDEX audit_by_resource ON audit (resource, n)",
+    "CREATE TABLE audit_tip ("
+    " only INTEGER PRIMARY KEY CHECK (only = 1),"
+    " n INTEGER NOT NULL,"
+    " hash TEXT NOT NULL,"
+    " swept INTEGER NOT NULL" /* up to here entries may be deleted */
+    ") STRICT",
+    "INSERT INTO audit_tip (only, n, hash, swept) VALUES (1, 0,"
+    " '0000000000000000000000000000000000000000000000000000000000000000', 0)",
+    "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit"
+    " BEGIN SELECT RAISE (ABORT, 'the audit trail is only appended to'); END",
+    "CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit"
+    " WHEN OLD.n > (SELECT swept FROM audit_tip)"
+    " BEGIN SELECT RAISE (ABORT, 'the audit trail is only appended to'); END",
     NULL,
 };
 

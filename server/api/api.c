@@ -30,6 +30,7 @@ const struct http_route *const api_routes[] = {
     orders_routes,
     jobs_routes,
     tokens_routes,
+    audit_routes,
     service_routes,
     NULL,
 };
@@ -84,6 +85,7 @@ int api_create(const struct api_options *options, struct api **out, struct err *
     api->options = *options;
     api->tokens = tokens;
     served_init(&api->served);
+    refused_init(&api->refused);
     *out = api;
     return 0;
 }
@@ -94,6 +96,7 @@ void api_destroy(struct api *api)
         return;
     token_set_destroy(api->tokens);
     served_finish(&api->served);
+    refused_finish(&api->refused);
     free(api);
 }
 
@@ -122,9 +125,15 @@ int api_authenticate(void *context, const struct http_caller *caller, struct pri
     return token_set_admit(api->tokens, api->options.store, caller, principal, e);
 }
 
-void api_served(void *context, const char *method, const char *route, int status,
-                int64_t duration_ms)
+void api_served(void *context, const struct http_served *request)
 {
     struct api *api = context;
-    served_add(&api->served, method, route, status, duration_ms);
+    served_add(&api->served, request->method, request->route, request->status,
+               request->duration_ms);
+    refused_add(&api->refused, request);
+}
+
+void api_tend(struct api *api, bool is_end)
+{
+    refused_write(&api->refused, api->options.store, is_end);
 }

@@ -20,6 +20,7 @@ struct engine;
 struct fields;
 struct http01_table;
 struct http_caller;
+struct http_served;
 struct json_object;
 struct principal;
 struct store;
@@ -57,6 +58,10 @@ int api_create(const struct api_options *options, struct api **out, struct err *
 /* After the HTTP server's end. */
 void api_destroy(struct api *api);
 
+/* To be called every few seconds, and once after the HTTP server's end: writes down what was
+   refused. */
+void api_tend(struct api *api, bool is_end);
+
 /* Whether /readyz says so: once everything is started, until the end begins. */
 void api_set_ready(struct api *api, bool ready);
 
@@ -64,7 +69,6 @@ void api_set_ready(struct api *api, bool ready);
 extern const struct http_route *const api_routes[];
 int api_authenticate(void *context, const struct http_caller *caller, struct principal *principal,
                      struct err *e);
-void api_served(void *context, const char *method, const char *route, int status,
-                int64_t duration_ms);
+void api_served(void *context, const struct http_served *request);
 
 #endif

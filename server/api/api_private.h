@@ -3,6 +3,7 @@
 #define CERTWRIGHT_SERVER_API_API_PRIVATE_H
 
 #include "server/api/api.h"
+#include "server/api/refused.h"
 #include "server/api/served.h"
 #include "store/store.h"
 
@@ -15,6 +16,7 @@ struct api {
     struct api_options options;
     struct token_set *tokens;
     struct served served;
+    struct refused refused;
     atomic_bool ready;
 };
 
@@ -33,6 +35,7 @@ extern const struct http_route targets_routes[];
 extern const struct http_route orders_routes[];
 extern const struct http_route jobs_routes[];
 extern const struct http_route tokens_routes[];
+extern const struct http_route audit_routes[];
 extern const struct http_route service_routes[];
 
 #endif

@@ -1,6 +1,7 @@
 #include "server/api/call.h"
 
 #include "acme/base/memory.h"
+#include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/check.h"
 #include "store/idempotency.h"
@@ -144,6 +145,25 @@ static int run_once(struct call *call, struct store_tx *tx, const char *key, str
     return rc;
 }
 
+/* What the call has made or changed: the job's resource, what is new, or what the path names. */
+static const char *resource_of(const struct call *call)
+{
+    struct json_object *resource, *href;
+    if (call->out.job[0] && json_object_object_get_ex(call->out.view.json, "resource", &resource) &&
+        json_object_object_get_ex(resource, "href", &href) && href)
+        return json_object_get_string(href);
+    return call->out.location ? call->out.location : http_path(call->x);
+}
+
+/* In the transaction of what it tells of: there is neither without the other. */
+static int write_audit(struct call *call, struct store_tx *tx, struct err *e)
+{
+    const char *job = call->out.job[0] ? call->out.job : NULL;
+    if (http_is_read(call->x))
+        return 0;
+    return audit_note_success(tx, call->x, job ? 202 : call->out.status, resource_of(call), job, e);
+}
+
 static int run(struct store_tx *tx, void *arg, struct err *e)
 {
     struct call *call = arg;
@@ -152,7 +172,9 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
         return -1;
     const char *key = call->is_post ? http_header(call->x, "Idempotency-Key") : NULL;
     int rc = key ? run_once(call, tx, key, e) : call->apply(call, tx, e);
-    return rc < 0 ? -1 : load_job(call, tx, e);
+    if (rc == 0)
+        rc = load_job(call, tx, e);
+    return rc < 0 ? -1 : write_audit(call, tx, e);
 }
 
 /* With its tag, so that the next change can be made conditional on this answer. */
@@ -162,6 +184,14 @@ static void respond_resource(struct http_exchange *x, const struct call_out *out
     http_add_header(x, "ETag", etag);
     free(etag);
     http_respond_json(x, out->status, out->json);
+}
+
+/* Its transaction has told of it. */
+static void respond_secret(struct http_exchange *x, int status, struct json_object *json)
+{
+    struct buf body = {0};
+    call_secret_text(json, &body);
+    http_respond(x, status, "application/json", &body);
 }
 
 /* On the writer thread, so nothing here reads the database or waits. */
@@ -183,7 +213,7 @@ static void done(void *arg, const struct err *e)
         if (out->location)
             http_add_header(x, "Location", out->location);
         if (out->json && out->is_secret)
-            call_respond_secret(x, out->status, out->json);
+            respond_secret(x, out->status, out->json);
         else if (out->json)
             respond_resource(x, out);
         else
@@ -212,6 +242,8 @@ static struct call *create(struct api *api, struct http_exchange *x, call_apply_
     call->apply = apply;
     call->spec = spec;
     call->spec_destroy = spec_destroy;
+    if (!http_is_read(x))
+        http_request_id(x);
     return call;
 }
 
@@ -284,17 +316,15 @@ void call_answer(struct call *call, int status, struct json_object *json)
 }
 
 /* json-c would leave the secret behind in freed memory. */
-void call_respond_secret(struct http_exchange *x, int status, struct json_object *json)
+void call_secret_text(struct json_object *json, struct buf *out)
 {
-    struct buf body = {0};
     size_t size;
     const char *text = json_object_to_json_string_length(
         json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
-    buf_add(&body, text, size);
-    buf_add_char(&body, '\n');
+    buf_add(out, text, size);
+    buf_add_char(out, '\n');
     OPENSSL_cleanse((char *)text, size);
     body_destroy(json);
-    http_respond(x, status, "application/json", &body);
 }
 
 /* ---- bodies ---- */

@@ -86,8 +86,8 @@ void call_check_name(const char *name, struct fields *errors);
 /* If there are complaints: answers x with them, frees them, and returns true. */
 bool call_refused(struct http_exchange *x, struct fields *errors);
 
-/* Answers x with JSON that holds a secret, whose memory it cleanses; its ownership passes. */
-void call_respond_secret(struct http_exchange *x, int status, struct json_object *json);
+/* Appends JSON that holds a secret as text, and cleanses its memory; its ownership passes. */
+void call_secret_text(struct json_object *json, struct buf *out);
 
 /* For handlers that only read: the thread's connection; NULL: x is answered. */
 struct db *call_reader(struct api *api, struct http_exchange *x);

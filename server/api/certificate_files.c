@@ -5,6 +5,7 @@
 #include "acme/csr.h"
 #include "server/access/principal.h"
 #include "server/access/scope.h"
+#include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/issued.h"
@@ -118,7 +119,10 @@ static void answer_file(struct http_exchange *x, struct api *api, const struct f
         http_respond_error(x, &e, NULL, NULL);
     } else {
         add_caching(x, &issued, file);
-        http_respond(x, 200, file->type, &body);
+        if (file->secret)
+            audit_disclose(api, x, file->type, &body);
+        else
+            http_respond(x, 200, file->type, &body);
     }
     issued_finish(&issued);
 }
@@ -327,6 +331,23 @@ static int show_bundle(const struct issued *issued, bool with_key, struct json_o
     return 0;
 }
 
+/* Takes over json. A caller who has it already is given nothing, so nothing is written down. */
+static void respond_bundle(struct api *api, struct http_exchange *x, const struct issued *issued,
+                           bool with_key, struct json_object *json)
+{
+    struct buf body = {0};
+    /* Who may read the key from now on has not got it yet. */
+    char *etag = mem_printf("\"%s.bundle%s\"", issued->version.serial, with_key ? ".key" : "");
+    call_secret_text(json, &body);
+    http_add_header(x, "Cache-Control", "no-store");
+    http_add_header(x, "ETag", etag);
+    if (with_key && !http_is_known(x, etag))
+        audit_disclose(api, x, "application/json", &body);
+    else
+        http_respond(x, 200, "application/json", &body);
+    free(etag);
+}
+
 static bool may_read_key(const struct http_exchange *x)
 {
     return http_rights(x)->scopes & SCOPE_KEYS_READ;
@@ -349,12 +370,7 @@ static void get_bundle(struct http_exchange *x, void *context)
         body_destroy(json);
         http_respond_error(x, &e, NULL, NULL);
     } else {
-        /* Who may read the key from now on has not got it yet. */
-        char *etag = mem_printf("\"%s.bundle%s\"", issued.version.serial, with_key ? ".key" : "");
-        http_add_header(x, "Cache-Control", "no-store");
-        http_add_header(x, "ETag", etag);
-        free(etag);
-        call_respond_secret(x, 200, json);
+        respond_bundle(context, x, &issued, with_key, json);
     }
     issued_finish(&issued);
 }

@@ -2,6 +2,7 @@
 #include "acme/base/memory.h"
 #include "acme/pkcs12.h"
 #include "server/access/scope.h"
+#include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/check.h"
@@ -53,7 +54,8 @@ static int make_file(const struct issued *issued, const struct request *request,
     return rc;
 }
 
-static void answer(struct http_exchange *x, struct db *db, const struct request *request)
+static void answer(struct api *api, struct http_exchange *x, struct db *db,
+                   const struct request *request)
 {
     struct issued issued;
     struct buf file = {0};
@@ -69,7 +71,7 @@ static void answer(struct http_exchange *x, struct db *db, const struct request 
         http_add_header(x, "Cache-Control", "no-store");
         http_add_header(x, "Content-Disposition", disposition);
         free(disposition);
-        http_respond(x, 200, "application/x-pkcs12", &file);
+        audit_disclose(api, x, "application/x-pkcs12", &file);
     }
     issued_finish(&issued);
 }
@@ -85,7 +87,7 @@ static void post_pkcs12(struct http_exchange *x, void *context)
     read_request(body, &request, &errors);
     struct db *db = call_refused(x, &errors) ? NULL : call_reader(context, x);
     if (db)
-        answer(x, db, &request);
+        answer(context, x, db, &request);
     body_destroy(body);
 }
 

@@ -5,11 +5,14 @@
 #include "acme/base/memory.h"
 #include "server/api/spec_common.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SCOPE_SIZE = 16 };
+
+static const char type_lines[] = "application/jsonl";
 
 static bool is_among(const char *const *names, const char *name)
 {
@@ -151,6 +154,57 @@ static int show_rows(const struct page *page, const struct page_source *source, 
     return 0;
 }
 
+/* Percent-encodes the value (RFC 3986 section 2.3). */
+static void add_query(struct buf *out, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buf_printf(out, "&%s=", name);
+    for (const char *p = value; *p; p++) {
+        bool is_plain = isalnum((unsigned char)*p) || strchr("-._~/:", *p);
+        buf_printf(out, is_plain ? "%c" : "%%%02X", (unsigned char)*p);
+    }
+}
+
+/* Where the page after this one is: the same query with its cursor. */
+static void add_next_link(struct http_exchange *x, const struct page_source *source,
+                          const char *cursor)
+{
+    struct buf link = {0};
+    const char *size = http_query(x, "page_size");
+    buf_printf(&link, "<%s?cursor=%s", http_path(x), cursor);
+    if (size)
+        buf_printf(&link, "&page_size=%s", size);
+    for (const char *const *filter = source->filters; filter && *filter; filter++)
+        add_query(&link, *filter, http_query(x, *filter));
+    buf_add_string(&link, ">; rel=\"next\"");
+    http_add_header(x, "Link", buf_string(&link));
+    buf_finish(&link);
+}
+
+/* Takes over json, a page. */
+static void respond_lines(struct http_exchange *x, const struct page_source *source,
+                          struct json_object *json)
+{
+    struct buf body = {0};
+    struct json_object *items = json_object_object_get(json, "items");
+    struct json_object *next = json_object_object_get(json, "next");
+    for (size_t i = 0; i < json_object_array_length(items); i++)
+        buf_printf(&body, "%s\n",
+                   json_object_to_json_string_ext(json_object_array_get_idx(items, i),
+                                                  JSON_C_TO_STRING_PLAIN |
+                                                      JSON_C_TO_STRING_NOSLASHESCAPE));
+    if (next)
+        add_next_link(x, source, json_object_get_string(next));
+    json_object_put(json);
+    http_respond(x, 200, type_lines, &body);
+}
+
+static bool wants_lines(const struct http_exchange *x, const struct page_source *source)
+{
+    return source->has_lines && !http_accepts(x, "application/json") && http_accepts(x, type_lines);
+}
+
 static int make_page(const struct page *page, const struct page_source *source, const char *scope,
                      struct json_object **out, struct err *e)
 {
@@ -188,6 +242,8 @@ void page_answer(struct api *api, struct http_exchange *x, const struct page_sou
     free(after);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);
+    else if (wants_lines(x, source))
+        respond_lines(x, source, json);
     else
         http_respond_json(x, 200, json);
 }

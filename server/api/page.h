@@ -27,10 +27,15 @@ struct page_source {
     /* The key of a row, to be found after it; caller frees. */
     char *(*key)(const void *row);
     void (*finish)(void *row);
+    bool has_lines;             /* may be had as JSON lines (application/jsonl) too */
     const char *const *filters; /* query parameters beside cursor and page_size; ends with NULL */
 };
 
-/* Answers x with the page that it asks for. ERR_MALFORMED for a wrong or unknown parameter. */
+/*
+ * Answers x with the page that it asks for, or with its items as JSON lines, if only these are
+ * accepted: then Link (RFC 8288) leads to the next page. ERR_MALFORMED for a wrong or unknown
+ * parameter.
+ */
 void page_answer(struct api *api, struct http_exchange *x, const struct page_source *source);
 
 /* ERR_MALFORMED if there is a query parameter that is not among names (ends with NULL). */

@@ -10,6 +10,7 @@
 #include "server/config/source.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ static struct config *create_default(void)
     config_texts_add(&config->listen, "127.0.0.1:8555");
     config->outgoing = outgoing_create();
     config->workers = CONFIG_WORKERS_DEFAULT;
+    config->audit_retention_seconds = CONFIG_AUDIT_DEFAULT_S;
     config->log_level = LOG_LEVEL_INFO;
     config->master_key_fd = -1;
     return config;
@@ -236,12 +238,26 @@ static void read_resources(const struct settings *file, struct config *config)
 
 static void read_members(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {
-        "user_agent",     "language",          "listen",     "ops_listen",
-        "http01_listen",  "tls_alpn01_listen", "workers",    "resolvers",
-        "resolvers_only", "log_level",         "data",       "allowed_hosts",
-        "commands",       "pidfiles",          "file_roots", "defaults",
-        "resources",      "outgoing",          NULL};
+    static const char *const names[] = {"user_agent",
+                                        "language",
+                                        "listen",
+                                        "ops_listen",
+                                        "http01_listen",
+                                        "tls_alpn01_listen",
+                                        "workers",
+                                        "resolvers",
+                                        "resolvers_only",
+                                        "log_level",
+                                        "data",
+                                        "allowed_hosts",
+                                        "commands",
+                                        "pidfiles",
+                                        "file_roots",
+                                        "defaults",
+                                        "resources",
+                                        "outgoing",
+                                        "audit_retention_seconds",
+                                        NULL};
     char *level = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
@@ -252,6 +268,8 @@ static void read_members(const struct settings *file, struct config *config)
     settings_text(file, "http01_listen", checks_address, &config->http01_listen);
     settings_text(file, "tls_alpn01_listen", checks_address, &config->tls_alpn01_listen);
     settings_int(file, "workers", 1, CONFIG_WORKERS_MAX, &config->workers);
+    settings_int(file, "audit_retention_seconds", CONFIG_AUDIT_MIN_S, INT_MAX,
+                 &config->audit_retention_seconds);
     settings_texts(file, "resolvers", checks_nothing, &config->resolvers);
     settings_bool(file, "resolvers_only", &config->resolvers_only);
     settings_texts(file, "allowed_hosts", checks_nothing, &config->allowed_hosts);

@@ -22,6 +22,8 @@ struct json_object;
 struct outgoing;
 
 enum { CONFIG_WORKERS_DEFAULT = 4, CONFIG_WORKERS_MAX = 64 };
+/* How long the audit trail goes back: a year, a day at least. */
+enum { CONFIG_AUDIT_DEFAULT_S = 365 * 24 * 3600, CONFIG_AUDIT_MIN_S = 24 * 3600 };
 
 /* What the command line says; NULL where it says nothing. All borrowed. */
 struct config_flags {
@@ -71,6 +73,7 @@ struct config {
     size_t pidfile_count;
     struct outgoing *outgoing; /* where requests may go: what `outgoing` and `resources` say */
     int workers;
+    int audit_retention_seconds;
     enum log_level log_level;
 
     /* For the API's readers, which know what they mean. NULL: absent. */

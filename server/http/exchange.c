@@ -234,6 +234,11 @@ void http_add_header(struct http_exchange *x, const char *name, const char *valu
     headers_add(&x->answer_headers, name, strlen(name), value, strlen(value));
 }
 
+void http_drop_headers(struct http_exchange *x)
+{
+    headers_finish(&x->answer_headers);
+}
+
 /* Whether the caller takes what is about to be answered to its GET; else 406 has been stored. */
 static bool is_acceptable(struct http_exchange *x, int status, const char *content_type)
 {
@@ -348,6 +353,7 @@ static void store_problem(struct http_exchange *x, int status, const struct err 
                           struct json_object *errors, const char *acme_document)
 {
     status = status ? status : problem_status(e->code);
+    x->problem = err_info(e->code)->name;
     if (problem_is_internal(e->code))
         log_error("a request failed", "path", x->target.path ? x->target.path : "", "code",
                   err_info(e->code)->name, "detail", e->detail, NULL);

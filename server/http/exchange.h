@@ -62,6 +62,20 @@ const char *http_header(const struct http_exchange *x, const char *name);
 const struct buf *http_body(const struct http_exchange *x);
 /* The path as routed. */
 const char *http_path(const struct http_exchange *x);
+/* The template of the path; "" if none fits. */
+const char *http_route(const struct http_exchange *x);
+/* "GET" and so on; "OTHER" for one that is not known. */
+const char *http_method(const struct http_exchange *x);
+/* Whether it is a GET or HEAD. */
+bool http_is_read(const struct http_exchange *x);
+/* Where it comes from: an address without port, or "unix". */
+const char *http_address(const struct http_exchange *x);
+/* Made at the first call, before the answer, to which it is added as Request-Id. */
+const char *http_request_id(struct http_exchange *x);
+/* Whether its Accept takes that media type. */
+bool http_accepts(const struct http_exchange *x, const char *media_type);
+/* Whether If-None-Match of a GET names this ETag: its answer will be a 304. */
+bool http_is_known(const struct http_exchange *x, const char *etag);
 /* Who asks: "token:admin", "uid:0", "open". */
 const char *http_principal(const struct http_exchange *x);
 /* The same with what it may do. */
@@ -83,6 +97,9 @@ int http_if_match(const struct http_exchange *x, const char *etag, struct err *e
 
 /* Before the answer. Values with control characters are a programming error. */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);
+
+/* Takes back what was added: an error is to be answered instead. */
+void http_drop_headers(struct http_exchange *x);
 
 /*
  * Takes over body's content (an empty body for NULL). The connection sends it afterwards. A 200 to

@@ -17,6 +17,7 @@
 #ifndef CERTWRIGHT_SERVER_HTTP_EXCHANGE_PRIVATE_H
 #define CERTWRIGHT_SERVER_HTTP_EXCHANGE_PRIVATE_H
 
+#include "acme/base/ulid.h"
 #include "server/access/principal.h"
 #include "server/http/connections.h"
 #include "server/http/exchange.h"
@@ -53,6 +54,7 @@ struct http_exchange {
     struct http_target target;
     const struct http_route *route; /* NULL if none fits */
     struct principal principal;
+    char request_id[ULID_SIZE]; /* "" until somebody asks for it */
     struct gate_framing framing;
     struct buf body;
     size_t reserved; /* of the budget for bodies */
@@ -63,13 +65,15 @@ struct http_exchange {
     bool is_handed;  /* the request is whole, the handler has had its turn */
     size_t skipped;  /* bytes of the body */
     int sent_status; /* 0: no answer was sent */
+    const char *sent_problem;
 
     /* The answer. Whoever answers writes it, then gives it away with the state. */
     struct headers answer_headers;
     struct buf answer;
     char *answer_type;
     int status;
-    bool closes; /* the connection ends with the answer */
+    const char *problem; /* its stable name, if the answer is one */
+    bool closes;         /* the connection ends with the answer */
 
     /* Guarded by the lock in exchange.c. */
     enum exchange_state state;

@@ -46,6 +46,35 @@ const char *http_path(const struct http_exchange *x)
     return x->target.path;
 }
 
+const char *http_route(const struct http_exchange *x)
+{
+    return x->route ? x->route->path : "";
+}
+
+const char *http_method(const struct http_exchange *x)
+{
+    return x->method_name;
+}
+
+bool http_is_read(const struct http_exchange *x)
+{
+    return x->is_get;
+}
+
+const char *http_address(const struct http_exchange *x)
+{
+    return x->connection->is_unix ? "unix" : x->connection->peer_address;
+}
+
+const char *http_request_id(struct http_exchange *x)
+{
+    if (!x->request_id[0]) {
+        ulid_make(clock_engine_ms(), x->request_id);
+        http_add_header(x, "Request-Id", x->request_id);
+    }
+    return x->request_id;
+}
+
 const char *http_principal(const struct http_exchange *x)
 {
     return x->principal.name;
@@ -89,6 +118,19 @@ static bool is_unwanted(const struct http_exchange *x, const char *etag)
     bool unwanted = listed && etag && negotiate_etag_listed(listed, etag, true);
     free(listed);
     return unwanted;
+}
+
+bool http_accepts(const struct http_exchange *x, const char *media_type)
+{
+    char *accept = headers_joined(&x->headers, "Accept");
+    bool accepted = negotiate_accepts(accept, media_type);
+    free(accept);
+    return accepted;
+}
+
+bool http_is_known(const struct http_exchange *x, const char *etag)
+{
+    return x->is_get && is_unwanted(x, etag);
 }
 
 int http_if_match(const struct http_exchange *x, const char *etag, struct err *e)

@@ -95,9 +95,11 @@ static enum MHD_Result send_answer(struct http_exchange *x)
     if (exchange_is_abandoned(x)) {
         response = make_shutdown_response();
         x->sent_status = problem_status(ERR_SHUTDOWN);
+        x->sent_problem = err_info(ERR_SHUTDOWN)->name;
     } else {
         response = make_response(&x->answer);
         x->sent_status = x->status;
+        x->sent_problem = x->problem;
         if (x->answer_type)
             MHD_add_response_header(response, "Content-Type", x->answer_type);
         for (size_t i = 0; i < x->answer_headers.count; i++)
@@ -179,6 +181,21 @@ enum MHD_Result request_advance(void *cls, struct MHD_Connection *mhd, const cha
     return send_answer(x);
 }
 
+static void tell_served(const struct http_exchange *x)
+{
+    const struct http_served request = {
+        .method = x->method_name,
+        .route = http_route(x),
+        .path = x->target.path ? x->target.path : "",
+        .principal = x->principal.name,
+        .address = http_address(x),
+        .problem = x->sent_problem,
+        .status = x->sent_status,
+        .duration_ms = clock_monotonic_ms() - x->started_ms,
+    };
+    x->server->served(x->server->context, &request);
+}
+
 void request_completed(void *cls, struct MHD_Connection *mhd, void **exchange,
                        enum MHD_RequestTerminationCode how)
 {
@@ -191,8 +208,7 @@ void request_completed(void *cls, struct MHD_Connection *mhd, void **exchange,
     *exchange = NULL;
     struct http_server *server = x->server;
     if (server->served && x->sent_status)
-        server->served(server->context, x->method_name, x->route ? x->route->path : "",
-                       x->sent_status, clock_monotonic_ms() - x->started_ms);
+        tell_served(x);
     connections_enter(server->connections, x->connection, CONNECTION_IDLE);
     exchange_release(x);
 }

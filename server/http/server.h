@@ -32,6 +32,18 @@ struct http_caller {
     int64_t uid;         /* of the other end of a Unix socket; -1: not known */
 };
 
+/* A request that was answered; borrowed for the call. */
+struct http_served {
+    const char *method;    /* a constant */
+    const char *route;     /* the path's template, "" if none fits; a constant */
+    const char *path;      /* "" if it could not be read */
+    const char *principal; /* "" if it is not known who it was */
+    const char *address;   /* "unix" for a Unix socket */
+    const char *problem;   /* the stable name of the problem that was answered, else NULL */
+    int status;
+    int64_t duration_ms;
+};
+
 struct http_server_options {
     const struct http_listener_options *listeners;
     size_t listener_count;
@@ -45,9 +57,8 @@ struct http_server_options {
      */
     int (*authenticate)(void *context, const struct http_caller *caller,
                         struct principal *principal, struct err *e);
-    /* Told of each answered request, for metrics; may be NULL. route is the path template or "". */
-    void (*served)(void *context, const char *method, const char *route, int status,
-                   int64_t duration_ms);
+    /* Told of each answered request, for metrics and the audit trail; may be NULL. */
+    void (*served)(void *context, const struct http_served *request);
     int threads;           /* 0: 2 */
     size_t max_body;       /* 0: 1 MiB */
     size_t max_body_total; /* all requests together; 0: 64 MiB; above: 503 */

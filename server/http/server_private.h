@@ -29,8 +29,7 @@ struct http_server {
     void *context;
     int (*authenticate)(void *context, const struct http_caller *caller,
                         struct principal *principal, struct err *e);
-    void (*served)(void *context, const char *method, const char *route, int status,
-                   int64_t duration_ms);
+    void (*served)(void *context, const struct http_served *request);
     int threads;
     size_t max_body;
     size_t max_body_total;

@@ -19,6 +19,7 @@
 #include "server/solver/tls_alpn01_listener.h"
 #include "server/start/clock_watch.h"
 #include "server/start/secrets.h"
+#include "store/audit.h"
 #include "store/job.h"
 
 #include <errno.h>
@@ -374,23 +375,36 @@ struct sweep {
     int64_t swept;
 };
 
-static int sweep_some(struct store_tx *tx, void *arg, struct err *e)
+static int sweep_some_jobs(struct store_tx *tx, void *arg, struct err *e)
 {
     struct sweep *sweep = arg;
     return job_sweep(tx, sweep->before, &sweep->swept, e);
 }
 
+static int sweep_some_audit(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct sweep *sweep = arg;
+    return audit_sweep(tx, sweep->before, &sweep->swept, e);
+}
+
 /* In bites, so that other writes are not held up by it. */
-static void sweep_jobs(struct house *house)
+static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_ms, const char *what)
 {
     struct err error;
-    struct sweep sweep = {.before = clock_engine_ms() - JOBS_KEPT_DAYS * (int64_t)CLOCK_DAY_MS};
+    struct sweep sweep = {.before = clock_engine_ms() - kept_ms};
     do {
         if (store_write_wait(house->store, sweep_some, &sweep, &error) < 0) {
-            log_warn("finished jobs cannot be swept", "detail", error.detail, NULL);
+            log_warn("what is old cannot be swept", "what", what, "detail", error.detail, NULL);
             break;
         }
     } while (sweep.swept > 0);
+}
+
+static void sweep_old(struct house *house)
+{
+    sweep_all(house, sweep_some_jobs, JOBS_KEPT_DAYS * (int64_t)CLOCK_DAY_MS, "jobs");
+    sweep_all(house, sweep_some_audit,
+              house->config->audit_retention_seconds * (int64_t)CLOCK_SECOND_MS, "audit");
     house->sweep_at = clock_engine_ms() + CLOCK_HOUR_MS;
 }
 
@@ -398,10 +412,11 @@ void house_tend(struct house *house)
 {
     int64_t now = clock_engine_ms();
     clock_watch_look(&house->clock, house->store);
+    api_tend(house->api, false);
     if (house->converge_at <= now)
         tend_resources(house);
     if (house->sweep_at <= now)
-        sweep_jobs(house);
+        sweep_old(house);
 }
 
 void house_destroy(struct house *house)
@@ -411,6 +426,8 @@ void house_destroy(struct house *house)
     if (house->api)
         api_set_ready(house->api, false);
     http_server_destroy(swap_server(house, NULL));
+    if (house->api)
+        api_tend(house->api, true);
     if (house->engine)
         engine_stop(house->engine);
     tls_alpn01_listener_destroy(house->tls_alpn01_listener);

@@ -24,7 +24,8 @@ int house_create(const struct config *config, struct house **out, struct buf *co
 /* Engine time at which house_tend is to be called. */
 int64_t house_tend_at(const struct house *house);
 /* Brings the config's resources to their specs where that could not be done before, and deletes
-   jobs that ended 30 days ago. More often does no harm: it looks at the machine's clock too. */
+   jobs that ended 30 days ago, and the audit trail's oldest. More often does no harm: it looks at
+   the machine's clock too. */
 void house_tend(struct house *house);
 
 /* Answers who waits, lets each worker end its step or break off its call, closes the store. */

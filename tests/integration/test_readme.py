@@ -1,5 +1,6 @@
 """The README's session with curl, run as it stands there."""
 
+import json
 import os
 import re
 import socket
@@ -63,6 +64,22 @@ def test_tokens_with_curl(certwright):
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.count('"name":"ci"') == 2 and '"token":"cw_' in done.stdout
     assert len(service.api.ok("GET", "/tokens")["items"]) == 1
+
+
+def test_the_audit_trail_is_exported(certwright):
+    service = certwright()
+    service.api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "s" * 30})
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+               if "/audit" in block]
+    block = block.replace("/certificates/www.example.org", "/credentials/hook")
+    block = block.replace("2026-11-20", "2020-01-01")  # as the test may run on any day
+    environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                   "TOKEN": service.api.token}
+    done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+                          env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    [entry] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert entry["principal"] == "token:admin" and entry["status"] == 201
 
 
 def test_the_configurations_are_good(tmp_path):

@@ -199,12 +199,11 @@ static inline int authenticate(void *context, const struct http_caller *caller,
     return 0;
 }
 
-static inline void count_served(void *context, const char *method, const char *route, int status,
-                                int64_t duration_ms)
+static inline void count_served(void *context, const struct http_served *request)
 {
     struct service *s = context;
-    if (*method && route && duration_ms >= 0)
-        s->last_status = status;
+    if (*request->method && request->route && request->duration_ms >= 0)
+        s->last_status = request->status;
     s->served++;
 }
 
