@@ -94,7 +94,7 @@ static void close_readers(struct store *store)
 
 /* ---- opening ---- */
 
-static int make_directory(const char *path, struct err *e)
+int store_make_directory(const char *path, struct err *e)
 {
     struct stat status;
     if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
@@ -197,7 +197,7 @@ static struct store *store_new(const char *directory)
 int store_open(const struct store_options *options, struct store **out, struct err *e)
 {
     struct store *store = store_new(options->directory);
-    if (make_directory(store->directory, e) < 0 || take_lock(store, e) < 0 ||
+    if (store_make_directory(store->directory, e) < 0 || take_lock(store, e) < 0 ||
         open_database(store, options->master, e) < 0 ||
         writer_create(store->db, &store->writer, e) < 0) {
         store_close(store);

@@ -24,6 +24,9 @@ struct store_options {
     unsigned char master[SEAL_KEY_SIZE];
 };
 
+/* Makes the directory (not those above it) unless it is there. ERR_IO. */
+int store_make_directory(const char *path, struct err *e);
+
 /*
  * Opens or makes DIRECTORY/certwright.db, takes DIRECTORY/lock (ERR_BUSY if another process has
  * it), and migrates: the schema is brought to this program's version in one transaction per step;

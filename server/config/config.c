@@ -15,6 +15,7 @@
 #include <string.h>
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error"};
+static const char *const sandboxes[] = {"auto", "off", "required"};
 
 /* ---- life ---- */
 
@@ -116,6 +117,19 @@ static void apply_level(const char *value, const char *source, const char *point
             return;
         }
     complaints_add(complaints, source, pointer, "this has to be debug, info, warn or error");
+}
+
+static void apply_sandbox(const char *value, const char *source, const char *pointer,
+                          enum config_sandbox *out, struct complaints *complaints)
+{
+    if (!value)
+        return;
+    for (size_t i = 0; i < sizeof sandboxes / sizeof sandboxes[0]; i++)
+        if (!strcmp(sandboxes[i], value)) {
+            *out = (enum config_sandbox)i;
+            return;
+        }
+    complaints_add(complaints, source, pointer, "this has to be auto, off or required");
 }
 
 static void apply_descriptor(const char *value, const char *source, int *out,
@@ -256,9 +270,10 @@ static void read_members(const struct settings *file, struct config *config)
                                         "defaults",
                                         "resources",
                                         "outgoing",
+                                        "sandbox",
                                         "audit_retention_seconds",
                                         NULL};
-    char *level = NULL;
+    char *level = NULL, *sandbox = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
     settings_text(file, "language", checks_nothing, &config->language);
@@ -277,6 +292,9 @@ static void read_members(const struct settings *file, struct config *config)
     settings_text(file, "log_level", checks_nothing, &level);
     apply_level(level, file->source, "/log_level", &config->log_level, file->complaints);
     free(level);
+    settings_text(file, "sandbox", checks_nothing, &sandbox);
+    apply_sandbox(sandbox, file->source, "/sandbox", &config->sandbox, file->complaints);
+    free(sandbox);
     read_commands(file, config);
     read_pidfiles(file, config);
     config->defaults = json_object_get(settings_object(file, "defaults"));
@@ -361,6 +379,7 @@ static void apply_environment(struct config *config, struct complaints *c)
     apply_workers(variable("CERTWRIGHT_WORKERS"), "CERTWRIGHT_WORKERS", &config->workers, c);
     apply_level(variable("CERTWRIGHT_LOG_LEVEL"), "CERTWRIGHT_LOG_LEVEL", "", &config->log_level,
                 c);
+    apply_sandbox(variable("CERTWRIGHT_SANDBOX"), "CERTWRIGHT_SANDBOX", "", &config->sandbox, c);
     if (!!config->master_key + !!config->master_key_file + (config->master_key_fd >= 0) > 1)
         complaints_add(c, "CERTWRIGHT_MASTER_KEY", "",
                        "the master key comes from more than one place");
@@ -373,6 +392,7 @@ static void apply_flags(const struct config_flags *flags, struct config *config,
     apply_listen(flags->listen, flags->listen_count, "--listen", &config->listen, c);
     apply_text(flags->ops_listen, "--ops-listen", checks_address, &config->ops_listen, c);
     apply_workers(flags->workers, "--workers", &config->workers, c);
+    apply_sandbox(flags->sandbox, "--sandbox", "", &config->sandbox, c);
     apply_level(flags->log_level, "--log-level", "", &config->log_level, c);
 }
 

@@ -33,6 +33,7 @@ struct config_flags {
     size_t listen_count;
     const char *ops_listen;
     const char *workers;
+    const char *sandbox;
     const char *log_level;
 };
 
@@ -51,6 +52,13 @@ struct config_command {
 struct config_pidfile {
     char *name;
     char *path; /* absolute */
+};
+
+/* Whether the process locks itself in (server/start/sandbox.h). */
+enum config_sandbox {
+    CONFIG_SANDBOX_AUTO, /* with what the kernel has */
+    CONFIG_SANDBOX_OFF,
+    CONFIG_SANDBOX_REQUIRED,
 };
 
 /* Everything in it is owned. */
@@ -72,6 +80,7 @@ struct config {
     struct config_pidfile *pidfiles;
     size_t pidfile_count;
     struct outgoing *outgoing; /* where requests may go: what `outgoing` and `resources` say */
+    enum config_sandbox sandbox;
     int workers;
     int audit_retention_seconds;
     enum log_level log_level;

@@ -10,6 +10,7 @@ void options_usage(FILE *to)
 {
     fputs("usage: certwright serve [--config FILE] [--data DIR] [--listen ADDRESS]...\n"
           "                        [--ops-listen ADDRESS] [--workers N] [--log-level LEVEL]\n"
+          "                        [--sandbox MODE]\n"
           "       certwright check-config FILE\n"
           "       certwright version\n"
           "\n"
@@ -22,6 +23,8 @@ void options_usage(FILE *to)
           "  --workers N           how many jobs are stepped at once, 1 to 64\n"
           "                        (CERTWRIGHT_WORKERS; 4)\n"
           "  --log-level LEVEL     debug, info, warn or error (CERTWRIGHT_LOG_LEVEL; info)\n"
+          "  --sandbox MODE        auto, off or required: whether the process locks itself in\n"
+          "                        (CERTWRIGHT_SANDBOX; auto, with what the kernel has)\n"
           "\n"
           "An ADDRESS is HOST:PORT, [v6]:PORT or unix:PATH. Flags beat the environment, which\n"
           "beats the file. Only the environment knows CERTWRIGHT_ADMIN_TOKEN_FILE, and for the\n"
@@ -40,7 +43,15 @@ void options_finish(struct options *options)
     *options = (struct options){0};
 }
 
-enum { FLAG_CONFIG = 1000, FLAG_DATA, FLAG_LISTEN, FLAG_OPS_LISTEN, FLAG_WORKERS, FLAG_LOG_LEVEL };
+enum {
+    FLAG_CONFIG = 1000,
+    FLAG_DATA,
+    FLAG_LISTEN,
+    FLAG_OPS_LISTEN,
+    FLAG_WORKERS,
+    FLAG_LOG_LEVEL,
+    FLAG_SANDBOX
+};
 
 static int parse_serve(int argc, char **argv, struct options *o, struct err *e)
 {
@@ -51,6 +62,7 @@ static int parse_serve(int argc, char **argv, struct options *o, struct err *e)
         {"ops-listen", required_argument, NULL, FLAG_OPS_LISTEN},
         {"workers", required_argument, NULL, FLAG_WORKERS},
         {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
+        {"sandbox", required_argument, NULL, FLAG_SANDBOX},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -78,6 +90,9 @@ static int parse_serve(int argc, char **argv, struct options *o, struct err *e)
             break;
         case FLAG_LOG_LEVEL:
             o->flags.log_level = optarg;
+            break;
+        case FLAG_SANDBOX:
+            o->flags.sandbox = optarg;
             break;
         case 'h':
             o->verb = OPTIONS_HELP;

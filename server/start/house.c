@@ -18,6 +18,7 @@
 #include "server/solver/propagation.h"
 #include "server/solver/tls_alpn01_listener.h"
 #include "server/start/clock_watch.h"
+#include "server/start/confine.h"
 #include "server/start/secrets.h"
 #include "store/audit.h"
 #include "store/job.h"
@@ -329,9 +330,10 @@ static int start_server(struct house *house, struct err *e)
 
 static int start_all(struct house *house, struct err *e)
 {
-    if (start_libraries(e) < 0 || start_commands(house, e) < 0 || start_store(house, e) < 0 ||
-        start_engine(house, e) < 0 || start_api(house, e) < 0 || start_server(house, e) < 0 ||
-        engine_start(house->engine, e) < 0 || answer_tls_alpn01(house, e) < 0)
+    if (start_libraries(e) < 0 || start_commands(house, e) < 0 || confine(house->config, e) < 0 ||
+        start_store(house, e) < 0 || start_engine(house, e) < 0 || start_api(house, e) < 0 ||
+        start_server(house, e) < 0 || engine_start(house->engine, e) < 0 ||
+        answer_tls_alpn01(house, e) < 0)
         return -1;
     api_set_ready(house->api, true);
     return 0;
