@@ -10,6 +10,7 @@
 
 #include "acme/base/memory.h"
 #include "store/driver.h"
+#include "store/event.h"
 #include "store/record.h"
 #include "store/writer.h"
 
@@ -40,7 +41,7 @@ bool job_state_is_final(enum job_state state)
     return state >= JOB_SUCCEEDED;
 }
 
-static enum job_state stored_state(const char *name)
+enum job_state job_state_stored(const char *name)
 {
     enum job_state state = JOB_QUEUED;
     int rc = job_state_by_name(name, &state);
@@ -60,13 +61,14 @@ void job_finish(struct job *job)
     free(job->resource_name);
     free(job->args);
     free(job->error);
+    free(job->requests);
     *job = (struct job){0};
 }
 
 #define COLUMNS                                                                                    \
     "id, kind, state, step, attempt, epoch, lane, due_at, resource_type, resource_name,"           \
     " resource_id, part, args, error, deadline_at, cancel_requested_at, created_at, updated_at,"   \
-    " finished_at"
+    " finished_at, requests"
 
 static void read_job(const struct db_row *row, void *out)
 {
@@ -74,7 +76,7 @@ static void read_job(const struct db_row *row, void *out)
     int c = 0;
     memcpy(job->id, db_text(row, c++), ULID_SIZE);
     job->kind = db_text_copy(row, c++);
-    job->state = stored_state(db_text(row, c++));
+    job->state = job_state_stored(db_text(row, c++));
     job->step = db_text_copy(row, c++);
     job->attempt = db_int(row, c++);
     job->epoch = db_int(row, c++);
@@ -91,6 +93,7 @@ static void read_job(const struct db_row *row, void *out)
     job->created_at = db_int(row, c++);
     job->updated_at = db_int(row, c++);
     job->finished_at = db_int(row, c++);
+    job->requests = db_text_copy(row, c++);
 }
 
 static void finish_job(void *out)
@@ -173,7 +176,7 @@ int job_count(struct db *db,
         return -1;
     int rc;
     while ((rc = db_next(row, e)) > 0)
-        fn(context, db_text(row, 0), stored_state(db_text(row, 1)), db_int(row, 2));
+        fn(context, db_text(row, 0), job_state_stored(db_text(row, 1)), db_int(row, 2));
     db_row_finish(row);
     return rc;
 }
@@ -295,7 +298,8 @@ int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE
         *existing = true;
         return 0;
     }
-    if (event_add(tx, fresh, job->step, "queued", e) < 0)
+    const struct event_new queued = {fresh, JOB_QUEUED, job->step, "queued", NULL};
+    if (event_add(tx, &queued, e) < 0)
         return -1;
     touch_lane(tx, job->lane, job->due_at);
     memcpy(id, fresh, ULID_SIZE);
@@ -349,11 +353,13 @@ static int update_job(struct store_tx *tx, const char *id, int64_t epoch,
             store_tx_db(tx), &row, e,
             "UPDATE job SET state = ?3, step = COALESCE (?4, step), lane = COALESCE (?5, lane),"
             " attempt = ?6, error = ?7, epoch = epoch + 1, updated_at = ?8, finished_at = ?9,"
-            " due_at = CASE WHEN wake_epoch = ?2 AND ?10 > ?8 THEN ?8 ELSE ?10 END"
+            " due_at = CASE WHEN wake_epoch = ?2 AND ?10 > ?8 THEN ?8 ELSE ?10 END,"
+            " requests = COALESCE (?11, requests)"
             " WHERE id = ?1 AND epoch = ?2 AND finished_at = 0" RETURNING_TOUCHED,
-            "titttitiii", id, epoch, job_state_name(change->state), change->step, change->lane,
+            "titttitiiit", id, epoch, job_state_name(change->state), change->step, change->lane,
             change->attempt, change->error, now,
-            job_state_is_final(change->state) ? now : (int64_t)0, change->due_at) < 0)
+            job_state_is_final(change->state) ? now : (int64_t)0, change->due_at,
+            change->requests) < 0)
         return -1;
     return record_load(row, &touched_type, touched, e);
 }

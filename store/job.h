@@ -19,6 +19,8 @@ enum job_state {
 const char *job_state_name(enum job_state state);
 int job_state_by_name(const char *name, enum job_state *out);
 bool job_state_is_final(enum job_state state);
+/* Of a name that the database has. */
+enum job_state job_state_stored(const char *name);
 
 struct job {
     char id[ULID_SIZE];
@@ -41,6 +43,7 @@ struct job {
     int64_t created_at;
     int64_t updated_at;
     int64_t finished_at; /* 0 */
+    char *requests;      /* that were made of the CA: JSON, bounded; NULL: none */
 };
 
 void job_finish(struct job *job);
@@ -90,7 +93,8 @@ struct job_change {
     const char *lane;
     int64_t attempt;
     int64_t due_at;
-    const char *error; /* NULL clears */
+    const char *error;    /* NULL clears */
+    const char *requests; /* NULL: unchanged */
 };
 
 /*
@@ -162,24 +166,5 @@ int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e
 int job_count(struct db *db,
               void (*fn)(void *context, const char *kind, enum job_state state, int64_t count),
               void *context, struct err *e);
-
-/* ---- timeline ---- */
-
-struct event {
-    int64_t seq;
-    int64_t at;
-    char *job;
-    char *step;
-    char *message;
-};
-void event_finish(struct event *event);
-
-int event_add(struct store_tx *tx, const char *job, const char *step, const char *message,
-              struct err *e);
-/* The job's newest limit events, oldest first. */
-int event_list(struct db *db, const char *job, size_t limit, struct event **out, size_t *count,
-               struct err *e);
-/* The last seq of all; 0 if there is none. */
-int event_last_seq(struct db *db, int64_t *seq, struct err *e);
 
 #endif

@@ -387,6 +387,15 @@ static const char *const access_schema[] = {
     "CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit"
     " WHEN OLD.n > (SELECT swept FROM audit_tip)"
     " BEGIN SELECT RAISE (ABORT, 'the audit trail is only appended to'); END",
+
+    /* What a caller may follow: an event tells the state of its job from then on, and swept is the
+       last seq of those that are no longer kept. */
+    "ALTER TABLE event ADD COLUMN state TEXT NOT NULL DEFAULT 'running'",
+    "ALTER TABLE event ADD COLUMN identifier TEXT", /* that it is about; NULL: the whole job */
+    "ALTER TABLE feed ADD COLUMN swept INTEGER NOT NULL DEFAULT 0",
+    "CREATE TRIGGER event_swept AFTER DELETE ON event WHEN OLD.seq > (SELECT swept FROM feed)"
+    " BEGIN UPDATE feed SET swept = OLD.seq; END",
+    "ALTER TABLE job ADD COLUMN requests TEXT", /* to the CA; JSON (engine/requests.h) */
     NULL,
 };
 

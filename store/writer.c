@@ -4,7 +4,7 @@
 #include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
 #include "store/driver.h"
-#include "store/job.h"
+#include "store/event.h"
 
 #include <assert.h>
 #include <pthread.h>

@@ -31,6 +31,7 @@ const struct http_route *const api_routes[] = {
     jobs_routes,
     tokens_routes,
     audit_routes,
+    events_routes,
     service_routes,
     NULL,
 };
@@ -86,6 +87,7 @@ int api_create(const struct api_options *options, struct api **out, struct err *
     api->tokens = tokens;
     served_init(&api->served);
     refused_init(&api->refused);
+    api->news = event_news_create();
     *out = api;
     return 0;
 }
@@ -97,6 +99,7 @@ void api_destroy(struct api *api)
     token_set_destroy(api->tokens);
     served_finish(&api->served);
     refused_finish(&api->refused);
+    event_news_destroy(api->news);
     free(api);
 }
 

@@ -70,5 +70,6 @@ extern const struct http_route *const api_routes[];
 int api_authenticate(void *context, const struct http_caller *caller, struct principal *principal,
                      struct err *e);
 void api_served(void *context, const struct http_served *request);
+const void *api_news(void *context);
 
 #endif

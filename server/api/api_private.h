@@ -17,8 +17,13 @@ struct api {
     struct token_set *tokens;
     struct served served;
     struct refused refused;
+    struct event_news *news; /* of the HTTP server's thread for streams */
     atomic_bool ready;
 };
+
+/* What the streams of events share (event_stream.c). */
+struct event_news *event_news_create(void);
+void event_news_destroy(struct event_news *news);
 
 /* Route tables; each ends with a route whose path is NULL. */
 extern const struct http_route authorities_routes[];
@@ -36,6 +41,7 @@ extern const struct http_route orders_routes[];
 extern const struct http_route jobs_routes[];
 extern const struct http_route tokens_routes[];
 extern const struct http_route audit_routes[];
+extern const struct http_route events_routes[];
 extern const struct http_route service_routes[];
 
 #endif

@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "acme/identifier.h"
 #include "acme/problem.h"
+#include "server/api/event_view.h"
 #include "server/api/show.h"
 #include "server/http/problem.h"
 #include "store/certificate.h"
@@ -191,39 +192,12 @@ static int add_events(struct db *db, const char *id, struct json_object *out, st
         return -1;
     struct json_object *array = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
-        struct json_object *event = json_object_new_object();
-        show_add_time(event, "at", events[i].at);
-        show_add_text(event, "step", events[i].step);
-        show_add_text(event, "message", events[i].message);
-        json_object_array_add(array, event);
+        json_object_array_add(array, event_view_in_job(&events[i]));
         event_finish(&events[i]);
     }
     free(events);
     json_object_object_add(out, "events", array);
     return 0;
-}
-
-static struct json_object *show_resource(const struct job *job)
-{
-    static const struct {
-        const char *type, *href;
-    } kinds[] = {
-        {"authority", "/authorities/"},    {"account", "/accounts/"},
-        {"certificate", "/certificates/"}, {"order", "/orders/"},
-        {"target", "/targets/"},           {"solver", "/solvers/"},
-        {"target", "/targets/"},           {"job", "/jobs/"},
-    };
-    const char *href = "/";
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (!strcmp(kinds[i].type, job->resource_type))
-            href = kinds[i].href;
-    struct json_object *resource = json_object_new_object();
-    show_add_text(resource, "type", job->resource_type);
-    show_add_text(resource, "name", job->resource_name);
-    char path[300];
-    snprintf(path, sizeof path, "%s%s", href, job->resource_name);
-    show_add_text(resource, "href", path);
-    return resource;
 }
 
 /* Where a job installs something, or rehearses that. */
@@ -252,7 +226,7 @@ static void add_head(const struct job *job, struct json_object *out)
     show_add_time(out, "updated_at", job->updated_at);
     show_add_time(out, "finished_at", job->finished_at);
     show_add_time(out, "next_attempt_at", has_time ? job->due_at : 0);
-    json_object_object_add(out, "resource", show_resource(job));
+    json_object_object_add(out, "resource", show_resource(job->resource_type, job->resource_name));
     json_object_object_add(out, "target", show_target(job));
 }
 

@@ -148,6 +148,8 @@ static int show_rows(const struct page *page, const struct page_source *source, 
         json_object_put(next);
         return -1;
     }
+    if (!next && *page->reached)
+        next = make_cursor(scope, *page->reached);
     *out = json_object_new_object();
     json_object_object_add(*out, "items", items);
     json_object_object_add(*out, "next", next);
@@ -215,6 +217,10 @@ static int make_page(const struct page *page, const struct page_source *source, 
     int rc = source->load(page, &rows, &count, e);
     if (rc == 0)
         rc = show_rows(page, source, rows, count, scope, out, e);
+    if (rc == 0 && source->add && (rc = source->add(page, *out, e)) < 0) {
+        json_object_put(*out);
+        *out = NULL;
+    }
     db_snapshot_end(page->db);
     free(rows);
     return rc;
@@ -224,9 +230,9 @@ void page_answer(struct api *api, struct http_exchange *x, const struct page_sou
 {
     struct err e;
     char scope[SCOPE_SIZE + 1];
-    char *after = NULL;
+    char *after = NULL, *reached = NULL;
     struct json_object *json = NULL;
-    struct page page = {.x = x};
+    struct page page = {.x = x, .reached = &reached};
     make_scope(x, source->filters, scope);
     int rc = check_query(x, source->filters, &e);
     if (rc == 0)
@@ -240,6 +246,7 @@ void page_answer(struct api *api, struct http_exchange *x, const struct page_sou
     if (rc == 0)
         rc = make_page(&page, source, scope, &json, &e);
     free(after);
+    free(reached);
     if (rc < 0)
         http_respond_error(x, &e, NULL, NULL);
     else if (wants_lines(x, source))

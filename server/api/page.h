@@ -15,6 +15,7 @@ struct page {
     struct db *db;
     const char *after; /* key of the last item of the page before; NULL: the first page */
     size_t limit;      /* rows to load: one more than the page holds, to know of a next one */
+    char **reached;    /* for load, if it found fewer and there may be more: behind which key */
 };
 
 /* How the rows of a list are had; key's result is borrowed from the row. */
@@ -24,6 +25,8 @@ struct page_source {
     int (*load)(const struct page *page, void *rows, size_t *count, struct err *e);
     /* Fills *out; -1 on failure. */
     int (*show)(const struct page *page, const void *row, struct json_object **out, struct err *e);
+    /* Adds members to the page beside items and next; NULL: none. */
+    int (*add)(const struct page *page, struct json_object *out, struct err *e);
     /* The key of a row, to be found after it; caller frees. */
     char *(*key)(const void *row);
     void (*finish)(void *row);

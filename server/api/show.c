@@ -6,7 +6,9 @@
 #include "store/job.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct json_object *show_text(const char *text)
 {
@@ -85,4 +87,30 @@ void show_add_int(struct json_object *object, const char *name, int64_t value)
 void show_add_time(struct json_object *object, const char *name, int64_t ms)
 {
     json_object_object_add(object, name, show_time(ms));
+}
+
+struct json_object *show_resource(const char *type, const char *name)
+{
+    static const struct {
+        const char *type, *href;
+    } kinds[] = {
+        {"authority", "/authorities/"},
+        {"account", "/accounts/"},
+        {"certificate", "/certificates/"},
+        {"order", "/orders/"},
+        {"target", "/targets/"},
+        {"solver", "/solvers/"},
+        {"job", "/jobs/"},
+    };
+    const char *href = "/";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].type, type))
+            href = kinds[i].href;
+    struct json_object *resource = json_object_new_object();
+    show_add_text(resource, "type", type);
+    show_add_text(resource, "name", name);
+    char path[300];
+    snprintf(path, sizeof path, "%s%s", href, name);
+    show_add_text(resource, "href", path);
+    return resource;
 }

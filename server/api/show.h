@@ -22,6 +22,9 @@ struct json_object *show_last_error(const char *last_error, const char *person_e
 /* What a job waits with; null if it has none, or there is no such job (NULL). 0 or -1. */
 int show_job_error(struct db *db, const char *job_id, struct json_object **out, struct err *e);
 
+/* {type, name, href}. */
+struct json_object *show_resource(const char *type, const char *name);
+
 void show_add_text(struct json_object *object, const char *name, const char *text);
 void show_add_bool(struct json_object *object, const char *name, bool value);
 void show_add_int(struct json_object *object, const char *name, int64_t value);

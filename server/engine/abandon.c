@@ -2,6 +2,7 @@
 
 #include "server/engine/refusals.h"
 #include "store/certificate.h"
+#include "store/event.h"
 #include "store/failure.h"
 
 #include <stdlib.h>
@@ -36,8 +37,9 @@ static int write_end(struct store_tx *tx, void *arg, struct err *e)
     const struct abandonment *a = arg;
     const struct job_change change = {.state = JOB_FAILED, .due_at = INT64_MAX, .error = a->error};
     int64_t epoch;
+    const struct event_new event = {a->job->id, JOB_FAILED, a->job->step, a->why->detail, NULL};
     if (job_commit(tx, a->job->id, a->job->epoch, &change, &epoch, e) < 0 ||
-        event_add(tx, a->job->id, a->job->step, a->why->detail, e) < 0)
+        event_add(tx, &event, e) < 0)
         return -1;
     if (a->tidiness == ALL_OF_IT)
         return a->c->kind->end(tx, a->c, JOB_FAILED, a->error, e);

@@ -3,6 +3,7 @@
 #include "acme/base/log.h"
 #include "server/engine/engine_private.h"
 #include "store/account_limit.h"
+#include "store/event.h"
 
 #include <stdlib.h>
 
@@ -13,7 +14,9 @@
 static int write_trial(struct store_tx *tx, void *arg, struct err *e)
 {
     const struct step_context *c = arg;
-    return event_add(tx, c->job.id, c->step->name, "the database takes writes again", e);
+    const struct event_new event = {c->job.id, c->job.state, c->step->name,
+                                    "the database takes writes again", NULL};
+    return event_add(tx, &event, e);
 }
 
 bool commit_may_begin(struct step_context *c)
@@ -42,6 +45,13 @@ static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e
     return c->save ? c->save(tx, c, e) : 0;
 }
 
+static int tell(struct store_tx *tx, const struct step_context *c, enum job_state state,
+                const struct step *step, const char *message, struct err *e)
+{
+    const struct event_new event = {c->job.id, state, step->name, message, NULL};
+    return event_add(tx, &event, e);
+}
+
 /* In the order of the steps, and before the rows that may refer to it. */
 static int write_earlier(struct store_tx *tx, const struct commit *commit, struct err *e)
 {
@@ -52,7 +62,7 @@ static int write_earlier(struct store_tx *tx, const struct commit *commit, struc
         const struct earlier *earlier = &commit->earlier[i];
         c->saved = earlier->saved;
         if (earlier->message)
-            rc = event_add(tx, c->job.id, earlier->step->name, earlier->message, e);
+            rc = tell(tx, c, JOB_RUNNING, earlier->step, earlier->message, e);
         if (rc == 0 && earlier->save)
             rc = earlier->save(tx, c, e);
     }
@@ -132,7 +142,7 @@ int commit_write(struct store_tx *tx, void *arg, struct err *e)
         return -1;
     if (write_earlier(tx, commit, e) < 0)
         return -1;
-    if (message && event_add(tx, c->job.id, c->step->name, message, e) < 0)
+    if (message && tell(tx, c, change.state, c->step, message, e) < 0)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;

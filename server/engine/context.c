@@ -4,6 +4,7 @@
 #include "server/engine/engine_private.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
+#include "store/event.h"
 
 #include <assert.h>
 #include <json-c/json.h>

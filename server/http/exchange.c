@@ -17,7 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_SOON_SECONDS = 1, RETRY_AFTER_RESTART_SECONDS = 5, WAIT_MAX_SECONDS = 30 };
+enum {
+    RETRY_SOON_SECONDS = 1,
+    RETRY_AFTER_RESTART_SECONDS = 5,
+    WAIT_MAX_SECONDS = 30,
+    RETRY_STREAM_SECONDS = 10
+};
 
 /*
  * Guards the states of all exchanges and each server's accounts of them. It is one for the process,
@@ -382,6 +387,22 @@ void http_respond_error(struct http_exchange *x, const struct err *e, struct jso
 {
     store_problem(x, 0, e, errors, acme ? acme->document : NULL);
     give_answer(x);
+}
+
+void http_stream(struct http_exchange *x, const struct http_stream_source *source, void *state)
+{
+    assert(x->state == EXCHANGE_RUNNING);
+    x->stream = streams_add(x->server->streams, x->mhd, x->connection, source, state);
+    if (x->stream) {
+        store_answer(x, 200, "text/event-stream", NULL);
+        give_answer(x);
+        return;
+    }
+    struct err e;
+    err_set(&e, ERR_BUSY, "As many streams are open as may be.");
+    e.retry_after_ms = RETRY_STREAM_SECONDS * CLOCK_SECOND_MS;
+    source->destroy(state);
+    http_respond_error(x, &e, NULL, NULL);
 }
 
 void http_wait(struct http_exchange *x, int seconds,

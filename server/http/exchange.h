@@ -85,6 +85,9 @@ const struct principal *http_rights(const struct http_exchange *x);
 int http_confirm(const struct http_exchange *x, struct err *e);
 /* 0 if it has all these scopes, else ERR_FORBIDDEN: for what goes beyond those of the route. */
 int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e);
+/* Whether Accept names this media type itself, and does not name JSON: then it is to be had where
+   JSON would be, too. */
+bool http_asks_for(const struct http_exchange *x, const char *media_type);
 /* Seconds of `Prefer: wait=N` (RFC 7240), clamped to 0 … 30. */
 int http_prefer_wait_seconds(const struct http_exchange *x);
 /*
@@ -136,5 +139,26 @@ void http_defer(struct http_exchange *x);
 void http_wait(struct http_exchange *x, int seconds,
                bool (*answer)(struct http_exchange *x, void *context, bool final), void *context,
                void (*release)(void *context));
+
+/* What a stream's bytes come from; state is the stream's own. */
+struct http_stream_source {
+    /*
+     * Appends what there is to say since the last call, some KiB at most, and nothing if there is
+     * nothing; *ended (false before): that was all. On an HTTP thread, whenever the client has
+     * taken what came before, and also without news.
+     */
+    void (*fill)(void *state, struct buf *out, bool *ended);
+    /* Whether what the server's options.news returned concerns it; on another thread than fill,
+       perhaps at the same time. Quick, without side effects. */
+    bool (*concerns)(const void *state, const void *news);
+    void (*destroy)(void *state);
+};
+
+/*
+ * Answers 200 with a stream of text/event-stream, which ends when its source or the server does,
+ * or the client leaves. Takes over state. Where there are as many streams as may be, ERR_BUSY is
+ * answered. Within the handler only; headers are added before.
+ */
+void http_stream(struct http_exchange *x, const struct http_stream_source *source, void *state);
 
 #endif

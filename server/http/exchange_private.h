@@ -29,6 +29,7 @@
 #include <microhttpd.h>
 
 struct listener;
+struct stream;
 
 enum exchange_state {
     EXCHANGE_READING,
@@ -72,8 +73,10 @@ struct http_exchange {
     struct buf answer;
     char *answer_type;
     int status;
-    const char *problem; /* its stable name, if the answer is one */
-    bool closes;         /* the connection ends with the answer */
+    const char *problem;   /* its stable name, if the answer is one */
+    struct stream *stream; /* instead of the bytes; the response's once that is made */
+    int64_t answered_ms;   /* monotonic; when the answer began to be sent */
+    bool closes;           /* the connection ends with the answer */
 
     /* Guarded by the lock in exchange.c. */
     enum exchange_state state;

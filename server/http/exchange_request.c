@@ -103,6 +103,14 @@ int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e)
     return -1;
 }
 
+bool http_asks_for(const struct http_exchange *x, const char *media_type)
+{
+    char *accept = headers_joined(&x->headers, "Accept");
+    bool asks = negotiate_names(accept, media_type) && !negotiate_names(accept, "application/json");
+    free(accept);
+    return asks;
+}
+
 int http_prefer_wait_seconds(const struct http_exchange *x)
 {
     char *prefer = headers_joined(&x->headers, "Prefer");

@@ -62,6 +62,8 @@ static bool span_parameter(struct span s, const char *name, struct span *value)
     return true;
 }
 
+enum { CLOSENESS_NAMED = 3 };
+
 /* How closely a media range names the type: 0 not at all, 1 for any type, 2 for its family, 3. */
 static int closeness(struct span range, const char *media_type)
 {
@@ -71,7 +73,7 @@ static int closeness(struct span range, const char *media_type)
     if (range.size == family + 1 && range.text[family] == '*' &&
         !strncasecmp(range.text, media_type, family))
         return 2;
-    return span_is(range, media_type) ? 3 : 0;
+    return span_is(range, media_type) ? CLOSENESS_NAMED : 0;
 }
 
 /* Whether the parameters of a media range rule it out (q=0, q=0.0, …). */
@@ -92,24 +94,35 @@ static bool is_ruled_out(const char *parameters, const char *end)
     return false;
 }
 
-bool negotiate_accepts(const char *accept, const char *media_type)
+/* What the closest range of the field says of the type; *closest is 0 if none has it. */
+static bool is_taken(const char *accept, const char *media_type, int *closest)
 {
-    if (!accept || !*accept)
-        return true;
-    int closest = 0;
     bool accepted = false;
+    *closest = 0;
     while (accept) {
         struct span item = next_item(&accept, ',');
         const char *end = item.text + item.size;
         const char *semicolon = memchr(item.text, ';', item.size);
         struct span range = trimmed(item.text, (size_t)((semicolon ? semicolon : end) - item.text));
         int close = closeness(range, media_type);
-        if (close <= closest)
+        if (close <= *closest)
             continue;
-        closest = close;
+        *closest = close;
         accepted = !is_ruled_out(semicolon ? semicolon + 1 : NULL, end);
     }
     return accepted;
+}
+
+bool negotiate_accepts(const char *accept, const char *media_type)
+{
+    int closest;
+    return !accept || !*accept || is_taken(accept, media_type, &closest);
+}
+
+bool negotiate_names(const char *accept, const char *media_type)
+{
+    int closest;
+    return is_taken(accept, media_type, &closest) && closest == CLOSENESS_NAMED;
 }
 
 bool negotiate_takes(enum http_method method, const char *content_type)

@@ -10,6 +10,9 @@
 /* Whether an Accept field (RFC 9110 section 12.5.1; NULL: absent) takes that media type. */
 bool negotiate_accepts(const char *accept, const char *media_type);
 
+/* Whether the field takes that media type by its own name, not by a range that it is in. */
+bool negotiate_names(const char *accept, const char *media_type);
+
 /* Whether a Content-Type is one that a body of this method may have. */
 bool negotiate_takes(enum http_method method, const char *content_type);
 

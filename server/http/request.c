@@ -97,7 +97,7 @@ static enum MHD_Result send_answer(struct http_exchange *x)
         x->sent_status = problem_status(ERR_SHUTDOWN);
         x->sent_problem = err_info(ERR_SHUTDOWN)->name;
     } else {
-        response = make_response(&x->answer);
+        response = x->stream ? stream_response(x->stream) : make_response(&x->answer);
         x->sent_status = x->status;
         x->sent_problem = x->problem;
         if (x->answer_type)
@@ -111,6 +111,7 @@ static enum MHD_Result send_answer(struct http_exchange *x)
     add_default(response, "Content-Security-Policy", "default-src 'none'");
     if (x->closes || x->server->is_stopping)
         MHD_add_response_header(response, "Connection", "close");
+    x->answered_ms = clock_monotonic_ms();
     connections_enter(x->server->connections, x->connection, CONNECTION_ANSWERING);
     enum MHD_Result queued = MHD_queue_response(x->mhd, (unsigned)x->sent_status, response);
     MHD_destroy_response(response);
@@ -191,7 +192,8 @@ static void tell_served(const struct http_exchange *x)
         .address = http_address(x),
         .problem = x->sent_problem,
         .status = x->sent_status,
-        .duration_ms = clock_monotonic_ms() - x->started_ms,
+        /* How long a client stays with a stream says nothing of the service. */
+        .duration_ms = (x->stream ? x->answered_ms : clock_monotonic_ms()) - x->started_ms,
     };
     x->server->served(x->server->context, &request);
 }

@@ -20,6 +20,8 @@ enum {
     BODY_DEFAULT = 1024 * 1024,
     BODY_TOTAL_DEFAULT = 64 * 1024 * 1024,
     WAITERS_DEFAULT = 10000,
+    STREAMS_DEFAULT = 10000,
+    PING_MS = 15 * 1000,
     HEADER_TIMEOUT_MS = 10 * 1000,
     BODY_TIMEOUT_MS = 60 * 1000,
     ANSWER_TIMEOUT_MS = 60 * 1000,
@@ -166,6 +168,21 @@ static struct http_server *prepare(const struct http_server_options *options)
     return server;
 }
 
+/* A stream keeps its connection: others have to find one, too. */
+static int start_streams(struct http_server *server, const struct http_server_options *options,
+                         struct err *e)
+{
+    size_t max = size_or(options->max_streams, STREAMS_DEFAULT), most = connection_limit() / 2;
+    const struct streams_options streams = {
+        .max = max < most ? max : most,
+        .ping_ms = value_or(options->ping_ms, PING_MS),
+        .connections = server->connections,
+        .news = options->news,
+        .context = options->context,
+    };
+    return streams_create(&streams, &server->streams, e);
+}
+
 static int start(struct http_server *server, const struct http_server_options *options,
                  struct err *e)
 {
@@ -184,6 +201,8 @@ static int start(struct http_server *server, const struct http_server_options *o
             return -1;
     server->connections = connections_create(&limits);
     if (waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), &server->waiters, e) < 0)
+        return -1;
+    if (start_streams(server, options, e) < 0)
         return -1;
     for (size_t i = 0; i < server->listener_count; i++)
         if (start_daemon(&server->listeners[i], e) < 0)
@@ -209,15 +228,22 @@ const char *http_server_address(const struct http_server *server, size_t i)
     return server->listeners[i].bound.name;
 }
 
-void http_server_notify(struct http_server *server, int64_t seq)
+void http_server_notify(struct http_server *server, bool job_ended)
 {
-    (void)seq; /* waiters read the rows, whatever was committed */
-    waiters_notify(server->waiters);
+    if (job_ended)
+        waiters_notify(server->waiters);
+    streams_notify(server->streams);
+}
+
+size_t http_server_streams(const struct http_server *server)
+{
+    return streams_count(server->streams);
 }
 
 /*
  * libmicrohttpd aborts when it is stopped while a connection is suspended, so the order counts: no
- * more connections, then waiters, then whoever else has deferred, then the answers' last bytes.
+ * more connections, then waiters and streams, then whoever else has deferred, then the answers'
+ * last bytes.
  */
 void http_server_destroy(struct http_server *server)
 {
@@ -230,6 +256,8 @@ void http_server_destroy(struct http_server *server)
         address_stop(&server->listeners[i].bound);
     if (server->waiters)
         waiters_stop(server->waiters);
+    if (server->streams)
+        streams_stop(server->streams);
     exchange_settle_all(server, clock_monotonic_ms() + DEFERRED_GRACE_MS);
     exchange_await_completion(server, clock_monotonic_ms() + ANSWER_GRACE_MS);
     for (size_t i = 0; i < server->listener_count; i++) {
@@ -240,6 +268,7 @@ void http_server_destroy(struct http_server *server)
     acceptor_destroy(server->acceptor);
     connections_destroy(server->connections);
     waiters_destroy(server->waiters);
+    streams_destroy(server->streams);
     host_list_finish(&server->hosts);
     pthread_cond_destroy(&server->exchanges_changed);
     free(server->listeners);

@@ -59,10 +59,18 @@ struct http_server_options {
                         struct principal *principal, struct err *e);
     /* Told of each answered request, for metrics and the audit trail; may be NULL. */
     void (*served)(void *context, const struct http_served *request);
+    /*
+     * What has happened since its last call, for the streams' sources to judge by; valid until the
+     * next. NULL: who can tell, all have to look. Called on one thread, after a notification; may
+     * be NULL where no route streams.
+     */
+    const void *(*news)(void *context);
     int threads;           /* 0: 2 */
     size_t max_body;       /* 0: 1 MiB */
     size_t max_body_total; /* all requests together; 0: 64 MiB; above: 503 */
     size_t max_waiters;    /* 0: 10000; above, Prefer: wait is not honoured */
+    size_t max_streams;    /* 0: 10000; never more than half of the connections; above: 503 */
+    int ping_ms;           /* after which a silent stream gets a comment; 0: 15 s */
     int header_timeout_ms; /* for a whole request header; 0: 10 s */
     int body_timeout_ms;   /* for a whole request body; 0: 60 s */
 };
@@ -80,10 +88,15 @@ int http_server_create(const struct http_server_options *options, struct http_se
 /* "127.0.0.1:8555" of listener i as it is bound; borrowed. */
 const char *http_server_address(const struct http_server *server, size_t i);
 
-/* Tells the waiters that something was committed. Any thread; never blocks. */
-void http_server_notify(struct http_server *server, int64_t seq);
+/* Tells the streams that something was committed, and the waiters if a job has ended. Any thread;
+   never blocks. */
+void http_server_notify(struct http_server *server, bool job_ended);
 
-/* Stops accepting, answers all waiters, then ends. In order; bounded by a few seconds. */
+/* Streams that are open. */
+size_t http_server_streams(const struct http_server *server);
+
+/* Stops accepting, answers all waiters and ends the streams, then ends. In order; bounded by a few
+ * seconds. */
 void http_server_destroy(struct http_server *server);
 
 #endif

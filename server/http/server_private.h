@@ -6,6 +6,7 @@
 #include "server/http/connections.h"
 #include "server/http/host.h"
 #include "server/http/server.h"
+#include "server/http/streams.h"
 #include "server/http/waiters.h"
 
 #include <microhttpd.h>
@@ -37,6 +38,7 @@ struct http_server {
 
     struct connections *connections;
     struct waiters *waiters;
+    struct streams *streams;
     struct acceptor *acceptor;
 
     atomic_size_t body_bytes; /* reserved by the requests under way */

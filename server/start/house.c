@@ -121,23 +121,23 @@ static int start_commands(struct house *house, struct err *e)
     return rc;
 }
 
-static void notify(struct house *house, int64_t seq)
+static void notify(struct house *house, bool job_ended)
 {
     pthread_mutex_lock(&house->server_mutex);
     if (house->server)
-        http_server_notify(house->server, seq);
+        http_server_notify(house->server, job_ended);
     pthread_mutex_unlock(&house->server_mutex);
 }
 
 static void told(void *context, const struct store_news *news)
 {
-    if (news->job_ended) /* nobody waits for less */
-        notify(context, news->seq);
+    notify(context, news->job_ended);
 }
 
+/* What waits for else than a job looks at it, too. */
 static void wake(void *context)
 {
-    notify(context, 0);
+    notify(context, true);
 }
 
 static int start_store(struct house *house, struct err *e)
@@ -318,6 +318,7 @@ static int start_server(struct house *house, struct err *e)
         .context = house->api,
         .authenticate = api_authenticate,
         .served = api_served,
+        .news = api_news,
     };
     if (http_server_create(&options, &server, e) < 0)
         return -1;

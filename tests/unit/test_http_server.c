@@ -473,11 +473,11 @@ static void answers_a_thousand_waiters(void **state)
     }
     until_equal(&s->waiting, WAITERS);
     /* Others are served meanwhile, and a notice without a commit answers nobody. */
-    http_server_notify(s->server, 1);
+    http_server_notify(s->server, true);
     expect(s, "GET /things/a", "", NULL, 200);
     assert_int_equal(s->released, 0);
     s->commits = 1;
-    http_server_notify(s->server, 2);
+    http_server_notify(s->server, true);
     for (int i = 0; i < WAITERS; i++) {
         struct buf in = {0};
         struct answer a = client_take(fds[i], &in, false);

@@ -1,5 +1,6 @@
 /* Claims on jobs, the lanes they queue in, and waking them. */
 #include "acme/base/clock.h"
+#include "store/event.h"
 #include "tests/unit/store_fixture.h"
 
 #include <pthread.h>
@@ -119,7 +120,9 @@ static void test_of_two_claims_one_commits(void **state)
 static int commit_and_remark(struct store_tx *tx, void *arg, struct err *e)
 {
     struct fixture_commit *commit = arg;
-    if (event_add(tx, commit->id, "order", "the stale handle was here", e) < 0)
+    const struct event_new event = {commit->id, JOB_RUNNING, "order", "the stale handle was here",
+                                    NULL};
+    if (event_add(tx, &event, e) < 0)
         return -1;
     return fixture_commit_job(tx, commit, e);
 }

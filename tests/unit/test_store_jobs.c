@@ -1,5 +1,6 @@
 /* Jobs and their timeline. */
 #include "acme/base/clock.h"
+#include "store/event.h"
 #include "store/order.h"
 #include "tests/unit/store_fixture.h"
 
@@ -152,7 +153,8 @@ static void test_a_commit_moves_the_job(void **state)
 static int insert_then_commit(struct store_tx *tx, void *arg, struct err *e)
 {
     struct fixture_commit *commit = arg;
-    if (event_add(tx, commit->id, "x", "must not stay", e) < 0)
+    const struct event_new event = {commit->id, JOB_RUNNING, "x", "must not stay", NULL};
+    if (event_add(tx, &event, e) < 0)
         return -1;
     return fixture_commit_job(tx, arg, e);
 }
@@ -277,7 +279,8 @@ struct new_event {
 static int add_event(struct store_tx *tx, void *arg, struct err *e)
 {
     const struct new_event *new = arg;
-    return event_add(tx, new->job, "step", new->message, e);
+    const struct event_new event = {new->job, JOB_RUNNING, "step", new->message, NULL};
+    return event_add(tx, &event, e);
 }
 
 static void test_events_are_the_newest_oldest_first(void **state)

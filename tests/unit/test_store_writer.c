@@ -1,4 +1,5 @@
 /* The writer, its groups and its feed. */
+#include "store/event.h"
 #include "store/token.h"
 #include "tests/unit/store_fixture.h"
 

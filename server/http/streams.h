@@ -1,0 +1,55 @@
+/*
+ * Streams: answers that have no end of their own (text/event-stream). Private to server/http.
+ *
+ * A stream asks its source for bytes when its client has taken those before; while there are none
+ * its connection is suspended and costs no thread. One thread wakes those that news concern, and
+ * each that was silent for long with a comment: a client that has left is noticed by what cannot be
+ * sent to it. Nothing is queued for a client, so a slow one costs what its source gives at once.
+ */
+#ifndef CERTWRIGHT_SERVER_HTTP_STREAMS_H
+#define CERTWRIGHT_SERVER_HTTP_STREAMS_H
+
+#include "acme/base/error.h"
+#include "server/http/exchange.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct connection;
+struct connections;
+struct stream;
+struct streams;
+
+struct streams_options {
+    size_t max;
+    int ping_ms;
+    struct connections *connections; /* borrowed */
+    const void *(*news)(void *context);
+    void *context;
+};
+
+/* ERR_IO if its thread cannot be started. */
+int streams_create(const struct streams_options *options, struct streams **out, struct err *e);
+/* After the last of them has ended. */
+void streams_destroy(struct streams *all);
+
+/* One more, with its source's state, which it takes over; NULL if there are as many as may be, and
+   then it takes nothing over. */
+struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
+                           struct connection *connection, const struct http_stream_source *source,
+                           void *state);
+
+/* The answer that sends it, and ends it; to be queued for its connection. */
+struct MHD_Response *stream_response(struct stream *stream);
+
+/* Something was committed. Never blocks for long; costs nothing while there are no streams. */
+void streams_notify(struct streams *all);
+
+/* How many there are. */
+size_t streams_count(struct streams *all);
+
+/* From here on all that are silent end, and the others when they fall silent. Ends the thread. */
+void streams_stop(struct streams *all);
+
+#endif
