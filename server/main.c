@@ -120,7 +120,6 @@ static int with_config(const struct options *options)
     struct buf complaints = {0};
     struct err error;
     int rc = config_load(&options->flags, &config, &complaints, &error);
-    unsetenv("CERTWRIGHT_MASTER_KEY"); /* no command of the config's is to inherit it */
     if (rc < 0) {
         error.code = ERR_CONFIG; /* a file that cannot be read is no better than a wrong one */
     } else {

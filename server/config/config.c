@@ -5,6 +5,7 @@
 #include "server/config/checks.h"
 #include "server/config/complaints.h"
 #include "server/config/expand.h"
+#include "server/config/master_key.h"
 #include "server/config/outgoing_read.h"
 #include "server/config/settings.h"
 #include "server/config/source.h"
@@ -47,6 +48,7 @@ void config_destroy(struct config *config)
     source_destroy(config->defaults);
     source_destroy(config->resources);
     mem_free_secret_string(config->master_key);
+    free(config->master_key_command);
     free(config->file);
     free(config->data);
     free(config->user_agent);
@@ -130,19 +132,6 @@ static void apply_sandbox(const char *value, const char *source, const char *poi
             return;
         }
     complaints_add(complaints, source, pointer, "this has to be auto, off or required");
-}
-
-static void apply_descriptor(const char *value, const char *source, int *out,
-                             struct complaints *complaints)
-{
-    if (!value)
-        return;
-    char *end;
-    long number = strtol(value, &end, 10);
-    if (*value && !*end && number >= 0 && number <= 1 << 20)
-        *out = (int)number;
-    else
-        complaints_add(complaints, source, "", "this has to be the number of a file descriptor");
 }
 
 /* ---- the file ---- */
@@ -252,27 +241,17 @@ static void read_resources(const struct settings *file, struct config *config)
 
 static void read_members(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {"user_agent",
-                                        "language",
-                                        "listen",
-                                        "ops_listen",
-                                        "http01_listen",
-                                        "tls_alpn01_listen",
-                                        "workers",
-                                        "resolvers",
-                                        "resolvers_only",
-                                        "log_level",
-                                        "data",
-                                        "allowed_hosts",
-                                        "commands",
-                                        "pidfiles",
-                                        "file_roots",
-                                        "defaults",
-                                        "resources",
-                                        "outgoing",
-                                        "sandbox",
-                                        "audit_retention_seconds",
-                                        NULL};
+    static const char *const names[] = {"user_agent",     "language",
+                                        "listen",         "ops_listen",
+                                        "http01_listen",  "tls_alpn01_listen",
+                                        "workers",        "resolvers",
+                                        "resolvers_only", "log_level",
+                                        "data",           "allowed_hosts",
+                                        "commands",       "pidfiles",
+                                        "file_roots",     "defaults",
+                                        "resources",      "outgoing",
+                                        "sandbox",        "audit_retention_seconds",
+                                        "master_key",     NULL};
     char *level = NULL, *sandbox = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
@@ -296,6 +275,7 @@ static void read_members(const struct settings *file, struct config *config)
     apply_sandbox(sandbox, file->source, "/sandbox", &config->sandbox, file->complaints);
     free(sandbox);
     read_commands(file, config);
+    master_key_read(file, config);
     read_pidfiles(file, config);
     config->defaults = json_object_get(settings_object(file, "defaults"));
     read_resources(file, config);
@@ -370,19 +350,11 @@ static void apply_environment(struct config *config, struct complaints *c)
                checks_address, &config->tls_alpn01_listen, c);
     apply_text(variable("CERTWRIGHT_ADMIN_TOKEN_FILE"), "CERTWRIGHT_ADMIN_TOKEN_FILE",
                checks_nothing, &config->admin_token_file, c);
-    apply_text(variable("CERTWRIGHT_MASTER_KEY_FILE"), "CERTWRIGHT_MASTER_KEY_FILE", checks_nothing,
-               &config->master_key_file, c);
-    apply_text(variable("CERTWRIGHT_MASTER_KEY"), "CERTWRIGHT_MASTER_KEY", checks_nothing,
-               &config->master_key, c);
-    apply_descriptor(variable("CERTWRIGHT_MASTER_KEY_FD"), "CERTWRIGHT_MASTER_KEY_FD",
-                     &config->master_key_fd, c);
+    master_key_apply_environment(config, c);
     apply_workers(variable("CERTWRIGHT_WORKERS"), "CERTWRIGHT_WORKERS", &config->workers, c);
     apply_level(variable("CERTWRIGHT_LOG_LEVEL"), "CERTWRIGHT_LOG_LEVEL", "", &config->log_level,
                 c);
     apply_sandbox(variable("CERTWRIGHT_SANDBOX"), "CERTWRIGHT_SANDBOX", "", &config->sandbox, c);
-    if (!!config->master_key + !!config->master_key_file + (config->master_key_fd >= 0) > 1)
-        complaints_add(c, "CERTWRIGHT_MASTER_KEY", "",
-                       "the master key comes from more than one place");
 }
 
 static void apply_flags(const struct config_flags *flags, struct config *config,

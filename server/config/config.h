@@ -92,8 +92,9 @@ struct config {
     /* Where secrets come from; NULL or -1: not from there. */
     char *admin_token_file;
     char *master_key_file;
-    char *master_key; /* hex or base64url */
+    char *master_key; /* hex or base64 */
     int master_key_fd;
+    char *master_key_command; /* the name of one of commands */
 };
 
 /*

@@ -29,7 +29,7 @@ void options_usage(FILE *to)
           "An ADDRESS is HOST:PORT, [v6]:PORT or unix:PATH. Flags beat the environment, which\n"
           "beats the file. Only the environment knows CERTWRIGHT_ADMIN_TOKEN_FILE, and for the\n"
           "master key CERTWRIGHT_MASTER_KEY_FILE, CERTWRIGHT_MASTER_KEY (32 bytes as hex or\n"
-          "base64url) or CERTWRIGHT_MASTER_KEY_FD; no flag, but the file, knows\n"
+          "base64) or CERTWRIGHT_MASTER_KEY_FD; no flag, but the file, knows master_key,\n"
           "CERTWRIGHT_HTTP01_LISTEN and CERTWRIGHT_TLS_ALPN01_LISTEN, where CAs look.\n"
           "\n"
           "Exit codes: 0 done, 1 failed (the log says why), 2 wrong usage, 3 the configuration\n"

@@ -143,8 +143,13 @@ static void wake(void *context)
 static int start_store(struct house *house, struct err *e)
 {
     const struct config *config = house->config;
-    struct master_source source = {config->master_key, config->master_key_file,
-                                   config->master_key_fd};
+    const struct master_source source = {
+        .text = config->master_key,
+        .file = config->master_key_file,
+        .fd = config->master_key_fd,
+        .command = config->master_key_command,
+        .commands = house->commands,
+    };
     struct store_options options = {.directory = config->data};
     if (secrets_master(config->data, &source, options.master, e) < 0)
         return -1;

@@ -4,6 +4,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/access/secret.h"
+#include "server/outside/commands.h"
 #include "store/token.h"
 
 #include <ctype.h>
@@ -41,12 +42,38 @@ static int read_fd(int fd, const char *name, struct buf *out, struct err *e)
     return 0;
 }
 
+/* For files alone: what pipes and descriptors carry is nobody else's to read. */
+static int check_private(int fd, const char *path, struct err *e)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return err_set(e, ERR_IO, "%s cannot be looked at: %s.", path, strerror(errno));
+    if (S_ISREG(status.st_mode) && status.st_mode & (S_IRWXO | S_IWGRP))
+        return err_set(e, ERR_CONFIG,
+                       "%s has the mode %04o: everybody may read or its group may change it. Make "
+                       "it 0600, or 0440 for a group.",
+                       path, (unsigned)(status.st_mode & 07777));
+    return 0;
+}
+
 static int read_file(const char *path, struct buf *out, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
     int rc = read_fd(fd, path, out, e);
+    close(fd);
+    return rc;
+}
+
+static int read_private_file(const char *path, struct buf *out, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
+    int rc = check_private(fd, path, e);
+    if (rc == 0)
+        rc = read_fd(fd, path, out, e);
     close(fd);
     return rc;
 }
@@ -123,25 +150,40 @@ static bool decode_hex(const char *text, unsigned char out[SEAL_KEY_SIZE])
     return true;
 }
 
+/* Base64 of either alphabet, with its padding or without. */
+static bool decode_base64(const char *text, size_t size, unsigned char out[SEAL_KEY_SIZE])
+{
+    enum { DIGITS = 43 };
+    char digits[DIGITS + 1];
+    struct buf bytes = {0};
+    struct err ignored;
+    if (size != DIGITS && !(size == DIGITS + 1 && text[DIGITS] == '='))
+        return false;
+    for (size_t i = 0; i < DIGITS; i++)
+        digits[i] = text[i] == '+' ? '-' : text[i];
+    for (size_t i = 0; i < DIGITS; i++)
+        digits[i] = digits[i] == '/' ? '_' : digits[i];
+    bool ok =
+        base64url_decode(digits, DIGITS, &bytes, &ignored) == 0 && bytes.size == SEAL_KEY_SIZE;
+    if (ok)
+        memcpy(out, bytes.data, SEAL_KEY_SIZE);
+    OPENSSL_cleanse(digits, sizeof digits);
+    buf_finish_secret(&bytes);
+    return ok;
+}
+
+/* Raw bytes are no form of it: a text that was cut off could pass for them. */
 static int decode_master(const char *text, const char *from, unsigned char out[SEAL_KEY_SIZE],
                          struct err *e)
 {
-    struct buf bytes = {0};
-    struct err ignored;
     size_t size = strlen(text);
-    bool ok = false;
-    if (size == 2 * SEAL_KEY_SIZE) {
-        ok = decode_hex(text, out);
-    } else if (base64url_decode(text, size, &bytes, &ignored) == 0 && bytes.size == SEAL_KEY_SIZE) {
-        memcpy(out, bytes.data, SEAL_KEY_SIZE);
-        ok = true;
-    }
-    buf_finish_secret(&bytes);
-    if (ok)
+    if (size == 2 * SEAL_KEY_SIZE ? decode_hex(text, out) : decode_base64(text, size, out))
         return 0;
+    OPENSSL_cleanse(out, SEAL_KEY_SIZE);
     return err_set(e, ERR_CONFIG,
-                   "The master key from %s is not 32 bytes as hex or base64url without padding.",
-                   from);
+                   "The master key from %s is not 32 bytes as hex or base64, but something of %zu "
+                   "characters.",
+                   from, size);
 }
 
 static int make_master(const char *directory, const char *path, struct err *e)
@@ -172,7 +214,7 @@ static int master_of_directory(const char *directory, unsigned char out[SEAL_KEY
     struct buf text = {0};
     int rc = exists(directory, "master.key") ? 0 : make_master(directory, path, e);
     if (rc == 0)
-        rc = read_file(path, &text, e);
+        rc = read_private_file(path, &text, e);
     if (rc == 0)
         rc = decode_master(buf_string(&text), path, out, e);
     buf_finish_secret(&text);
@@ -180,24 +222,65 @@ static int master_of_directory(const char *directory, unsigned char out[SEAL_KEY
     return rc;
 }
 
+/* What it says is told to nobody, since it may be the key. */
+static int run_command(const struct master_source *source, struct buf *out, struct err *e)
+{
+    const struct command_call call = {.name = source->command};
+    struct command_result *result = mem_new(1, sizeof *result);
+    int rc = commands_run(source->commands, &call, result, e);
+    if (rc < 0 && e->code == ERR_COMMAND_FAILED)
+        err_set(e, ERR_COMMAND_FAILED, "The master key's command \"%s\" did not end in %d seconds.",
+                source->command, COMMANDS_DEFAULT_TIMEOUT_MS / 1000);
+    else if (rc == 0 && (result->exit_status || result->signal || result->truncated))
+        rc = err_set(e, ERR_COMMAND_FAILED, "The master key's command \"%s\" failed%s (status %d).",
+                     source->command, result->truncated ? ", or said too much" : "",
+                     result->signal ? result->signal + 128 : result->exit_status);
+    if (rc == 0)
+        buf_add_string(out, result->output);
+    while (out->size && isspace((unsigned char)out->data[out->size - 1]))
+        out->data[--out->size] = '\0';
+    mem_free_secret(result, sizeof *result);
+    return rc;
+}
+
+/* The text of a key that is given; from is where it was found. */
+static int read_given(const struct master_source *source, struct buf *out, const char **from,
+                      struct err *e)
+{
+    if (source->text) {
+        *from = "the environment";
+        buf_add_string(out, source->text);
+        return 0;
+    }
+    if (source->file) {
+        *from = source->file;
+        return read_private_file(source->file, out, e);
+    }
+    if (source->command) {
+        *from = "its command";
+        return run_command(source, out, e);
+    }
+    *from = "its descriptor";
+    int rc = read_fd(source->fd, "the master key's descriptor", out, e);
+    close(source->fd);
+    return rc;
+}
+
+bool secrets_master_is_given(const struct master_source *source)
+{
+    return source->text || source->file || source->command || source->fd >= 0;
+}
+
 int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e)
 {
     struct buf text = {0};
-    int rc;
-    if (source->text)
-        return decode_master(source->text, "the environment", out, e);
-    if (source->file) {
-        rc = read_file(source->file, &text, e);
-    } else if (source->fd >= 0) {
-        rc = read_fd(source->fd, "the master key's descriptor", &text, e);
-        close(source->fd);
-    } else {
+    const char *from;
+    if (!secrets_master_is_given(source))
         return master_of_directory(directory, out, e);
-    }
+    int rc = read_given(source, &text, &from, e);
     if (rc == 0)
-        rc = decode_master(buf_string(&text), source->file ? source->file : "its descriptor", out,
-                           e);
+        rc = decode_master(buf_string(&text), from, out, e);
     buf_finish_secret(&text);
     return rc;
 }

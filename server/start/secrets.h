@@ -8,17 +8,25 @@
 #include "acme/base/error.h"
 #include "store/store.h"
 
+struct commands;
+
 /* Where the master key comes from; the first that is set. All NULL or -1: DIRECTORY/master.key. */
 struct master_source {
-    const char *text; /* 64 hex digits, or 43 characters of base64url */
-    const char *file;
-    int fd; /* read to its end and closed */
+    const char *text; /* 64 hex digits, or 43 characters of base64 of either alphabet */
+    const char *file; /* not to be read by all, nor changed by its group */
+    int fd;           /* read to its end and closed */
+    const char *command;
+    const struct commands *commands; /* that it is one of */
 };
+
+/* Whether it comes from elsewhere than the directory. */
+bool secrets_master_is_given(const struct master_source *source);
 
 /*
  * Reads the master key; makes DIRECTORY/master.key (0600, durable before it is used) if no source
  * is given and the directory holds no database yet. ERR_SEAL if there is a database without a key:
- * a new one could not open it.
+ * a new one could not open it. ERR_CONFIG for what is no key or no private file,
+ * ERR_COMMAND_FAILED. Nothing that is there is written to.
  */
 int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e);

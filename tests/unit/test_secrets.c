@@ -95,23 +95,39 @@ static void a_database_without_its_key_gets_no_new_one(void **state)
     free(path);
 }
 
-static void a_given_key_is_hex_or_base64url(void **state)
+static void a_given_key_is_hex_or_base64(void **state)
 {
-    unsigned char hex[SEAL_KEY_SIZE], base64[SEAL_KEY_SIZE];
+    static const char *const good[] = {
+        "fbf0000102030405060708090a0b0c0d0e0f101112131415161718191A1B1CFF",
+        "-_AAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHP8",
+        "-_AAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHP8=",
+        "+/AAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHP8=",
+    };
+    static const char *const bad[] = {
+        "",
+        "short",
+        "zz0102030405060708090a0b0c0d0e0f10111213141516171819",
+        "fbf0000102030405060708090a0b0c0d", /* cut off: as long as 32 raw bytes are */
+        "fbf0000102030405060708090a0b0c0d0e0f101112131415161718191A1B1CF",
+        "fbf0000102030405060708090a0b0c0d0e0f101112131415161718191A1B1Cgg",
+        "+/AAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHP8==",
+        "+/AAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRob!P8=",
+    };
+    unsigned char first[SEAL_KEY_SIZE], key[SEAL_KEY_SIZE];
     struct err e;
     struct master_source source = no_source;
-    source.text = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
-    assert_int_equal(secrets_master(*state, &source, hex, &e), 0);
-    source.text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-    assert_int_equal(secrets_master(*state, &source, base64, &e), 0);
-    assert_memory_equal(hex, base64, sizeof hex);
-    assert_int_equal(hex[31], 31);
-    const char *const bad[] = {"", "short", "zz0102030405060708090a0b0c0d0e0f10111213141516171819",
-                               "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        source.text = good[i];
+        assert_int_equal(secrets_master(*state, &source, i ? key : first, &e), 0);
+        assert_true(i == 0 || !memcmp(key, first, sizeof key));
+    }
+    assert_int_equal(first[0], 0xfb);
+    assert_int_equal(first[31], 0xff);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         source.text = bad[i];
-        assert_int_equal(secrets_master(*state, &source, hex, &e), -1);
+        assert_int_equal(secrets_master(*state, &source, key, &e), -1);
         assert_int_equal(e.code, ERR_CONFIG);
+        assert_true(!*bad[i] || !strstr(e.detail, bad[i]));
     }
 }
 
@@ -121,6 +137,7 @@ static void a_key_comes_from_a_file_or_a_descriptor(void **state)
     struct err e;
     char *path = path_in(*state, "given");
     write_text(path, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n");
+    assert_int_equal(chmod(path, 0440), 0);
     struct master_source source = no_source;
     source.file = path;
     assert_int_equal(secrets_master(*state, &source, from_file, &e), 0);
@@ -132,6 +149,24 @@ static void a_key_comes_from_a_file_or_a_descriptor(void **state)
     source.fd = -1;
     source.file = "/nonexistent/key";
     assert_int_equal(secrets_master(*state, &source, from_file, &e), -1);
+    free(path);
+}
+
+static void a_key_file_is_private(void **state)
+{
+    static const mode_t bad[] = {0644, 0604, 0602, 0620, 0666};
+    unsigned char key[SEAL_KEY_SIZE];
+    struct err e;
+    char *path = path_in(*state, "master.key");
+    write_text(path, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(chmod(path, bad[i]), 0);
+        assert_int_equal(secrets_master(*state, &no_source, key, &e), -1);
+        assert_int_equal(e.code, ERR_CONFIG);
+        assert_non_null(strstr(e.detail, "mode"));
+    }
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(secrets_master(*state, &no_source, key, &e), 0);
     free(path);
 }
 
@@ -213,8 +248,9 @@ int main(void)
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_database_without_its_key_gets_no_new_one, make_directory,
                                         remove_directory),
-        cmocka_unit_test_setup_teardown(a_given_key_is_hex_or_base64url, make_directory,
+        cmocka_unit_test_setup_teardown(a_given_key_is_hex_or_base64, make_directory,
                                         remove_directory),
+        cmocka_unit_test_setup_teardown(a_key_file_is_private, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(a_key_comes_from_a_file_or_a_descriptor, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(the_admin_token_is_made_once, make_directory,
