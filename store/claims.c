@@ -55,46 +55,52 @@ static void drop(struct claims *claims, const char *id)
         memcpy(claims->ids[i], claims->ids[--claims->count], ULID_SIZE);
 }
 
-/* The lane's earliest job that no one has claimed: 1 with its id and time, 0, or -1. */
+struct unclaimed {
+    char id[ULID_SIZE];
+    int64_t due;
+};
+
+/* The lane's earliest jobs that no one has claimed, max of them at most; how many, or -1. */
 static int find_unclaimed(const struct claims *claims, struct db *db, const char *lane,
-                          char id[ULID_SIZE], int64_t *due, struct err *e)
+                          struct unclaimed *out, int max, struct err *e)
 {
     struct db_row *row;
+    int rc, count = 0;
     if (db_query(db, &row, e,
                  "SELECT id, due_at FROM job WHERE lane = ?1 AND finished_at = 0"
                  " ORDER BY due_at, n",
                  "t", lane) < 0)
         return -1;
-    int rc;
-    while ((rc = db_next(row, e)) > 0 && place_of(claims, db_text(row, 0)) < claims->count)
-        continue;
-    if (rc > 0) {
-        memcpy(id, db_text(row, 0), ULID_SIZE);
-        *due = db_int(row, 1);
+    while ((rc = db_next(row, e)) > 0 && count < max) {
+        const char *id = db_text(row, 0);
+        if (place_of(claims, id) < claims->count)
+            continue;
+        memcpy(out[count].id, id, ULID_SIZE);
+        out[count++].due = db_int(row, 1);
     }
     db_row_finish(row);
-    return rc;
+    return rc < 0 ? -1 : count;
 }
 
 int claims_take_job(struct store *store, struct db *db, const char *lane, int64_t now,
-                    struct job *out, bool *found, struct err *e)
+                    struct job *out, bool *found, int64_t *next_due, struct err *e)
 {
     struct claims *claims = store_claims(store);
-    char id[ULID_SIZE];
-    int64_t due;
+    struct unclaimed first[2] = {{.due = INT64_MAX}, {.due = INT64_MAX}};
     pthread_mutex_lock(&claims->mutex);
-    int rc = find_unclaimed(claims, db, lane, id, &due, e);
-    bool take = rc > 0 && due <= now;
+    int count = find_unclaimed(claims, db, lane, first, 2, e);
+    bool take = count > 0 && first[0].due <= now;
     if (take)
-        add(claims, id);
+        add(claims, first[0].id);
     pthread_mutex_unlock(&claims->mutex);
-    if (rc < 0)
+    if (count < 0)
         return -1;
-    if (take && job_load(db, id, out, e) < 0) {
-        claims_drop_job(store, id);
+    if (take && job_load(db, first[0].id, out, e) < 0) {
+        claims_drop_job(store, first[0].id);
         return -1;
     }
     *found = take;
+    *next_due = first[take].due;
     return 0;
 }
 
@@ -110,13 +116,12 @@ int claims_lane_due(struct store *store, struct db *db, const char *lane, int64_
                     struct err *e)
 {
     struct claims *claims = store_claims(store);
-    char id[ULID_SIZE];
-    int64_t earliest = INT64_MAX;
+    struct unclaimed first = {.due = INT64_MAX};
     pthread_mutex_lock(&claims->mutex);
-    int rc = find_unclaimed(claims, db, lane, id, &earliest, e);
+    int count = find_unclaimed(claims, db, lane, &first, 1, e);
     pthread_mutex_unlock(&claims->mutex);
-    if (rc < 0)
+    if (count < 0)
         return -1;
-    *due = earliest;
+    *due = first.due;
     return 0;
 }

@@ -20,7 +20,7 @@ struct claims *store_claims(struct store *store);
 
 /* As job_claim, job_unclaim and job_lane_due. */
 int claims_take_job(struct store *store, struct db *db, const char *lane, int64_t now,
-                    struct job *out, bool *found, struct err *e);
+                    struct job *out, bool *found, int64_t *next_due, struct err *e);
 void claims_drop_job(struct store *store, const char *id);
 int claims_lane_due(struct store *store, struct db *db, const char *lane, int64_t *due,
                     struct err *e);

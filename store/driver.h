@@ -55,7 +55,7 @@ struct db_driver {
 
     /* See job_claim: with claims in memory, or with leases in the database. */
     int (*job_claim)(struct store *store, struct db *db, const char *lane, int64_t now,
-                     struct job *out, bool *found, struct err *e);
+                     struct job *out, bool *found, int64_t *next_due, struct err *e);
     void (*job_unclaim)(struct store *store, const char *id);
     int (*job_lane_due)(struct store *store, struct db *db, const char *lane, int64_t *due,
                         struct err *e);

@@ -231,9 +231,9 @@ int job_is_called_back(struct db *db, const char *id, bool *called, struct err *
 /* ---- claims ---- */
 
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,
-              bool *found, struct err *e)
+              bool *found, int64_t *next_due, struct err *e)
 {
-    return store_driver->job_claim(store, db, lane, now, out, found, e);
+    return store_driver->job_claim(store, db, lane, now, out, found, next_due, e);
 }
 
 void job_unclaim(struct store *store, const char *id)

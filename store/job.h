@@ -105,12 +105,13 @@ int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct 
                int64_t *new_epoch, struct err *e);
 
 /*
- * The earliest unclaimed job of the lane that is due; *found false if there is none. Claims live in
- * memory with this driver; job_unclaim ends one, after the step's commit or without it. Not within
- * a snapshot, which would show the job as it was before another's commit.
+ * The earliest unclaimed job of the lane that is due; *found false if there is none. *next_due is
+ * that of the earliest one left, as job_lane_due tells it. Claims live in memory with this driver;
+ * job_unclaim ends one, after the step's commit or without it. Not within a snapshot, which would
+ * show the job as it was before another's commit.
  */
 int job_claim(struct store *store, struct db *db, const char *lane, int64_t now, struct job *out,
-              bool *found, struct err *e);
+              bool *found, int64_t *next_due, struct err *e);
 void job_unclaim(struct store *store, const char *id);
 
 /* When the lane's earliest unclaimed job is due; INT64_MAX if it has none. */

@@ -127,6 +127,12 @@ static int64_t held_due(const struct engine *engine, const char *lane)
     return due;
 }
 
+/* With the mutex. */
+static void tell_held(struct engine *engine, const char *lane)
+{
+    lanes_held(engine->lanes, lane, held_due(engine, lane));
+}
+
 /* False if there is no room, or it would take long: then what there is has to be committed. */
 static bool hold(struct engine *engine, struct run *run, const struct step_result *result)
 {
@@ -138,7 +144,7 @@ static bool hold(struct engine *engine, struct run *run, const struct step_resul
         struct held *place = &engine->held[engine->held_count++];
         *place = (struct held){.run = run, .due = result->due};
         memcpy(place->lane, result->lane, sizeof place->lane);
-        lanes_due(engine->lanes, result->lane, result->due);
+        tell_held(engine, result->lane);
         wake(engine);
     }
     pthread_mutex_unlock(&engine->mutex);
@@ -158,6 +164,8 @@ static struct run *take_held(struct engine *engine, const char *lane, int64_t by
             *held = engine->held[--engine->held_count];
         }
     }
+    if (run)
+        tell_held(engine, lane);
     pthread_mutex_unlock(&engine->mutex);
     return run;
 }
@@ -175,24 +183,23 @@ static void commit_held(struct engine *engine)
 
 /* ---- steps ---- */
 
-/* Asks the database when the lane is due next; news that came meanwhile are not forgotten. */
-static void learn(struct engine *engine, struct db *db, struct lane *lane)
+/* Claims the lane's first job, and learns when the next is due; news that came meanwhile are not
+   forgotten. As job_claim. */
+static int claim(struct engine *engine, struct db *db, struct lane *lane, struct job *out,
+                 bool *found, struct err *e)
 {
-    struct err error;
     int64_t due;
     pthread_mutex_lock(&engine->mutex);
     uint64_t changed = lane->changed;
     pthread_mutex_unlock(&engine->mutex);
-    if (job_lane_due(engine->options.store, db, lane->name, &due, &error) < 0) {
-        log_warn("a lane cannot be read", "lane", lane->name, "detail", error.detail, NULL);
-        due = clock_engine_ms() + CLOCK_SECOND_MS;
-    }
+    if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), out, found, &due, e) <
+        0)
+        return -1;
     pthread_mutex_lock(&engine->mutex);
-    if (held_due(engine, lane->name) < due)
-        due = held_due(engine, lane->name);
     lanes_learn(lane, due, changed);
     wake(engine);
     pthread_mutex_unlock(&engine->mutex);
+    return 0;
 }
 
 static void leave(struct engine *engine, struct lane *lane)
@@ -269,6 +276,13 @@ static void commit_parked(struct engine *engine, struct worker *worker, struct d
     }
 }
 
+/* Whether it may wait in memory for its next lane to have room: nobody has noticed anything of what
+   only this machine has done. */
+static bool waits_for_room(const struct lane *lane, const struct run *run)
+{
+    return engine_run_is_open(run) && !strcmp(lane->name, "local");
+}
+
 /* Steps the claimed job as far as it goes at once. Returns the lane the worker is in afterwards. */
 static struct lane *step_job(struct worker *worker, struct db *db, struct lane *lane,
                              struct run *run)
@@ -288,6 +302,8 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
         if (later)
             break;
         struct lane *next = change_lane(engine, lane, result.lane);
+        if (!next && waits_for_room(lane, run) && hold(engine, run, &result))
+            return lane;
         if (!next)
             break;
         lane = next;
@@ -319,13 +335,10 @@ static void serve(struct worker *worker, struct lane *lane)
         pause_lane(engine, lane);
     } else if ((run = take_held(engine, lane->name, clock_engine_ms()))) {
         engine_run_move(run, worker, db);
-        learn(engine, db, lane);
-    } else if (job_claim(engine->options.store, db, lane->name, clock_engine_ms(), &job, &found,
-                         &error) < 0) {
+    } else if (claim(engine, db, lane, &job, &found, &error) < 0) {
         log_warn("a job cannot be claimed", "lane", lane->name, "detail", error.detail, NULL);
         pause_lane(engine, lane);
     } else {
-        learn(engine, db, lane);
         run = found ? engine_run_create(worker, &job) : NULL;
     }
     if (run)

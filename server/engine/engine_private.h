@@ -38,7 +38,8 @@ struct idle {
     int64_t until; /* one of them looks again by then, or is awake already */
 };
 
-/* A run whose next step comes so soon that nothing is committed before. Its job stays claimed. */
+/* A run whose next step comes so soon that nothing is committed before, or that has done nothing
+   outside and waits for room in a lane. Its job stays claimed. */
 struct held {
     struct run *run;
     int64_t due;
@@ -95,6 +96,8 @@ void engine_run_rest(struct run *run);
 /* This worker goes on with it, with a reader of its own. */
 void engine_run_move(struct run *run, struct worker *worker, struct db *db);
 void engine_run_destroy(struct run *run);
+/* Whether steps were run that are not committed. */
+bool engine_run_is_open(const struct run *run);
 /* Loads the job unless its last step is still to be committed, runs its next step, and commits it,
    unless the one after it may join: result->go_on then says nothing of what is durable. If it is to
    come later, at result->due, the run is worth being held until then. */

@@ -76,6 +76,7 @@ static struct lane *lane_of(struct lanes *lanes, const char *name)
     struct lane *lane = mem_new(1, sizeof *lane);
     snprintf(lane->name, sizeof lane->name, "%s", name);
     lane->due = INT64_MAX;
+    lane->held_due = INT64_MAX;
     lane->limit = limit_of(name, lanes->workers);
     lanes->items[at] = lane;
     lanes->count++;
@@ -91,6 +92,11 @@ struct lane *lanes_due(struct lanes *lanes, const char *name, int64_t due)
     return lane;
 }
 
+void lanes_held(struct lanes *lanes, const char *name, int64_t due)
+{
+    lane_of(lanes, name)->held_due = due;
+}
+
 static bool is_full(const struct lane *lane)
 {
     return lane->running >= (lane->probing ? 1 : lane->limit);
@@ -99,9 +105,10 @@ static bool is_full(const struct lane *lane)
 /* When the lane can be served next: at once (a time that is past), at a time, or never as it is. */
 static int64_t ready_at(const struct lane *lane)
 {
-    if (lane->due == INT64_MAX || is_full(lane))
+    int64_t due = lane->due < lane->held_due ? lane->due : lane->held_due;
+    if (due == INT64_MAX || is_full(lane))
         return INT64_MAX;
-    return lane->due > lane->parked_until ? lane->due : lane->parked_until;
+    return due > lane->parked_until ? due : lane->parked_until;
 }
 
 static struct lane *serve(struct lanes *lanes, struct lane *lane)
@@ -169,7 +176,8 @@ void lanes_leave(struct lanes *lanes, struct lane *lane)
     assert(lane->running > 0);
     lane->running--;
     /* Zones come and go with the certificates; an empty lane need not be remembered. */
-    if (!lane->running && lane->due == INT64_MAX && !lane->parked_until && !lane->probing)
+    bool is_empty = lane->due == INT64_MAX && lane->held_due == INT64_MAX;
+    if (!lane->running && is_empty && !lane->parked_until && !lane->probing)
         forget(lanes, lane);
 }
 

@@ -17,7 +17,8 @@ enum { LANE_NAME_SIZE = 512 };
 
 struct lane {
     char name[LANE_NAME_SIZE];
-    int64_t due;      /* INT64_MAX: nothing waits */
+    int64_t due;      /* of its jobs in the database; INT64_MAX: nothing waits */
+    int64_t held_due; /* of those that the engine holds in memory; likewise */
     uint64_t changed; /* counts news, so that a slower look at the database loses to them */
     int running;
     int limit;
@@ -34,6 +35,9 @@ void lanes_destroy(struct lanes *lanes);
 
 /* A lane has work due at that time (or earlier than known). Makes the lane. */
 struct lane *lanes_due(struct lanes *lanes, const char *name, int64_t due);
+
+/* The jobs that are held for the lane are due from then on; INT64_MAX: there are none. Makes it. */
+void lanes_held(struct lanes *lanes, const char *name, int64_t due);
 
 /*
  * The lane to serve now, its running count raised; NULL if there is none, and then *next is when to

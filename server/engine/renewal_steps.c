@@ -76,6 +76,10 @@ static void leave(struct step_context *c, int64_t at, const struct renewal_memor
     c->save = save_draft;
     c->saved = draft;
     c->saved_free = draft_free;
+    /* For the step that is joined to this one. */
+    free(c->certificate.renewal);
+    c->certificate.renewal = mem_strdup(draft->renewal);
+    c->certificate.next_renewal_at = at;
 }
 
 /* ---- plan ---- */
@@ -118,7 +122,7 @@ static bool is_to_ask(const struct step_context *c, const struct renewal_memory 
 }
 
 static int wait_for_time(struct step_context *c, const struct renewal_memory *memory, int64_t wall,
-                         int64_t at)
+                         int64_t at, bool is_news)
 {
     char text[CLOCK_RFC3339_SIZE];
     int64_t wake = sooner(at, wall + jitter(LOOK_AGAIN_MS));
@@ -126,8 +130,6 @@ static int wait_for_time(struct step_context *c, const struct renewal_memory *me
         wake = sooner(wake, memory->ask_again_at);
     clock_rfc3339(at, text);
     int64_t due = c->now + later(wake - wall, 1);
-    bool is_new = c->job.epoch <= 2; /* the first plan, asked before it or not */
-    bool is_news = is_new || at != c->certificate.next_renewal_at;
     return is_news ? step_wait(c, NULL, due, "the renewal is planned for %s", text)
                    : step_wait(c, NULL, due, NULL);
 }
@@ -139,9 +141,14 @@ static int plan_with(struct step_context *c, const struct renewal_memory *memory
         return step_next(c, "ask", NULL);
     if (find_time(c, memory, wall, &at, e) < 0)
         return -1;
-    if (at != c->certificate.next_renewal_at)
+    bool has_moved = at != c->certificate.next_renewal_at;
+    if (has_moved)
         leave(c, at, memory);
-    return at > wall ? wait_for_time(c, memory, wall, at) : step_next(c, "queue", "it is due");
+    if (at <= wall)
+        return step_next(c, "queue", "it is due");
+    /* The first plan, asked before it or not, in one commit or in three. */
+    bool is_first = c->job.epoch <= 2 && c->job.state != JOB_WAITING;
+    return wait_for_time(c, memory, wall, at, has_moved || is_first);
 }
 
 static int plan(struct step_context *c, struct err *e)
@@ -410,10 +417,15 @@ static const struct step steps[] = {
     {"begin", begin, lane_of_authority, false, {"plan", "queue"}},
 };
 
+/* To ask is no effect: it can be done again. */
+static const struct step_join joins[] = {{"plan", "ask"}, {"ask", "plan"}};
+
 const struct job_kind certificate_renew_kind = {
     .name = "certificate.renew",
     .steps = steps,
     .step_count = sizeof steps / sizeof *steps,
+    .joins = joins,
+    .join_count = sizeof joins / sizeof *joins,
     .load = load,
     .end = end,
 };

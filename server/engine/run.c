@@ -31,6 +31,8 @@ struct run {
 
 static int load_context(struct step_context *c, struct err *e)
 {
+    c->resumed = c->job.error || c->job.updated_at < c->engine->started_at ||
+                 refusals_has(c->engine->refusals, c->job.id);
     c->kind = job_kind_by_name(c->job.kind);
     c->step = c->kind ? job_kind_step(c->kind, c->job.step) : NULL;
     if (!c->kind)
@@ -38,10 +40,7 @@ static int load_context(struct step_context *c, struct err *e)
     c->args = c->job.args ? json_tokener_parse(c->job.args) : NULL;
     if (!c->args)
         c->args = json_object_new_object();
-    if (db_snapshot_begin(c->db, e) < 0)
-        return -1;
     c->loaded = c->kind->load(c, e) == 0;
-    db_snapshot_end(c->db);
     if (c->loaded && !c->step)
         return err_set(e, ERR_INTERNAL, "This program knows no step %s of %s.", c->job.step,
                        c->job.kind);
@@ -269,12 +268,11 @@ static int begin(struct worker *worker, const struct job *job, struct step_conte
     c->engine = engine;
     c->worker = worker;
     c->now = clock_engine_ms();
-    if (store_reader(engine->options.store, &c->db, e) < 0 ||
-        job_load(c->db, job->id, &c->job, e) < 0)
+    if (store_reader(engine->options.store, &c->db, e) < 0 || db_snapshot_begin(c->db, e) < 0)
         return -1;
-    c->resumed = c->job.error || c->job.updated_at < engine->started_at ||
-                 refusals_has(engine->refusals, job->id);
-    return load_context(c, e);
+    int rc = job_load(c->db, job->id, &c->job, e) < 0 ? -1 : load_context(c, e);
+    db_snapshot_end(c->db);
+    return rc;
 }
 
 /* The job ends here, since it would be refused for ever. */
@@ -414,6 +412,11 @@ void engine_run_destroy(struct run *run)
     job_finish(run->job);
     free(run->job);
     free(run);
+}
+
+bool engine_run_is_open(const struct run *run)
+{
+    return run->loaded;
 }
 
 void engine_run_rest(struct run *run)

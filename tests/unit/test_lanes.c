@@ -57,6 +57,25 @@ static void the_next_time_is_told_without_taking(void **state)
     lanes_destroy(lanes);
 }
 
+/* What is held in memory does not count among what the database tells. */
+static void held_jobs_are_due_beside_the_others(void **state)
+{
+    (void)state;
+    struct lanes *lanes = lanes_create(4);
+    int64_t next;
+    lanes_held(lanes, "ca:a", 200);
+    lanes_due(lanes, "ca:a", 500);
+    struct lane *lane = take(lanes, 200, &next);
+    assert_non_null(lane);
+    lanes_learn(lane, INT64_MAX, lane->changed);
+    lanes_leave(lanes, lane); /* not forgotten: it has what is held */
+    assert_int_equal(lanes_next(lanes, false), 200);
+    lanes_due(lanes, "ca:a", 500);
+    lanes_held(lanes, "ca:a", INT64_MAX);
+    assert_int_equal(lanes_next(lanes, false), 500);
+    lanes_destroy(lanes);
+}
+
 static void one_authority_holds_half_of_the_workers(void **state)
 {
     (void)state;
@@ -221,6 +240,7 @@ int main(void)
         cmocka_unit_test(serves_what_is_due),
         cmocka_unit_test(an_earlier_due_time_wins),
         cmocka_unit_test(the_next_time_is_told_without_taking),
+        cmocka_unit_test(held_jobs_are_due_beside_the_others),
         cmocka_unit_test(one_authority_holds_half_of_the_workers),
         cmocka_unit_test(a_zone_is_changed_by_one_at_a_time),
         cmocka_unit_test(slow_keys_have_a_thread_of_their_own),

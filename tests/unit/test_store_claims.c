@@ -28,8 +28,11 @@ static bool claim(struct fixture *f, const char *lane, int64_t now, char id[ULID
 {
     struct job job;
     bool found;
+    int64_t next, left;
     struct err e;
-    assert_ok(job_claim(f->store, f->db, lane, now, &job, &found, &e), e);
+    assert_ok(job_claim(f->store, f->db, lane, now, &job, &found, &next, &e), e);
+    assert_ok(job_lane_due(f->store, f->db, lane, &left, &e), e);
+    assert_int_equal(next, left);
     if (found) {
         memcpy(id, job.id, ULID_SIZE);
         *epoch = job.epoch;
@@ -197,7 +200,8 @@ static void *claim_all(void *arg)
     while (!claimer->failed) {
         struct job job;
         bool found;
-        if (job_claim(store, db, "ca", 100, &job, &found, &e) < 0) {
+        int64_t next;
+        if (job_claim(store, db, "ca", 100, &job, &found, &next, &e) < 0) {
             claimer->failed = true;
             break;
         }

@@ -105,7 +105,8 @@ static int act_second_job(struct life *life, struct err *e)
 static int act_claim(struct life *life, struct err *e)
 {
     bool found;
-    if (job_claim(life->f.store, life->f.db, "lane", 1, &life->claimed, &found, e) < 0)
+    int64_t next;
+    if (job_claim(life->f.store, life->f.db, "lane", 1, &life->claimed, &found, &next, e) < 0)
         return -1;
     assert_true(found);
     assert_string_equal(life->claimed.id, life->job[0]);
