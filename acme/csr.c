@@ -33,11 +33,28 @@ static int add_email(X509_REQ *request, const char *email, struct err *e)
     return 0;
 }
 
+/* X509_REQ_set_pubkey encodes the key, and decodes it again to look at it. */
+static bool set_public_key(X509_REQ *request, EVP_PKEY *pkey)
+{
+    struct buf point = {0};
+    int curve = key_ec_point(pkey, &point);
+    if (curve == NID_undef)
+        return X509_REQ_set_pubkey(request, pkey);
+    unsigned char *bits = crypto_alive(OPENSSL_memdup(point.data, point.size));
+    int size = (int)point.size;
+    buf_finish(&point);
+    if (X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request),
+                               OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                               OBJ_nid2obj(curve), bits, size))
+        return true;
+    OPENSSL_free(bits);
+    return false;
+}
+
 static int sign(X509_REQ *request, const struct key *key, struct buf *out, struct err *e)
 {
     const EVP_MD *digest = key_type_of(key) == KEY_EC_P384 ? EVP_sha384() : EVP_sha256();
-    if (!X509_REQ_set_pubkey(request, key_evp(key)) ||
-        X509_REQ_sign(request, key_evp(key), digest) <= 0)
+    if (!set_public_key(request, key_evp(key)) || X509_REQ_sign(request, key_evp(key), digest) <= 0)
         return crypto_error(e, ERR_CRYPTO, "the certificate request could not be signed");
     unsigned char *der = NULL;
     int size = i2d_X509_REQ(request, &der);

@@ -219,15 +219,27 @@ int key_thumbprint(const struct key *key, char out[KEY_THUMBPRINT_SIZE], struct 
     return rc;
 }
 
-int key_spki_sha256_of(const EVP_PKEY *pkey, char out[KEY_SPKI_SHA256_SIZE], struct err *e)
+int key_spki(const EVP_PKEY *pkey, struct buf *out, struct err *e)
 {
+    if (key_ec_spki(pkey, out))
+        return 0;
     unsigned char *der = NULL;
     int size = i2d_PUBKEY(pkey, &der);
     if (size <= 0)
         return crypto_error(e, ERR_CRYPTO, "a public key could not be written");
-    unsigned char digest[CRYPTO_SHA256_BYTES];
-    crypto_sha256(der, (size_t)size, digest);
+    buf_add(out, der, (size_t)size);
     OPENSSL_free(der);
+    return 0;
+}
+
+int key_spki_sha256_of(const EVP_PKEY *pkey, char out[KEY_SPKI_SHA256_SIZE], struct err *e)
+{
+    struct buf der = {0};
+    if (key_spki(pkey, &der, e) < 0)
+        return -1;
+    unsigned char digest[CRYPTO_SHA256_BYTES];
+    crypto_sha256(der.data, der.size, digest);
+    buf_finish(&der);
     crypto_hex(digest, sizeof digest, out);
     return 0;
 }

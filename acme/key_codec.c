@@ -211,6 +211,8 @@ int key_from_der(const void *pkcs8, size_t size, struct key **out, struct err *e
 
 int key_to_der(const struct key *key, struct buf *out, struct err *e)
 {
+    if (key_ec_pkcs8(key_evp(key), out))
+        return 0;
     PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key_evp(key));
     if (!info)
         return crypto_error(e, ERR_CRYPTO, "the private key could not be written");
@@ -236,11 +238,10 @@ int key_to_pem(const struct key *key, struct buf *out, struct err *e)
 
 int key_public_pem(const struct key *key, struct buf *out, struct err *e)
 {
-    unsigned char *der = NULL;
-    int size = i2d_PUBKEY(key_evp(key), &der);
-    if (size <= 0)
-        return crypto_error(e, ERR_CRYPTO, "a public key could not be written");
-    pem_write(PEM_STRING_PUBLIC, der, (size_t)size, false, out);
-    OPENSSL_free(der);
+    struct buf der = {0};
+    if (key_spki(key_evp(key), &der, e) < 0)
+        return -1;
+    pem_write(PEM_STRING_PUBLIC, der.data, der.size, false, out);
+    buf_finish(&der);
     return 0;
 }

@@ -4,7 +4,10 @@
 #include "tests/unit/fixture.h"
 #include "tests/unit/unit.h"
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +275,39 @@ static void generated_keys_survive_writing(void **state)
     }
 }
 
+/* Byte for byte, for whatever we write without it. */
+static void keys_are_written_as_openssl_writes_them(void **state)
+{
+    (void)state;
+    for (int type = 0; type < KEY_TYPE_COUNT; type++) {
+        struct key *key = NULL;
+        struct buf der = {0}, pem = {0};
+        unsigned char *theirs = NULL;
+        struct err e;
+        assert_int_equal(key_generate((enum key_type)type, &key, &e), 0);
+
+        PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key_evp(key));
+        int size = i2d_PKCS8_PRIV_KEY_INFO(info, &theirs);
+        assert_int_equal(key_to_der(key, &der, &e), 0);
+        assert_int_equal(der.size, size);
+        assert_memory_equal(der.data, theirs, (size_t)size);
+        PKCS8_PRIV_KEY_INFO_free(info);
+        OPENSSL_clear_free(theirs, (size_t)size);
+
+        BIO *bio = BIO_new(BIO_s_mem());
+        char *text;
+        assert_int_equal(PEM_write_bio_PUBKEY(bio, key_evp(key)), 1);
+        size = (int)BIO_get_mem_data(bio, &text);
+        assert_int_equal(key_public_pem(key, &pem, &e), 0);
+        assert_int_equal(pem.size, size);
+        assert_memory_equal(pem.data, text, (size_t)size);
+        BIO_free(bio);
+        buf_finish_secret(&der);
+        buf_finish(&pem);
+        key_destroy(key);
+    }
+}
+
 static void types_have_names(void **state)
 {
     (void)state;
@@ -302,6 +338,7 @@ int main(void)
         cmocka_unit_test(refuses_garbage),
         cmocka_unit_test(never_asks_for_a_passphrase),
         cmocka_unit_test(generated_keys_survive_writing),
+        cmocka_unit_test(keys_are_written_as_openssl_writes_them),
         cmocka_unit_test(types_have_names),
     };
     return cmocka_run_group_tests_name("key", tests, NULL, NULL);
