@@ -25,6 +25,7 @@ void certificate_finish(struct certificate *certificate)
     free(certificate->last_error);
     free(certificate->person_error);
     free(certificate->active_job);
+    free(certificate->active_error);
     free(certificate->serial);
     free(certificate->issuer);
     free(certificate->spki_sha256);
@@ -42,12 +43,14 @@ void certificate_finish(struct certificate *certificate)
     " COALESCE (v.state = 'revoked', 0), COALESCE (v.revision <> c.revision, 0), "                 \
     "c.renew, c.renew_before_ms, c.renew_ari, c.renew_stopped, c.next_renewal_at, c.renewal,"      \
     " u.test, c.last_error,"                                                                       \
-    " (SELECT COALESCE (j.error, '') FROM job j WHERE j.id = c.active_job"                         \
-    "  AND j.state = 'waiting' AND j.due_at = 9223372036854775807), c.active_job,"                 \
+    " CASE WHEN j.state = 'waiting' AND j.due_at = 9223372036854775807"                            \
+    "  THEN COALESCE (j.error, '') END, c.active_job, j.error,"                                    \
+    " EXISTS (SELECT 1 FROM deployment d WHERE d.certificate_id = c.id),"                          \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
     " v.not_after FROM certificate c LEFT JOIN account a ON a.id = c.account_id"                   \
     " LEFT JOIN authority u ON u.name = a.authority"                                               \
-    " LEFT JOIN version v ON v.certificate_id = c.id AND v.n = c.version"
+    " LEFT JOIN version v ON v.certificate_id = c.id AND v.n = c.version"                          \
+    " LEFT JOIN job j ON j.id = c.active_job"
 
 static void read_certificate(const struct db_row *row, void *out)
 {
@@ -85,6 +88,8 @@ static void read_certificate(const struct db_row *row, void *out)
     certificate->last_error = db_text_copy(row, c++);
     certificate->person_error = db_text_copy(row, c++);
     certificate->active_job = db_text_copy(row, c++);
+    certificate->active_error = db_text_copy(row, c++);
+    certificate->has_targets = db_int(row, c++);
     certificate->created_at = db_int(row, c++);
     certificate->updated_at = db_int(row, c++);
     certificate->serial = db_text_copy(row, c++);

@@ -44,7 +44,9 @@ struct certificate {
     /* The same of the active job while it waits for a person, "" if it has none; NULL: it does not
        wait for one. */
     char *person_error;
-    char *active_job; /* ULID of the issue or revoke job; NULL */
+    char *active_job;   /* ULID of the issue or revoke job; NULL */
+    char *active_error; /* what that goes on with all the same: problem JSON; NULL */
+    bool has_targets;   /* deployments */
     int64_t created_at;
     int64_t updated_at;
 

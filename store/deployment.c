@@ -12,6 +12,7 @@ void deployment_finish(struct deployment *deployment)
     free(deployment->memory);
     free(deployment->error);
     free(deployment->active_job);
+    free(deployment->active_error);
     *deployment = (struct deployment){0};
 }
 
@@ -24,7 +25,8 @@ void deployment_list_finish(struct deployment *list, size_t count)
 
 #define SELECT                                                                                     \
     "SELECT id, certificate_id, position, target, parameters, version, deployed_at, memory,"       \
-    " failures, error, active_job, created_at, updated_at FROM deployment"
+    " failures, error, active_job, (SELECT j.error FROM job j WHERE j.id = active_job),"           \
+    " created_at, updated_at FROM deployment"
 
 static void read_deployment(const struct db_row *row, void *out)
 {
@@ -41,6 +43,7 @@ static void read_deployment(const struct db_row *row, void *out)
     deployment->failures = db_int(row, c++);
     deployment->error = db_text_copy(row, c++);
     deployment->active_job = db_text_copy(row, c++);
+    deployment->active_error = db_text_copy(row, c++);
     deployment->created_at = db_int(row, c++);
     deployment->updated_at = db_int(row, c++);
 }

@@ -16,10 +16,11 @@ struct deployment {
     char *parameters; /* JSON object, canonical: what the item says beside the target's settings */
     int64_t version;  /* installed; 0: none */
     int64_t deployed_at;
-    char *memory;     /* JSON object of the target type */
-    int64_t failures; /* jobs that failed since the last one that succeeded */
-    char *error;      /* of the last job, if it failed (store/failure.h); NULL */
-    char *active_job; /* ULID; it may be one that is to try again later; NULL */
+    char *memory;       /* JSON object of the target type */
+    int64_t failures;   /* jobs that failed since the last one that succeeded */
+    char *error;        /* of the last job, if it failed (store/failure.h); NULL */
+    char *active_job;   /* ULID; it may be one that is to try again later; NULL */
+    char *active_error; /* what that goes on with all the same; NULL */
     int64_t created_at;
     int64_t updated_at;
 };

@@ -180,9 +180,10 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
 /* With its tag, so that the next change can be made conditional on this answer. */
 static void respond_resource(struct http_exchange *x, const struct call_out *out)
 {
-    char *etag = http_json_etag(out->json);
-    http_add_header(x, "ETag", etag);
-    free(etag);
+    char etag[HTTP_ETAG_SIZE];
+    if (!out->etag[0])
+        http_json_etag(out->json, etag);
+    http_add_header(x, "ETag", out->etag[0] ? out->etag : etag);
     http_respond_json(x, out->status, out->json);
 }
 
@@ -292,11 +293,12 @@ void call_post_again(struct api *api, struct http_exchange *x, call_apply_fn *ap
 
 int call_if_match(const struct call *call, struct json_object *current, struct err *e)
 {
-    char *etag = current ? http_json_etag(current) : NULL;
+    char etag[HTTP_ETAG_SIZE];
+    if (!current)
+        return http_if_match(call->x, NULL, e);
+    http_json_etag(current, etag);
     json_object_put(current);
-    int rc = http_if_match(call->x, etag, e);
-    free(etag);
-    return rc;
+    return http_if_match(call->x, etag, e);
 }
 
 int call_check_origin(enum origin origin, const char *what, const char *name, struct err *e)

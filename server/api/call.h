@@ -19,11 +19,12 @@ struct call;
 /* What is answered. A job beats a status and JSON: 202 with that job. */
 struct call_out {
     int status;
-    struct json_object *json; /* owned; NULL: no body */
-    char *location;           /* owned; NULL: none */
-    bool is_secret;           /* json: no hash of it is told, and its memory is cleansed */
-    char job[ULID_SIZE];      /* "": none */
-    struct job_view view;     /* of the job */
+    struct json_object *json;  /* owned; NULL: no body */
+    char etag[HTTP_ETAG_SIZE]; /* json's; "": a hash of it */
+    char *location;            /* owned; NULL: none */
+    bool is_secret;            /* json: no hash of it is told, and its memory is cleansed */
+    char job[ULID_SIZE];       /* "": none */
+    struct job_view view;      /* of the job */
 };
 
 typedef int call_apply_fn(struct call *call, struct store_tx *tx, struct err *e);

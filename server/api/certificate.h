@@ -7,10 +7,6 @@
 #include "server/api/spec_certificate.h"
 #include "store/certificate.h"
 
-/* With its targets, which the database is asked for; the caller ends *out. */
-int certificate_show(struct db *db, const struct certificate *certificate, struct json_object **out,
-                     struct err *e);
-
 /*
  * Complains of what the body names and the database lacks: account, authority, solver, targets. The
  * body may be wrong otherwise, so that all is told at once.

@@ -8,6 +8,7 @@
 #include "server/api/canonical.h"
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
+#include "server/api/certificate_view.h"
 #include "server/api/check.h"
 #include "server/api/revocation.h"
 #include "server/api/spec_target.h"
@@ -69,23 +70,13 @@ static bool is_due(const struct certificate *row)
     return at <= clock_wall_ms();
 }
 
-static int answer_certificate(struct call *call, struct db *db, const struct certificate *row,
-                              struct err *e)
-{
-    struct json_object *shown;
-    if (certificate_show(db, row, &shown, e) < 0)
-        return -1;
-    call_answer(call, 200, shown);
-    return 0;
-}
-
 static int renew_row(struct call *call, struct store_tx *tx, const struct certificate *row,
                      struct err *e)
 {
     const struct renew *renew = call->spec;
     bool existing;
     if (renew->only_if_due && !is_due(row))
-        return answer_certificate(call, store_tx_db(tx), row, e);
+        return certificate_answer(call, 200, store_tx_db(tx), row, e);
     if (check_account(store_tx_db(tx), row, e) < 0 ||
         (!renew->only_if_due && check_age(store_tx_db(tx), row, renew, e) < 0))
         return -1;

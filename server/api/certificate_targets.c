@@ -14,54 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- showing ---- */
-
-static const char *state_of(const struct deployment *row)
-{
-    if (row->failures > 0)
-        return "failed";
-    return row->version > 0 && !row->active_job ? "deployed" : "pending";
-}
-
-static int show_one(struct db *db, const struct deployment *row, struct json_object *array,
-                    struct err *e)
-{
-    struct json_object *error;
-    if (show_job_error(db, row->active_job, &error, e) < 0)
-        return -1;
-    if (!error)
-        error = show_failure(row->error);
-    struct json_object *item = show_stored(row->parameters);
-    show_add_text(item, "target", row->target);
-    show_add_text(item, "state", state_of(row));
-    json_object_object_add(item, "version",
-                           row->version ? json_object_new_int64(row->version) : NULL);
-    json_object_object_add(item, "error", error);
-    show_add_text(item, "job", row->active_job);
-    show_add_time(item, "deployed_at", row->deployed_at);
-    json_object_array_add(array, item);
-    return 0;
-}
-
-int certificate_targets_show(struct db *db, int64_t certificate_id, struct json_object **out,
-                             struct err *e)
-{
-    struct deployment *list;
-    size_t count;
-    if (deployment_list(db, certificate_id, &list, &count, e) < 0)
-        return -1;
-    struct json_object *array = json_object_new_array();
-    int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = show_one(db, &list[i], array, e);
-    deployment_list_finish(list, count);
-    if (rc == 0)
-        *out = array;
-    else
-        json_object_put(array);
-    return rc;
-}
-
 /* ---- checking ---- */
 
 /* The good ones of a JSON array of names; the caller frees *ids. */

@@ -7,10 +7,6 @@
 #include "server/api/target_items.h"
 #include "store/certificate.h"
 
-/* The member `targets` as shown: an array that the caller ends. */
-int certificate_targets_show(struct db *db, int64_t certificate_id, struct json_object **out,
-                             struct err *e);
-
 /*
  * Complains of what the body's items (or the defaults', if it has none) cannot be installed on;
  * account is the one it is ordered with, NULL if that is not known.

@@ -5,6 +5,7 @@
 #include "server/api/call.h"
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
+#include "server/api/certificate_view.h"
 #include "server/api/page.h"
 #include "server/api/target_folders.h"
 #include "server/engine/intake.h"
@@ -60,11 +61,16 @@ static void get(struct http_exchange *x, void *context)
         http_respond_error(x, &e, NULL, NULL);
         return;
     }
-    struct json_object *shown;
-    if (certificate_show(db, &certificate, &shown, &e) < 0)
+    struct certificate_view view = {0};
+    char etag[HTTP_ETAG_SIZE];
+    if (certificate_view_load(db, &certificate, &view, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
-    else
-        http_respond_json(x, 200, shown);
+    } else {
+        certificate_view_tag(&view, etag);
+        if (!http_respond_unchanged(x, etag))
+            http_respond_json(x, 200, certificate_view_show(&view));
+    }
+    certificate_view_finish(&view);
     certificate_finish(&certificate);
 }
 
@@ -145,9 +151,8 @@ static int load_for_change(const struct call *call, struct db *db, struct certif
     struct certificate row = {0};
     if (certificate_load(db, name, &row, e) < 0)
         return -1;
-    struct json_object *shown;
     if (call_check_origin(row.origin, "certificate", name, e) < 0 ||
-        certificate_show(db, &row, &shown, e) < 0 || call_if_match(call, shown, e) < 0) {
+        certificate_if_match(call, db, &row, e) < 0) {
         certificate_finish(&row);
         return -1;
     }
@@ -160,11 +165,8 @@ static int answer_certificate(struct call *call, struct db *db, struct err *e)
     struct certificate row;
     if (certificate_load(db, http_param(call->x, "name"), &row, e) < 0)
         return -1;
-    struct json_object *shown;
-    int rc = certificate_show(db, &row, &shown, e);
+    int rc = certificate_answer(call, 200, db, &row, e);
     certificate_finish(&row);
-    if (rc == 0)
-        call_answer(call, 200, shown);
     return rc;
 }
 

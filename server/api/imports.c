@@ -4,6 +4,7 @@
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/certificate.h"
+#include "server/api/certificate_view.h"
 #include "server/api/spec_import.h"
 #include "server/api/target_folders.h"
 
@@ -14,14 +15,12 @@
 static int answer(struct call *call, struct db *db, int status, const char *name, struct err *e)
 {
     struct certificate row;
-    struct json_object *shown;
     if (certificate_load(db, name, &row, e) < 0)
         return -1;
-    int rc = certificate_show(db, &row, &shown, e);
+    int rc = certificate_answer(call, status, db, &row, e);
     certificate_finish(&row);
     if (rc < 0)
         return -1;
-    call_answer(call, status, shown);
     if (status == 201)
         call->out.location = mem_printf("/certificates/%s", name);
     return 0;

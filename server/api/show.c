@@ -3,7 +3,6 @@
 #include "acme/base/clock.h"
 #include "server/http/problem.h"
 #include "store/failure.h"
-#include "store/job.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -53,20 +52,6 @@ struct json_object *show_last_error(const char *last_error, const char *person_e
         return show_failure(person_error);
     err_set(&waits, ERR_JOB_WAITS_FOR_PERSON, "The active job waits for somebody to act.");
     return problem_json(&waits, NULL);
-}
-
-int show_job_error(struct db *db, const char *job_id, struct json_object **out, struct err *e)
-{
-    struct job job;
-    struct json_object *error = NULL;
-    if (job_id && job_load(db, job_id, &job, e) == 0) {
-        error = show_failure(job.error);
-        job_finish(&job);
-    } else if (job_id && e->code != ERR_NOT_FOUND) {
-        return -1;
-    }
-    *out = error;
-    return 0;
 }
 
 void show_add_text(struct json_object *object, const char *name, const char *text)

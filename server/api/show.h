@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct db;
-struct err;
 struct json_object;
 
 struct json_object *show_text(const char *text);
@@ -19,8 +17,6 @@ struct json_object *show_failure(const char *failure);
 /* A resource's last_error: what its active job waits for a person with ("": without an error) goes
    before what went wrong the last time. */
 struct json_object *show_last_error(const char *last_error, const char *person_error);
-/* What a job waits with; null if it has none, or there is no such job (NULL). 0 or -1. */
-int show_job_error(struct db *db, const char *job_id, struct json_object **out, struct err *e);
 
 /* {type, name, href}. */
 struct json_object *show_resource(const char *type, const char *name);

@@ -1,5 +1,6 @@
 #include "server/http/exchange.h"
 
+#include "acme/base/base64url.h"
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
@@ -14,6 +15,8 @@
 
 #include <assert.h>
 #include <json-c/json.h>
+#include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,30 +286,55 @@ static void write_json(struct json_object *json, struct buf *out)
     buf_add_char(out, '\n');
 }
 
-char *http_json_etag(struct json_object *json)
+void http_etag(const void *data, size_t size, char out[HTTP_ETAG_SIZE])
 {
-    char etag[NEGOTIATE_ETAG_SIZE];
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    SHA256(data, size, hash);
+    /* Half of the hash is plenty: a tag tells versions of one resource apart. */
+    char *text = base64url_string(hash, sizeof hash / 2);
+    snprintf(out, HTTP_ETAG_SIZE, "\"%s\"", text);
+    free(text);
+}
+
+void http_json_etag(struct json_object *json, char out[HTTP_ETAG_SIZE])
+{
     struct buf body = {0};
     write_json(json, &body);
-    negotiate_etag(body.data, body.size, etag);
+    http_etag(body.data, body.size, out);
     buf_finish_secret(&body);
-    return mem_strdup(etag);
+}
+
+/* Whether the caller has what that ETag stands for. */
+static bool has_already(const struct http_exchange *x, const char *etag)
+{
+    char *listed = headers_joined(&x->headers, "If-None-Match");
+    bool known = listed && negotiate_etag_listed(listed, etag, true);
+    free(listed);
+    return known;
 }
 
 /* Tags the answer to a GET; true: the caller has it already. */
 static bool is_known_already(struct http_exchange *x, const struct buf *body)
 {
-    char made[NEGOTIATE_ETAG_SIZE];
+    char made[HTTP_ETAG_SIZE];
     const char *etag = headers_get(&x->answer_headers, "ETag");
     if (!etag) {
-        negotiate_etag(body->data, body->size, made);
+        http_etag(body->data, body->size, made);
         http_add_header(x, "ETag", made);
         etag = made;
     }
-    char *listed = headers_joined(&x->headers, "If-None-Match");
-    bool known = listed && negotiate_etag_listed(listed, etag, true);
-    free(listed);
-    return known;
+    return has_already(x, etag);
+}
+
+bool http_respond_unchanged(struct http_exchange *x, const char *etag)
+{
+    http_add_header(x, "ETag", etag);
+    if (!x->is_get || !has_already(x, etag))
+        return false;
+    if (is_acceptable(x, 200, "application/json"))
+        store_answer(x, 304, NULL, NULL);
+    give_answer(x);
+    return true;
 }
 
 void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body)

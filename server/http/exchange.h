@@ -116,8 +116,17 @@ void http_respond(struct http_exchange *x, int status, const char *content_type,
  */
 void http_respond_json(struct http_exchange *x, int status, struct json_object *json);
 
-/* The ETag that http_respond_json gives to that object; the caller frees. */
-char *http_json_etag(struct json_object *json);
+enum { HTTP_ETAG_SIZE = 32 };
+/* A strong entity tag for these bytes, with its quotes (RFC 9110 section 8.8.3). */
+void http_etag(const void *data, size_t size, char out[HTTP_ETAG_SIZE]);
+/* The ETag that http_respond_json gives to that object. */
+void http_json_etag(struct json_object *json, char out[HTTP_ETAG_SIZE]);
+
+/*
+ * Before JSON whose ETag is known is made: adds that ETag, and answers 304 if this is a GET whose
+ * If-None-Match has it; false: the answer is still to be given.
+ */
+bool http_respond_unchanged(struct http_exchange *x, const char *etag);
 
 /*
  * A problem document for e (RFC 9457). errors is a JSON array of {pointer, detail}, its ownership

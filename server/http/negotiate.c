@@ -1,9 +1,6 @@
 #include "server/http/negotiate.h"
 
-#include "acme/base/base64url.h"
-
 #include <ctype.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,14 +177,4 @@ int negotiate_wait_seconds(const char *prefer)
         return seconds;
     }
     return 0;
-}
-
-void negotiate_etag(const void *data, size_t size, char out[NEGOTIATE_ETAG_SIZE])
-{
-    unsigned char hash[SHA256_DIGEST_LENGTH];
-    SHA256(data, size, hash);
-    /* Half of the hash is plenty: a tag tells versions of one resource apart. */
-    char *text = base64url_string(hash, sizeof hash / 2);
-    snprintf(out, NEGOTIATE_ETAG_SIZE, "\"%s\"", text);
-    free(text);
 }

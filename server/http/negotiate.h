@@ -25,8 +25,4 @@ bool negotiate_etag_listed(const char *list, const char *etag, bool weak);
 /* Seconds of `wait` in a Prefer field (RFC 7240; NULL: absent), clamped to 0 … 30. */
 int negotiate_wait_seconds(const char *prefer);
 
-/* A strong entity tag for these bytes, with its quotes. */
-enum { NEGOTIATE_ETAG_SIZE = 32 };
-void negotiate_etag(const void *data, size_t size, char out[NEGOTIATE_ETAG_SIZE]);
-
 #endif

@@ -64,11 +64,11 @@ static void check_framing(const struct headers *h, const struct gate_framing *fr
 static void negotiate(const struct headers *h, const struct host_list *hosts)
 {
     struct err e;
-    char etag[NEGOTIATE_ETAG_SIZE];
+    char etag[HTTP_ETAG_SIZE];
     char *prefer = headers_joined(h, "prefer"), *match = headers_joined(h, "if-match");
     int wait = negotiate_wait_seconds(prefer);
     must(wait >= 0 && wait <= 30, "nobody waits for longer than is allowed");
-    negotiate_etag("body", 4, etag);
+    http_etag("body", 4, etag);
     negotiate_accepts(headers_get(h, "accept"), "application/json");
     must(negotiate_accepts(NULL, "application/json"), "who asks for nothing takes anything");
     negotiate_takes(HTTP_PATCH, headers_get(h, "content-type"));

@@ -45,6 +45,7 @@ class Api:
         self.token = token
         self.unix = unix
         self.checked = 0
+        self.tagged = {}  # (path, ETag): the body that it stood for
 
     def _connection(self, timeout):
         if self.unix:
@@ -71,8 +72,16 @@ class Api:
             answer = Answer(reply.status, reply.headers, reply.read())
         self.contract.check(method, urlsplit(path).path, answer.status, answer.headers,
                             answer.body)
+        self._check_tag(method, path, answer)
         self.checked += 1
         return answer
+
+    def _check_tag(self, method, path, answer):
+        """Whatever changes of an answer changes its ETag."""
+        tag = answer.headers["ETag"]
+        if method == "GET" and answer.status == 200 and tag:
+            former = self.tagged.setdefault((path, tag), answer.body)
+            assert former == answer.body, f"{path} has changed, its ETag {tag} has not"
 
     def get(self, path, **more):
         return self.call("GET", path, **more)
