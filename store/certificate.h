@@ -67,6 +67,15 @@ int certificate_load_by_id(struct db *db, int64_t id, struct certificate *out, s
 int certificate_list(struct db *db, const char *after, size_t limit, struct certificate **out,
                      size_t *count, struct err *e);
 
+/* How many there are, without a load of each. */
+struct certificate_totals {
+    int64_t all;
+    int64_t ready;        /* a version is in use that is neither revoked nor expired */
+    int64_t failing;      /* the last job failed, or waits for a person because of an error */
+    int64_t first_expiry; /* of those that are ready; 0: none is */
+};
+int certificate_total(struct db *db, int64_t now, struct certificate_totals *out, struct err *e);
+
 /*
  * Inserts what a caller may set; the account is found by account_id, else by its name, and there
  * may be none. given_key and given_csr (DER) may be NULL, and are not both given. Fills

@@ -75,13 +75,31 @@ static int settle_note(struct db *db, int64_t now, int64_t *by, struct err *e)
                                                             : move_all(db, since, since, *by, e);
 }
 
-/* The newest event tells what time it was: to look through all jobs would take long. */
-static int settle_future(struct db *db, int64_t now, int64_t *moved, struct err *e)
+/* The newest event tells what time it was: to look through all jobs would take long. 0: none. */
+static int find_newest(struct db *db, int64_t *newest, struct err *e)
 {
     struct db_row *row;
-    int64_t newest = 0;
+    int64_t found = 0;
     if (db_query(db, &row, e, "SELECT at FROM event ORDER BY seq DESC LIMIT 1", "") < 0 ||
-        record_int(row, &newest, e) < 0)
+        record_int(row, &found, e) < 0)
+        return -1;
+    *newest = found;
+    return 0;
+}
+
+int clock_shift_rest(struct store_tx *tx, int64_t *rest_ms, struct err *e)
+{
+    int64_t newest, now = store_tx_now(tx);
+    if (find_newest(store_tx_db(tx), &newest, e) < 0)
+        return -1;
+    *rest_ms = newest && newest < now ? now - newest : 0;
+    return 0;
+}
+
+static int settle_future(struct db *db, int64_t now, int64_t *moved, struct err *e)
+{
+    int64_t newest;
+    if (find_newest(db, &newest, e) < 0)
         return -1;
     if (newest <= now + FORGIVEN_MS)
         return 0;

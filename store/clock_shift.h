@@ -19,4 +19,10 @@ int clock_shift_note(struct store_tx *tx, int64_t since_ms, int64_t shifted_ms, 
  */
 int clock_shift_settle(struct store_tx *tx, int64_t *moved_ms, struct err *e);
 
+/*
+ * How long nothing has been written by the present clock: since the newest event. 0 if there is
+ * none, or if it lies ahead. A long time may be a rest, or a clock that is years ahead.
+ */
+int clock_shift_rest(struct store_tx *tx, int64_t *rest_ms, struct err *e);
+
 #endif

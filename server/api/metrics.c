@@ -25,22 +25,6 @@ static bool is_ready(const struct certificate *c)
     return c->version && !c->revoked && c->not_after > clock_wall_ms();
 }
 
-struct totals {
-    int64_t all;
-    int64_t ready;
-    int64_t failing;
-    int64_t first_expiry; /* 0: none */
-};
-
-static void count(const struct certificate *c, struct totals *totals)
-{
-    totals->all++;
-    totals->ready += is_ready(c);
-    totals->failing += c->last_error || c->person_error;
-    if (is_ready(c) && (!totals->first_expiry || c->not_after < totals->first_expiry))
-        totals->first_expiry = c->not_after;
-}
-
 /* "": it was imported without an account. */
 static const char *authority_of(const struct certificate *certificate)
 {
@@ -68,7 +52,7 @@ static void write_one_by_one(const struct certificate *list, size_t n, struct bu
                    authority_of(&list[i]), is_ready(&list[i]));
 }
 
-static void write_totals(const struct totals *totals, struct buf *out)
+static void write_totals(const struct certificate_totals *totals, struct buf *out)
 {
     head(out, "certwright_certificates", "gauge", "Certificates, those valid now among them.");
     buf_printf(out,
@@ -85,32 +69,25 @@ static void write_totals(const struct totals *totals, struct buf *out)
                totals->first_expiry / CLOCK_SECOND_MS);
 }
 
-/* A page at a time, so that many certificates need little memory. */
+static int write_each(struct db *db, struct buf *out, struct err *e)
+{
+    struct certificate *list;
+    size_t n;
+    if (certificate_list(db, NULL, METRICS_CERTIFICATES_MAX, &list, &n, e) < 0)
+        return -1;
+    write_one_by_one(list, n, out);
+    for (size_t i = 0; i < n; i++)
+        certificate_finish(&list[i]);
+    free(list);
+    return 0;
+}
+
 static int write_certificates(struct db *db, struct buf *out, struct err *e)
 {
-    struct totals totals = {0};
-    char *after = NULL;
-    size_t n;
-    do {
-        struct certificate *list;
-        int rc = certificate_list(db, after, METRICS_CERTIFICATES_MAX + 1, &list, &n, e);
-        free(after);
-        after = NULL;
-        if (rc < 0)
-            return -1;
-        if (!totals.all && n <= METRICS_CERTIFICATES_MAX)
-            write_one_by_one(list, n, out);
-        for (size_t i = 0; i < n; i++) {
-            count(&list[i], &totals);
-            if (i + 1 == n) {
-                after = list[i].name;
-                list[i].name = NULL;
-            }
-            certificate_finish(&list[i]);
-        }
-        free(list);
-    } while (n > METRICS_CERTIFICATES_MAX);
-    free(after);
+    struct certificate_totals totals;
+    if (certificate_total(db, clock_wall_ms(), &totals, e) < 0 ||
+        (totals.all <= METRICS_CERTIFICATES_MAX && write_each(db, out, e) < 0))
+        return -1;
     write_totals(&totals, out);
     return 0;
 }

@@ -7,6 +7,7 @@
  *                      └──── lane, due ◄──── commit ◄──── run ◄──── load
  *
  * A worker that has committed a step goes on with the same job while its next step may run at once.
+ * Slow keys are made by a thread that there is only while some are to be made.
  */
 #include "server/engine/engine.h"
 
@@ -33,6 +34,34 @@ enum { LOOK_MS = 30 * CLOCK_SECOND_MS };
 
 /* ---- lanes ---- */
 
+static void *work(void *arg);
+
+static int start_worker(struct engine *engine, size_t i, struct err *e)
+{
+    bool keys = i == (size_t)engine->options.workers;
+    struct worker *worker = &engine->workers[i];
+    if (worker->has_thread)
+        pthread_join(worker->thread, NULL);
+    *worker = (struct worker){.engine = engine, .keys = keys, .serves = true};
+    if (pthread_create(&worker->thread, NULL, work, worker)) {
+        worker->serves = false;
+        return err_set(e, ERR_INTERNAL, "A worker thread cannot be started.");
+    }
+    worker->has_thread = true;
+    return 0;
+}
+
+/* One who had no keys to make has left the mutex for good, and is joined at once. With the mutex.
+ */
+static void call_key_maker(struct engine *engine)
+{
+    struct err error;
+    if (engine->workers && !engine->stopping && !engine->workers[engine->options.workers].serves &&
+        lanes_next(engine->lanes, true) < INT64_MAX &&
+        start_worker(engine, (size_t)engine->options.workers, &error) < 0)
+        log_warn("keys have to wait", "detail", error.detail, NULL);
+}
+
 /* After whatever may have made room or work: wakes one who has none, unless one is awake by then.
    With the mutex. */
 static void wake(struct engine *engine)
@@ -45,6 +74,7 @@ static void wake(struct engine *engine)
             pthread_cond_signal(&idle->changed);
         }
     }
+    call_key_maker(engine);
 }
 
 static void told(void *context, const struct store_news *news)
@@ -97,7 +127,7 @@ static void idle_until(struct engine *engine, struct idle *idle, int64_t next)
     idle->until = INT64_MAX;
 }
 
-/* Blocks until a lane can be served, or NULL when the engine stops. */
+/* Blocks until a lane can be served; NULL when the engine stops, or no more keys are to be made. */
 static struct lane *wait_for_lane(struct worker *worker)
 {
     struct engine *engine = worker->engine;
@@ -106,10 +136,11 @@ static struct lane *wait_for_lane(struct worker *worker)
     while (!engine->stopping) {
         int64_t next;
         lane = lanes_take(engine->lanes, clock_engine_ms(), worker->keys, &next);
-        if (lane)
+        if (lane || (worker->keys && next == INT64_MAX))
             break;
         idle_until(engine, &engine->idle[worker->keys], next);
     }
+    worker->serves = lane;
     wake(engine);
     pthread_mutex_unlock(&engine->mutex);
     return lane;
@@ -425,16 +456,6 @@ static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
                                                                                             : 0;
 }
 
-static int start_worker(struct engine *engine, bool keys, struct err *e)
-{
-    struct worker *worker = &engine->workers[engine->worker_count];
-    *worker = (struct worker){.engine = engine, .keys = keys};
-    if (pthread_create(&worker->thread, NULL, work, worker))
-        return err_set(e, ERR_INTERNAL, "A worker thread cannot be started.");
-    engine->worker_count++;
-    return 0;
-}
-
 int engine_start(struct engine *engine, struct err *e)
 {
     struct db *db;
@@ -447,10 +468,11 @@ int engine_start(struct engine *engine, struct err *e)
     int rc = job_lanes(db, take_up, engine, e);
     if (rc == 0)
         rc = park_authorities(engine, db, e);
-    pthread_mutex_unlock(&engine->mutex);
     engine->workers = mem_new((size_t)engine->options.workers + 1, sizeof *engine->workers);
-    for (int i = 0; rc == 0 && i <= engine->options.workers; i++)
-        rc = start_worker(engine, i == engine->options.workers, e);
+    for (int i = 0; rc == 0 && i < engine->options.workers; i++)
+        rc = start_worker(engine, (size_t)i, e);
+    call_key_maker(engine);
+    pthread_mutex_unlock(&engine->mutex);
     return rc;
 }
 
@@ -462,9 +484,11 @@ void engine_stop(struct engine *engine)
     for (int i = 0; i < 2; i++)
         pthread_cond_broadcast(&engine->idle[i].changed);
     pthread_mutex_unlock(&engine->mutex);
-    for (size_t i = 0; i < engine->worker_count; i++)
-        pthread_join(engine->workers[i].thread, NULL);
-    engine->worker_count = 0;
+    for (int i = 0; engine->workers && i <= engine->options.workers; i++)
+        if (engine->workers[i].has_thread)
+            pthread_join(engine->workers[i].thread, NULL);
+    free(engine->workers);
+    engine->workers = NULL;
     commit_held(engine);
 }
 
@@ -472,7 +496,6 @@ void engine_destroy(struct engine *engine)
 {
     if (!engine)
         return;
-    free(engine->workers);
     lanes_destroy(engine->lanes);
     refusals_destroy(engine->refusals);
     pace_destroy(engine->pace);

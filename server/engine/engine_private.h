@@ -24,7 +24,9 @@ struct worker_client {
 struct worker {
     struct engine *engine;
     pthread_t thread;
-    bool keys; /* serves the lane "keys", and nothing else */
+    bool has_thread; /* one to be joined */
+    bool keys;       /* serves the lane "keys", and nothing else */
+    bool serves;     /* the maker of keys: its thread will look for work; with the engine's mutex */
     struct worker_client clients[WORKER_CLIENTS];
     uint64_t turn;
     struct acme_http *solver_http; /* to DNS providers; NULL until needed */
@@ -57,8 +59,8 @@ struct engine {
     int64_t started_at;     /* what was committed before is another process's work */
     atomic_bool abort;
 
-    struct worker *workers;
-    size_t worker_count;
+    struct worker *workers; /* NULL before the start; the last one makes keys, while there are any
+                               to be made */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct idle idle[2];   /* [1]: the lane "keys" alone */

@@ -1,6 +1,8 @@
 #include "server/engine/responders.h"
 
 #include "acme/base/log.h"
+#include "server/engine/engine_private.h"
+#include "server/engine/step.h"
 #include "server/solver/http01.h"
 #include "server/solver/tls_alpn01.h"
 
@@ -36,6 +38,23 @@ void responders_remove(const struct engine_options *options, const struct duty *
         http01_remove(options->http01, duty->order, duty->record_name);
     else if (options->tls_alpn01 && identifier_parse(duty->record_name, &id, &ignored) == 0)
         tls_alpn01_remove(options->tls_alpn01, duty->order, &id, duty->record_value);
+}
+
+void responders_take_back(const struct step_context *c)
+{
+    for (size_t i = 0; i < c->authorization_count; i++) {
+        const struct authorization *row = &c->authorizations[i];
+        if (!responders_do(row->challenge_type) || !row->key_authorization)
+            continue;
+        struct duty duty = {
+            .solver = row->challenge_type,
+            .record_name =
+                strcmp(row->challenge_type, http01) != 0 ? row->identifier_value : row->token,
+            .record_value = row->key_authorization,
+        };
+        memcpy(duty.order, c->order.id, ULID_SIZE);
+        responders_remove(&c->engine->options, &duty);
+    }
 }
 
 static int fill_one(const struct engine_options *options, struct db *db, const char *solver,

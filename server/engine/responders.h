@@ -5,6 +5,8 @@
 #include "server/engine/engine.h"
 #include "store/order.h"
 
+struct step_context;
+
 /* Whether challenges of that type are (NULL: no). It is the name of their duties' solver, too. */
 bool responders_do(const char *challenge_type);
 
@@ -16,6 +18,9 @@ bool responders_do(const char *challenge_type);
  */
 int responders_add(const struct engine_options *options, const struct duty *duty, struct err *e);
 void responders_remove(const struct engine_options *options, const struct duty *duty);
+
+/* At the end of a job: what its order answers without a duty, since a commit was refused. */
+void responders_take_back(const struct step_context *c);
 
 /* At the start: every challenge that was up is answered again. */
 int responders_fill(const struct engine_options *options, struct db *db, struct err *e);

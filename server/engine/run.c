@@ -9,6 +9,7 @@
 #include "server/engine/account_job.h"
 #include "server/engine/commit.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/responders.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
 #include "store/account_limit.h"
@@ -324,6 +325,8 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
         bool may_pass = refusals_may_pass(error.code);
         atomic_store(&engine->unwritable, may_pass);
         put_off(worker, job, &error, "a step's commit failed", !may_pass, result);
+        if (result->final)
+            responders_take_back(commit->c);
         return;
     }
     atomic_store(&engine->unwritable, false);
@@ -336,6 +339,7 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
     result->go_on = job->state == JOB_RUNNING;
     if (result->final) {
         verdicts_forget(engine->verdicts, job->id);
+        responders_take_back(commit->c);
         log_info("job ended", "job", job->id, "kind", job->kind, "resource",
                  job->resource_name ? job->resource_name : "", "state", job_state_name(job->state),
                  NULL);

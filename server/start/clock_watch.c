@@ -22,20 +22,27 @@ static struct seconds in_seconds(int64_t ms)
     return out;
 }
 
+struct past {
+    int64_t moved_ms, rest_ms;
+};
+
 static int settle(struct store_tx *tx, void *arg, struct err *e)
 {
-    return clock_shift_settle(tx, arg, e);
+    struct past *past = arg;
+    return clock_shift_settle(tx, &past->moved_ms, e) < 0 ? -1
+                                                          : clock_shift_rest(tx, &past->rest_ms, e);
 }
 
 int clock_watch_begin(struct clock_watch *watch, struct store *store, struct err *e)
 {
-    int64_t moved = 0;
+    struct past past;
     watch->since_ms = clock_engine_ms();
-    if (store_write_wait(store, settle, &moved, e) < 0)
+    if (store_write_wait(store, settle, &past, e) < 0)
         return -1;
-    if (moved)
+    watch->rested_ms = past.rest_ms;
+    if (past.moved_ms)
         log_warn("the machine's clock was set since the last start; waits were moved with it",
-                 "seconds", in_seconds(moved).text, NULL);
+                 "seconds", in_seconds(past.moved_ms).text, NULL);
     return 0;
 }
 

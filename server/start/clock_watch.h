@@ -9,6 +9,7 @@
 
 struct clock_watch {
     int64_t since_ms;   /* engine time at the start */
+    int64_t rested_ms;  /* from what was written last until the start, by this clock */
     int64_t shifted_ms; /* what was told last */
 };
 

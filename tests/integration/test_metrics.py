@@ -40,6 +40,10 @@ def test_certificates_jobs_and_requests(certwright, pebble, names):
     [(labels, ready)] = metrics["certwright_certificate_ready"]
     assert labels["name"] == name and ready == 1
 
+    assert metrics["certwright_certificates"] == [({"ready": "true"}, 1), ({"ready": "false"}, 0)]
+    assert metrics["certwright_certificates_failing"] == [({}, 0)]
+    assert metrics["certwright_certificates_first_not_after_timestamp_seconds"] == [({}, expiry)]
+
     jobs = {(labels["kind"], labels["state"]): value
             for labels, value in metrics["certwright_jobs"]}
     assert jobs[("certificate.issue", "succeeded")] == 1

@@ -1,5 +1,6 @@
 """What the database refuses for good ends a job; it is not done outside again and again."""
 
+import http.client
 import sqlite3
 from contextlib import closing
 
@@ -38,6 +39,30 @@ def test_a_refused_commit_ends_the_job(certwright, fake, names, triggers):
     if len(triggers) == 1:
         resource = api.certificate(name)
         assert resource["active_job"] is None and resource["last_error"]["code"] == "internal"
+
+
+@pytest.mark.parametrize("triggers", [
+    [f"CREATE TRIGGER no_duty BEFORE INSERT ON duty {REFUSE}"],
+    [f"CREATE TRIGGER no_duty BEFORE INSERT ON duty {REFUSE}",
+     f"CREATE TRIGGER no_plan BEFORE UPDATE ON certificate {REFUSE}"],
+], ids=["the step", "the end too"])
+def test_a_refused_commit_leaves_no_answer(certwright, fake, names, triggers):
+    """Challenges are answered a moment before the commit that tells so."""
+    service = certwright(resources={"authorities": {"fake": fake.authority()}})
+    api = service.api
+    api.put_account(authority="fake")
+    fake.hold("/new-order")
+    job = api.post_certificate(*names())
+    until(lambda: fake.posts("/new-order"), 20, "the order is asked for")
+    alter(service, ";".join(triggers))
+    fake.release("/new-order")
+    job = api.failed(job)
+    assert "refused by the test" in job["events"][-1]["message"]
+    [order] = fake.orders
+    responder = http.client.HTTPConnection(service.config["http01_listen"], timeout=10)
+    responder.request("GET", f"/.well-known/acme-challenge/token-{order}-0")
+    assert responder.getresponse().status == 404
+    responder.close()
 
 
 def test_a_job_that_cannot_be_loaded_ends(certwright, names):

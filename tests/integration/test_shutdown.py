@@ -85,6 +85,17 @@ def test_an_end_under_long_polls_and_jobs(certwright, fake, contract, how):
     assert len(finalized) == len(jobs) + len(late)
 
 
+def test_slow_keys_have_a_thread_while_they_are_made(certwright, fake):
+    service = certwright(resources={"authorities": {"fake": fake.authority()}})
+    service.api.put_account(authority="fake")
+    service.api.succeeded(service.api.post_certificate("first.example.com"))
+    threads = Cost(service).threads
+    for name in ("rsa.example.com", "another.example.com"):
+        job = service.api.post_certificate(name, key={"type": "rsa-4096"})
+        service.api.succeeded(job)
+        until(lambda: Cost(service).threads == threads, 20, "the thread is gone")
+
+
 def post_many(service, names):
     """On one connection, and without a look at the contract: thousands take seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)

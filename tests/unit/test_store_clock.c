@@ -52,6 +52,29 @@ static struct job load(struct fixture *f, const char *id)
     return job;
 }
 
+static int rest(struct store_tx *tx, void *ms, struct err *e)
+{
+    return clock_shift_rest(tx, ms, e);
+}
+
+static void test_how_long_it_rested(void **state)
+{
+    struct fixture *f = *state;
+    int64_t ms = -1, back = -YEARS_MS, ahead = 2 * YEARS_MS;
+    must(f, rest, &ms);
+    assert_int_equal(ms, 0);
+    struct new_job new = fixture_job("ca", clock_engine_ms());
+    must(f, fixture_insert_job, &new);
+    must(f, rest, &ms);
+    assert_in_range(ms, 0, CLOCK_HOUR_MS);
+    must(f, rewrite, &back);
+    must(f, rest, &ms);
+    assert_in_range(ms, YEARS_MS, YEARS_MS + CLOCK_HOUR_MS);
+    must(f, rewrite, &ahead);
+    must(f, rest, &ms);
+    assert_int_equal(ms, 0);
+}
+
 static void test_as_a_rule_nothing_moves(void **state)
 {
     struct fixture *f = *state;
@@ -231,6 +254,7 @@ static void test_parks_and_limits_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_how_long_it_rested, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_as_a_rule_nothing_moves, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_what_was_noted_moves_waits_and_deadlines,
