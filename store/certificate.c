@@ -390,6 +390,10 @@ int certificate_delete(struct store_tx *tx, int64_t id, struct err *e)
                " AND job IN (SELECT id FROM job WHERE finished_at > 0)"
                " AND NOT EXISTS (SELECT 1 FROM duty d WHERE d.acme_order = acme_order.id)",
                "i", id) < 0 ||
+        db_run(db, NULL, e,
+               "INSERT INTO deleted_certificate (id, name, identifiers, labels, deleted_at)"
+               " SELECT id, name, identifiers, labels, ?2 FROM certificate WHERE id = ?1",
+               "ii", id, store_tx_now(tx)) < 0 ||
         db_run(db, &deleted, e, "DELETE FROM certificate WHERE id = ?1", "i", id) < 0)
         return -1;
     return record_expect_id(deleted, e, "certificate", id);

@@ -478,6 +478,13 @@ int job_hasten_step(struct store_tx *tx, const char *step, struct err *e)
 
 int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e)
 {
+    if (db_run(store_tx_db(tx), NULL, e,
+               "DELETE FROM deleted_certificate WHERE deleted_at < ?1 AND NOT EXISTS"
+               " (SELECT 1 FROM job WHERE resource_type = 'certificate'"
+               "  AND resource_name = deleted_certificate.name"
+               "  AND resource_id = deleted_certificate.id)",
+               "i", before) < 0)
+        return -1;
     return db_run(store_tx_db(tx), swept, e,
                   "DELETE FROM job WHERE n IN (SELECT n FROM job"
                   " WHERE finished_at > 0 AND finished_at < ?1 AND NOT EXISTS"

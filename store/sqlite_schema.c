@@ -396,6 +396,16 @@ static const char *const access_schema[] = {
     "CREATE TRIGGER event_swept AFTER DELETE ON event WHEN OLD.seq > (SELECT swept FROM feed)"
     " BEGIN UPDATE feed SET swept = OLD.seq; END",
     "ALTER TABLE job ADD COLUMN requests TEXT", /* to the CA; JSON (engine/requests.h) */
+
+    /* What deleted certificates were for, so that those who might see them may see their jobs. */
+    "CREATE TABLE deleted_certificate ("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL,"
+    " identifiers TEXT NOT NULL,"
+    " labels TEXT NOT NULL,"
+    " deleted_at INTEGER NOT NULL"
+    ") STRICT",
+    "CREATE INDEX deleted_certificate_by_time ON deleted_certificate (deleted_at)",
     NULL,
 };
 

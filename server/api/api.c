@@ -6,6 +6,7 @@
 #include "server/api/api_private.h"
 #include "server/api/check.h"
 #include "server/api/fields.h"
+#include "server/api/rights.h"
 #include "server/api/spec_common.h"
 #include "server/api/token_set.h"
 #include "server/http/server.h"
@@ -126,6 +127,15 @@ int api_authenticate(void *context, const struct http_caller *caller, struct pri
     if (!caller->token)
         return authenticate_peer(caller, principal, e);
     return token_set_admit(api->tokens, api->options.store, caller, principal, e);
+}
+
+int api_permit(void *context, const struct http_exchange *x, struct err *e)
+{
+    const struct api *api = context;
+    struct db *db;
+    if (!rights_are_narrow(x))
+        return 0;
+    return store_reader(api->options.store, &db, e) < 0 ? -1 : rights_permit(db, x, e);
 }
 
 void api_served(void *context, const struct http_served *request)

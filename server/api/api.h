@@ -69,6 +69,7 @@ void api_set_ready(struct api *api, bool ready);
 extern const struct http_route *const api_routes[];
 int api_authenticate(void *context, const struct http_caller *caller, struct principal *principal,
                      struct err *e);
+int api_permit(void *context, const struct http_exchange *x, struct err *e);
 void api_served(void *context, const struct http_served *request);
 const void *api_news(void *context);
 

@@ -5,6 +5,7 @@
 #include "acme/base/memory.h"
 #include "server/access/scope.h"
 #include "server/api/page.h"
+#include "server/api/rights.h"
 #include "server/api/show.h"
 #include "store/audit.h"
 
@@ -42,6 +43,8 @@ static int write_disclosure(struct store_tx *tx, void *arg, struct err *e)
 {
     const struct disclosure *disclosure = arg;
     struct http_exchange *x = disclosure->x;
+    if (http_confirm(x, e) < 0 || rights_permit(store_tx_db(tx), x, e) < 0)
+        return -1;
     return audit_note_success(tx, x, 200, http_path(x), NULL, e);
 }
 

@@ -4,6 +4,7 @@
 #include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/check.h"
+#include "server/api/rights.h"
 #include "store/idempotency.h"
 #include "store/job.h"
 
@@ -168,10 +169,12 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
 {
     struct call *call = arg;
     reset(call);
-    if (http_confirm(call->x, e) < 0)
+    if (http_confirm(call->x, e) < 0 || rights_permit(store_tx_db(tx), call->x, e) < 0)
         return -1;
     const char *key = call->is_post ? http_header(call->x, "Idempotency-Key") : NULL;
     int rc = key ? run_once(call, tx, key, e) : call->apply(call, tx, e);
+    if (rc == 0)
+        rc = rights_check_result(store_tx_db(tx), call->x, &call->out, &call->errors, e);
     if (rc == 0)
         rc = load_job(call, tx, e);
     return rc < 0 ? -1 : write_audit(call, tx, e);

@@ -7,6 +7,7 @@
 #include "server/api/certificate_targets.h"
 #include "server/api/certificate_view.h"
 #include "server/api/page.h"
+#include "server/api/rights.h"
 #include "server/api/target_folders.h"
 #include "server/engine/intake.h"
 #include "server/engine/renewal.h"
@@ -19,6 +20,12 @@
 static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
 {
     return certificate_list(page->db, page->after, page->limit, rows, count, e);
+}
+
+static int sees_row(const struct page *page, const void *row, struct err *e)
+{
+    (void)e;
+    return rights_see_certificate(page->x, row);
 }
 
 static int show_row(const struct page *page, const void *row, struct json_object **out,
@@ -43,6 +50,7 @@ static void list(struct http_exchange *x, void *context)
     static const struct page_source source = {
         .row_size = sizeof(struct certificate),
         .load = load_page,
+        .sees = sees_row,
         .show = show_row,
         .key = key_of,
         .finish = finish_row,

@@ -4,6 +4,7 @@
 #include "server/access/scope.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
+#include "server/api/rights.h"
 #include "server/engine/intake.h"
 #include "server/engine/step.h"
 
@@ -55,6 +56,11 @@ static int load_page(const struct page *page, void *rows, size_t *count, struct 
     return job_list(page->db, &filter, page->after, page->limit, rows, count, e);
 }
 
+static int sees_row(const struct page *page, const void *row, struct err *e)
+{
+    return rights_see_job(page->db, page->x, row, e);
+}
+
 static int show_row(const struct page *page, const void *row, struct json_object **out,
                     struct err *e)
 {
@@ -82,6 +88,7 @@ static void list(struct http_exchange *x, void *context)
     static const struct page_source source = {
         .row_size = sizeof(struct job),
         .load = load_page,
+        .sees = sees_row,
         .show = show_row,
         .key = key_of,
         .finish = finish_row,

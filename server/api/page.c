@@ -3,6 +3,7 @@
 #include "acme/base/base64url.h"
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "server/api/rights.h"
 #include "server/api/spec_common.h"
 
 #include <ctype.h>
@@ -10,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCOPE_SIZE = 16 };
+enum { SCOPE_SIZE = 16, SEEN_AT_ONCE = 256 };
+
+struct seen {
+    char *rows;
+    size_t count;
+};
 
 static const char type_lines[] = "application/jsonl";
 
@@ -207,6 +213,67 @@ static bool wants_lines(const struct http_exchange *x, const struct page_source 
     return source->has_lines && !http_accepts(x, "application/json") && http_accepts(x, type_lines);
 }
 
+/* Rows that the caller may see, copied to the end of kept; the others are finished. */
+static int keep_seen(const struct page *page, const struct page_source *source, char *rows,
+                     size_t count, struct seen *kept, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *row = rows + i * source->row_size;
+        int sees = rc == 0 && kept->count < page->limit ? source->sees(page, row, e) : 0;
+        if (sees < 0)
+            rc = -1;
+        if (sees > 0)
+            memcpy(kept->rows + kept->count++ * source->row_size, row, source->row_size);
+        else
+            source->finish(row);
+    }
+    return rc;
+}
+
+/* Loads from behind *after on, and moves it to the last row that was looked at. */
+static int load_some(const struct page *page, const struct page_source *source, char **after,
+                     struct seen *kept, bool *is_end, struct err *e)
+{
+    struct page part = *page;
+    char *rows = NULL;
+    size_t count = 0;
+    part.after = *after;
+    part.limit = SEEN_AT_ONCE;
+    if (source->load(&part, &rows, &count, e) < 0)
+        return -1;
+    *is_end = count < part.limit;
+    if (count > 0) {
+        free(*after);
+        *after = source->key(rows + (count - 1) * source->row_size);
+    }
+    int rc = keep_seen(page, source, rows, count, kept, e);
+    free(rows);
+    return rc;
+}
+
+/* As source->load, for a caller who may not see all rows. */
+static int load_seen(const struct page *page, const struct page_source *source, void *rows,
+                     size_t *count, struct err *e)
+{
+    struct seen kept = {.rows = mem_new(page->limit, source->row_size)};
+    char *after = mem_strdup(page->after);
+    bool is_end = false;
+    int rc = 0;
+    while (rc == 0 && !is_end && kept.count < page->limit)
+        rc = load_some(page, source, &after, &kept, &is_end, e);
+    free(after);
+    for (size_t i = 0; rc < 0 && i < kept.count; i++)
+        source->finish(kept.rows + i * source->row_size);
+    if (rc < 0) {
+        free(kept.rows);
+        return -1;
+    }
+    memcpy(rows, &kept.rows, sizeof kept.rows);
+    *count = kept.count;
+    return 0;
+}
+
 static int make_page(const struct page *page, const struct page_source *source, const char *scope,
                      struct json_object **out, struct err *e)
 {
@@ -214,7 +281,9 @@ static int make_page(const struct page *page, const struct page_source *source, 
     size_t count = 0;
     if (db_snapshot_begin(page->db, e) < 0)
         return -1;
-    int rc = source->load(page, &rows, &count, e);
+    bool sees_all = !source->sees || !rights_are_narrow(page->x);
+    int rc =
+        sees_all ? source->load(page, &rows, &count, e) : load_seen(page, source, &rows, &count, e);
     if (rc == 0)
         rc = show_rows(page, source, rows, count, scope, out, e);
     if (rc == 0 && source->add && (rc = source->add(page, *out, e)) < 0) {

@@ -23,6 +23,9 @@ struct page_source {
     size_t row_size;
     /* *rows gets an array that is freed after each of its rows was finished. */
     int (*load)(const struct page *page, void *rows, size_t *count, struct err *e);
+    /* 1 if the caller may see the row, 0 if it is to be left out, -1. NULL: who may list may see
+     * all. */
+    int (*sees)(const struct page *page, const void *row, struct err *e);
     /* Fills *out; -1 on failure. */
     int (*show)(const struct page *page, const void *row, struct json_object **out, struct err *e);
     /* Adds members to the page beside items and next; NULL: none. */

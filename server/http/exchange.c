@@ -103,7 +103,7 @@ bool exchange_run(struct http_exchange *x)
     }
     struct err e;
     /* The body may have been long in coming. */
-    if (http_confirm(x, &e) < 0)
+    if (http_confirm(x, &e) < 0 || (server->permit && server->permit(server->context, x, &e) < 0))
         http_respond_error(x, &e, NULL, NULL);
     else
         x->route->handle(x, server->context);
@@ -420,7 +420,8 @@ void http_respond_error(struct http_exchange *x, const struct err *e, struct jso
 void http_stream(struct http_exchange *x, const struct http_stream_source *source, void *state)
 {
     assert(x->state == EXCHANGE_RUNNING);
-    x->stream = streams_add(x->server->streams, x->mhd, x->connection, source, state);
+    x->stream =
+        streams_add(x->server->streams, x->mhd, x->connection, x->principal.grant, source, state);
     if (x->stream) {
         store_answer(x, 200, "text/event-stream", NULL);
         give_answer(x);

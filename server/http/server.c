@@ -157,6 +157,7 @@ static struct http_server *prepare(const struct http_server_options *options)
     server->routes = options->routes;
     server->context = options->context;
     server->authenticate = options->authenticate;
+    server->permit = options->permit;
     server->served = options->served;
     server->threads = value_or(options->threads, THREADS_DEFAULT);
     if (server->threads > THREADS_MAX)

@@ -57,6 +57,11 @@ struct http_server_options {
      */
     int (*authenticate)(void *context, const struct http_caller *caller,
                         struct principal *principal, struct err *e);
+    /*
+     * Asked before each handler whether that principal may have what the path names; -1 answers
+     * with e. May be NULL. Must not block.
+     */
+    int (*permit)(void *context, const struct http_exchange *x, struct err *e);
     /* Told of each answered request, for metrics and the audit trail; may be NULL. */
     void (*served)(void *context, const struct http_served *request);
     /*

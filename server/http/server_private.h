@@ -30,6 +30,7 @@ struct http_server {
     void *context;
     int (*authenticate)(void *context, const struct http_caller *caller,
                         struct principal *principal, struct err *e);
+    int (*permit)(void *context, const struct http_exchange *x, struct err *e);
     void (*served)(void *context, const struct http_served *request);
     int threads;
     size_t max_body;

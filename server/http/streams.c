@@ -3,6 +3,7 @@
 #include "acme/base/buffer.h"
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/access/grant.h"
 #include "server/http/connections.h"
 #include "server/http/thread.h"
 
@@ -23,6 +24,7 @@ struct stream {
     struct streams *all;
     struct MHD_Connection *mhd;
     struct connection *connection;
+    struct grant *grant; /* NULL: none */
     const struct http_stream_source *source;
     void *state;
 
@@ -87,6 +89,13 @@ static ssize_t rest(struct stream *s, uint64_t seen)
     return 0;
 }
 
+/* Its client may hear no more: the token was revoked or has expired. */
+static bool is_over(const struct stream *s)
+{
+    struct err ignored;
+    return s->grant && grant_check_time(s->grant, clock_wall_ms(), &ignored) < 0;
+}
+
 /* What there is to send, from the source or for the client's patience. */
 static void fill(struct stream *s, uint64_t *seen)
 {
@@ -98,7 +107,9 @@ static void fill(struct stream *s, uint64_t *seen)
     pthread_mutex_unlock(&all->lock);
     s->bytes.size = 0;
     s->sent = 0;
-    s->source->fill(s->state, &s->bytes, &s->ended);
+    s->ended = is_over(s);
+    if (!s->ended)
+        s->source->fill(s->state, &s->bytes, &s->ended);
     if (s->bytes.size || s->ended)
         return;
     if (is_stopping && !s->has_said_goodbye) {
@@ -142,19 +153,21 @@ static void end_stream(void *cls)
     atomic_store(&all->listening, all->count);
     pthread_mutex_unlock(&all->lock);
     s->source->destroy(s->state);
+    grant_release(s->grant);
     buf_finish(&s->bytes);
     free(s);
 }
 
 struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
-                           struct connection *connection, const struct http_stream_source *source,
-                           void *state)
+                           struct connection *connection, struct grant *grant,
+                           const struct http_stream_source *source, void *state)
 {
     struct stream *s = mem_new(1, sizeof *s);
     *s = (struct stream){.all = all, .mhd = mhd, .connection = connection};
     pthread_mutex_lock(&all->lock);
     bool is_full = all->is_stopping || all->count >= all->options.max;
     if (!is_full) {
+        s->grant = grant ? grant_hold(grant) : NULL;
         s->source = source;
         s->state = state;
         s->next = all->first;
@@ -218,7 +231,8 @@ static struct stream *pass_on(struct streams *all, bool has_news, const void *ne
     for (struct stream *s = all->first; s; s = s->next) {
         if (!s->is_suspended)
             continue;
-        if (all->is_stopping || (has_news && (!news || s->source->concerns(s->state, news)))) {
+        if (all->is_stopping || is_over(s) ||
+            (has_news && (!news || s->source->concerns(s->state, news)))) {
             wake(s, &woken);
         } else if (s->ping_at <= now) {
             s->ping = true;

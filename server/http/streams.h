@@ -18,6 +18,7 @@
 
 struct connection;
 struct connections;
+struct grant;
 struct stream;
 struct streams;
 
@@ -35,10 +36,11 @@ int streams_create(const struct streams_options *options, struct streams **out, 
 void streams_destroy(struct streams *all);
 
 /* One more, with its source's state, which it takes over; NULL if there are as many as may be, and
-   then it takes nothing over. */
+   then it takes nothing over. It ends with the grant that let its client in; NULL: nothing ends it.
+ */
 struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
-                           struct connection *connection, const struct http_stream_source *source,
-                           void *state);
+                           struct connection *connection, struct grant *grant,
+                           const struct http_stream_source *source, void *state);
 
 /* The answer that sends it, and ends it; to be queued for its connection. */
 struct MHD_Response *stream_response(struct stream *stream);

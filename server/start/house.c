@@ -328,6 +328,7 @@ static int start_server(struct house *house, struct err *e)
         .routes = api_routes,
         .context = house->api,
         .authenticate = api_authenticate,
+        .permit = api_permit,
         .served = api_served,
         .news = api_news,
     };

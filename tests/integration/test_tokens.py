@@ -2,14 +2,17 @@
 
 import json
 import socket
+import sqlite3
 import threading
 import zlib
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from api import Api
 from process import until
+from sse import Stream
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -188,6 +191,17 @@ def test_revocation_reaches_those_who_wait(certwright, fake):
     service.api.succeeded(job)
 
 
+def test_revocation_ends_streams(certwright):
+    service = certwright()
+    listener = make_token(service, "listener", ["jobs:read"])
+    stream = Stream(listener, "/events").open()
+    assert stream.status == 200
+    assert service.api.delete("/tokens/listener").status == 204
+    while stream.receive():
+        pass  # until it ends; the socket has a time-out
+    assert Stream(listener, "/events").open().status == 401
+
+
 def test_revocation_reaches_those_whose_body_is_late(certwright):
     service = certwright()
     late = make_token(service, "late", ["tokens:write", "jobs:read"])
@@ -203,3 +217,200 @@ def test_revocation_reaches_those_whose_body_is_late(certwright):
         connection.sendall(body[10:])
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
     refused(service.api.get("/tokens/made"), 404, "not_found")
+
+
+# ---- for some certificates only ----
+
+ALL_OF_CERTIFICATES = ["certificates:read", "certificates:issue", "certificates:revoke",
+                       "certificates:delete", "keys:read", "jobs:read", "jobs:write"]
+
+
+@pytest.fixture
+def house(certwright, pebble):
+    """A service with three certificates; narrow may have those of team web below ci."""
+    service = certwright(pebble)
+    service.api.put_account()
+    for name, labels in (("a.ci.example.com", {"team": "web", "x": "y"}),
+                         ("b.ci.example.com", {"team": "db"}),
+                         ("a.prod.example.com", {"team": "web"})):
+        service.api.succeeded(service.api.post_certificate(name, labels=labels))
+    service.narrow = make_token(service, "narrow", ALL_OF_CERTIFICATES,
+                                identifiers=["*.ci.example.com"], labels={"team": "web"})
+    return service
+
+
+def certificate_paths(name):
+    yield from (f"/certificates/{name}{end}" for end in (
+        "", "/cert.pem", "/chain.pem", "/fullchain.pem", "/privkey.pem", "/combined.pem",
+        "/csr.pem", "/bundle", "/versions", "/versions/1", "/versions/1/privkey.pem"))
+
+
+def items_of(api, path):
+    """A whole list, two at a time."""
+    items, cursor = [], ""
+    while cursor is not None:
+        sign = "&" if "?" in path else "?"
+        page = api.ok("GET", f"{path}{sign}page_size=2" + (f"&cursor={cursor}" if cursor else ""))
+        items, cursor = items + page["items"], page["next"]
+    return items
+
+
+def test_a_narrow_token_reads_its_own_alone(house):
+    narrow, admin = house.narrow, house.api
+    for path in certificate_paths("a.ci.example.com"):
+        assert narrow.get(path).status == 200, path
+    for hidden in ("b.ci.example.com", "a.prod.example.com"):
+        for path in certificate_paths(hidden):
+            gone = refused(narrow.get(path), 404, "not_found")
+            never = refused(narrow.get(path.replace(hidden, "never.example.com")), 404, "not_found")
+            assert gone["detail"].replace(hidden, "never.example.com") == never["detail"]
+            assert admin.get(path).status == 200
+        refused(narrow.post(f"/certificates/{hidden}/pkcs12", {"password": "x" * 20}), 404,
+                "not_found")
+    [seen] = items_of(narrow, "/certificates")
+    assert seen["name"] == "a.ci.example.com"
+    assert narrow.ok("GET", "/certificates?page_size=1")["next"] is None
+    everything = {"/jobs": "id", "/orders": "id"}
+    for path, key in everything.items():
+        mine = {item[key] for item in items_of(narrow, path)}
+        named = {item[key] for item in items_of(admin, path + "?certificate=a.ci.example.com")}
+        assert mine == named and mine
+        for item in items_of(admin, path):
+            answer = narrow.get(f"{path}/{item[key]}")
+            assert answer.status == (200 if item[key] in mine else 404), (path, item)
+        assert items_of(narrow, path + "?certificate=b.ci.example.com") == []
+
+
+def test_a_narrow_list_goes_on_behind_what_it_leaves_out(house):
+    """Hundreds of newer jobs that are not to be seen lie before its own."""
+    before = [job["id"] for job in items_of(house.narrow, "/jobs")]
+    house.stop()
+    with closing(sqlite3.connect(house.data / "certwright.db")) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(job)")]
+        values = ", ".join({"n": "NULL", "id": "printf('0AAAAAAAAAAAAAAAAAAAA%05d', i)",
+                            "kind": "'authority.refresh'", "resource_type": "'authority'",
+                            "resource_name": "'pebble'"}.get(column, column)
+                           for column in columns)
+        db.execute("WITH RECURSIVE count (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM count"
+                   f" WHERE i < 600) INSERT INTO job SELECT {values} FROM count,"
+                   " (SELECT * FROM job WHERE kind = 'account.create' LIMIT 1)")
+        db.commit()
+    house.start()
+    assert len(items_of(house.api, "/jobs?kind=authority.refresh")) == 600
+    assert [job["id"] for job in items_of(house.narrow, "/jobs")] == before
+
+
+def test_a_narrow_token_changes_its_own_alone(house):
+    narrow, admin = house.narrow, house.api
+    before = [admin.certificate(name) for name in ("b.ci.example.com", "a.prod.example.com")]
+    for hidden in ("b.ci.example.com", "a.prod.example.com"):
+        path = f"/certificates/{hidden}"
+        for method, end, body in (("PATCH", "", {"labels": {"team": "web"}}),
+                                  ("DELETE", "", None), ("DELETE", "?revoke=true", None),
+                                  ("POST", "/renew", {"force": True}), ("POST", "/revoke", None),
+                                  ("POST", "/deploy", None)):
+            refused(narrow.call(method, path + end, body), 404, "not_found")
+        # That a name is taken cannot be hidden from one who could take it.
+        refused(narrow.put(path, {"identifiers": ["c.ci.example.com"], "account": "main",
+                                  "labels": {"team": "web"}}), 403, "auth.forbidden")
+    [job] = [job for job in items_of(admin, "/jobs?certificate=b.ci.example.com")
+             if job["kind"] == "certificate.renew"]
+    for end in ("cancel", "retry", "continue"):
+        refused(narrow.post(f"/jobs/{job['id']}/{end}"), 404, "not_found")
+    assert before == [admin.certificate(one["name"]) for one in before]
+    # Its own it may change, but not so that it is its own no more.
+    path = "/certificates/a.ci.example.com"
+    problem = refused(narrow.patch(path, {"labels": {"team": "db"}}), 403, "auth.forbidden")
+    assert [error["pointer"] for error in problem["errors"]] == ["/labels"]
+    assert narrow.ok("PATCH", path, {"labels": {"team": "web", "new": "1"}})["labels"]["new"] == "1"
+    refused(narrow.put(path, {"identifiers": ["a.ci.example.com", "a.prod.example.com"],
+                              "account": "main", "labels": {"team": "web"}}), 403,
+            "auth.forbidden")
+    assert admin.certificate("a.ci.example.com")["identifiers"] == ["a.ci.example.com"]
+    narrow.succeeded(narrow.ok("POST", path + "/renew", {"force": True}, status=(202,)))
+    # The job that ends it is its own to the end.
+    job = narrow.ok("DELETE", path + "?revoke=true", status=(202,))
+    narrow.succeeded(job)
+    refused(narrow.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize("identifiers, labels, wrong", [
+    (["c.ci.example.com"], {}, ["/labels"]),
+    (["c.ci.example.com"], {"team": "db"}, ["/labels"]),
+    (["ci.example.com"], {"team": "web"}, ["/identifiers"]),
+    (["*.ci.example.com"], {"team": "web"}, ["/identifiers"]),
+    (["a.b.ci.example.com"], {"team": "web"}, ["/identifiers"]),
+    (["c.ci.example.com", "c.prod.example.com", "127.0.0.1"], {"team": "web"},
+     ["/identifiers", "/identifiers"]),
+])
+def test_a_narrow_token_makes_its_own_alone(house, identifiers, labels, wrong):
+    body = {"identifiers": identifiers, "account": "main", "labels": labels}
+    if "*" in identifiers[0]:
+        house.api.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["nowhere.example"]})
+        body["challenge"] = {"type": "dns-01", "solver": "hand"}
+    for answer in (house.narrow.post("/certificates", {**body, "name": "new"}),
+                   house.narrow.put("/certificates/new", body)):
+        problem = refused(answer, 403, "auth.forbidden")
+        assert [error["pointer"] for error in problem["errors"]] == wrong
+    refused(house.api.get("/certificates/new"), 404, "not_found")
+
+
+def test_names_are_compared_as_they_are_stored(house):
+    unicode = make_token(house, "unicode", ["certificates:issue", "jobs:read"],
+                         identifiers=["*.b\u00fccher.example"])
+    job = unicode.ok("POST", "/certificates", {"identifiers": ["WWW.B\u00dcCHER.example."],
+                                               "account": "main"}, status=(202,))
+    assert job["resource"]["name"] == "www.xn--bcher-kva.example"
+    unicode.succeeded(job)
+
+
+def test_a_csr_and_an_import_are_no_way_around(house):
+    csr = house.api.pem("a.prod.example.com", "csr.pem")
+    labels = {"team": "web"}
+    refused(house.narrow.post("/certificates", {"csr": csr, "account": "main", "name": "new",
+                                                "labels": labels}), 403, "auth.forbidden")
+    for name, status in (("a.prod.example.com", 403), ("a.ci.example.com", 201)):
+        body = {"name": "imported", "labels": labels,
+                "certificate": house.api.pem(name, "fullchain.pem"),
+                "private_key": house.api.pem(name, "privkey.pem")}
+        answer = house.narrow.post("/imports", body)
+        assert answer.status == status, answer
+    refused(house.narrow.post("/imports", {**body, "name": "a.prod.example.com"}), 409,
+            "name.taken")
+
+
+def test_what_is_of_no_certificate_is_not_for_a_narrow_token(house):
+    job = house.api.ok("POST", "/authorities/pebble/refresh", status=(202,))
+    refused(house.narrow.get(f"/jobs/{job['id']}"), 404, "not_found")
+    refused(house.narrow.get(f"/jobs/{job['id']}/events"), 404, "not_found")
+    for path in ("/accounts", "/tokens", "/metrics", "/credentials", "/events"):
+        refused(house.narrow.get(path), 403, "auth.forbidden")
+
+
+def test_an_idempotency_key_gives_no_job_of_another(house):
+    """A token of the same name inherits the keys of the one before, but not what it may see."""
+    key = {"Idempotency-Key": "one"}
+    body = {"identifiers": ["c.ci.example.com"], "account": "main", "labels": {"team": "web"}}
+    job = house.narrow.ok("POST", "/certificates", body, headers=key, status=(202,))
+    assert house.narrow.ok("POST", "/certificates", body, headers=key)["id"] == job["id"]
+    assert house.api.delete("/tokens/narrow").status == 204
+    other = make_token(house, "narrow", ["certificates:issue"], identifiers=["d.example.com"])
+    refused(other.post("/certificates", body, headers=key), 403, "auth.forbidden")
+
+
+def test_keys_are_a_scope_of_their_own(house):
+    reader = make_token(house, "reader", ["certificates:read"])
+    path = "/certificates/a.ci.example.com"
+    for file in ("privkey.pem", "combined.pem", "versions/1/privkey.pem",
+                 "versions/1/combined.pem"):
+        refused(reader.get(f"{path}/{file}"), 403, "auth.forbidden")
+    refused(reader.post(path + "/pkcs12", {"password": "x" * 20}), 403, "auth.forbidden")
+    bundle = reader.get(path + "/bundle")
+    assert bundle.json()["privkey_pem"] is None
+    # What it has got is not what one with the key has got.
+    keyed = house.narrow.get(path + "/bundle",
+                             headers={"If-None-Match": bundle.headers["ETag"]})
+    assert keyed.status == 200 and keyed.json()["privkey_pem"]
+    deleter = make_token(house, "deleter", ["certificates:delete"])
+    refused(deleter.delete(path + "?revoke=true"), 403, "auth.forbidden")
+    assert deleter.delete(path).status == 204

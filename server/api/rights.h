@@ -1,0 +1,40 @@
+/*
+ * What a caller may see and leave behind whose token is for some certificates only. It is asked at
+ * three places that no handler can go around: before the handler by the path, again within the
+ * transaction of a write, and after it for what the write has made; lists leave out what is not to
+ * be seen. A path that is not known here is refused to such a caller.
+ */
+#ifndef CERTWRIGHT_SERVER_API_RIGHTS_H
+#define CERTWRIGHT_SERVER_API_RIGHTS_H
+
+#include "acme/base/error.h"
+
+#include <stdbool.h>
+
+struct call_out;
+struct certificate;
+struct db;
+struct fields;
+struct http_exchange;
+struct job;
+struct order;
+
+/* Whether x is such a caller's. */
+bool rights_are_narrow(const struct http_exchange *x);
+
+/* 0 if the resource of the path may be asked for; ERR_NOT_FOUND as if it were not there, or
+   ERR_FORBIDDEN for what may not be done. */
+int rights_permit(struct db *db, const struct http_exchange *x, struct err *e);
+
+/* 0 if what a write is about to answer with may be so; ERR_FORBIDDEN, with complaints. */
+int rights_check_result(struct db *db, const struct http_exchange *x, const struct call_out *out,
+                        struct fields *errors, struct err *e);
+
+/* 1 if it may be seen, 0 if not, -1. */
+int rights_see_certificate(const struct http_exchange *x, const struct certificate *row);
+int rights_see_job(struct db *db, const struct http_exchange *x, const struct job *job,
+                   struct err *e);
+int rights_see_order(struct db *db, const struct http_exchange *x, const struct order *order,
+                     struct err *e);
+
+#endif
