@@ -406,6 +406,23 @@ static const char *const access_schema[] = {
     " deleted_at INTEGER NOT NULL"
     ") STRICT",
     "CREATE INDEX deleted_certificate_by_time ON deleted_certificate (deleted_at)",
+
+    /* A certificate that is no resource here, while the job that revokes it lives; the id is never
+       used again, since jobs and sealed keys name it. */
+    "CREATE TABLE revocation ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " authority TEXT NOT NULL,"
+    " account_id INTEGER NOT NULL," /* 0: the key signs */
+    " leaf TEXT NOT NULL,"
+    " fingerprint TEXT NOT NULL,"
+    " key BLOB," /* sealed */
+    " reason INTEGER NOT NULL,"
+    " job TEXT REFERENCES job (id) ON DELETE CASCADE,"
+    " created_at INTEGER NOT NULL,"
+    " UNIQUE (authority, fingerprint)"
+    ") STRICT",
+    "CREATE INDEX revocation_by_job ON revocation (job)",
+
     NULL,
 };
 

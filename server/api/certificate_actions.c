@@ -122,40 +122,6 @@ struct revoke {
     enum intake_signer by;
 };
 
-/* RFC 5280 section 5.3.1; 7 is not used. */
-static const char *const reasons[] = {
-    "unspecified",     "key_compromise",         "ca_compromise",    "affiliation_changed",
-    "superseded",      "cessation_of_operation", "certificate_hold", "",
-    "remove_from_crl", "privilege_withdrawn",    "aa_compromise",
-};
-
-enum { REASONS = sizeof reasons / sizeof *reasons };
-
-const char *revocation_reason_name(int64_t reason)
-{
-    return reason >= 0 && reason < REASONS && *reasons[reason] ? reasons[reason] : NULL;
-}
-
-static int read_reason(const struct members *m)
-{
-    struct json_object *value = json_object_object_get(m->object, "reason");
-    if (!members_has(m, "reason"))
-        return 0;
-    if (json_object_is_type(value, json_type_int)) {
-        int64_t number = json_object_get_int64(value);
-        if (revocation_reason_name(number))
-            return (int)number;
-    } else if (json_object_is_type(value, json_type_string)) {
-        for (int i = 0; i < REASONS; i++)
-            if (*reasons[i] && !strcmp(reasons[i], json_object_get_string(value)))
-                return i;
-    }
-    members_wrong(m, "reason",
-                  "must be one of RFC 5280's: a number from 0 to 10 but 7, or its name, such as "
-                  "key_compromise or superseded");
-    return 0;
-}
-
 static int check_version(struct call *call, struct db *db, const struct certificate *row, int64_t n,
                          enum intake_signer by, struct err *e)
 {
@@ -217,7 +183,7 @@ static void revoke(struct http_exchange *x, void *context)
     struct members m = members_of_body(body, &errors);
     struct revoke *spec = mem_new(1, sizeof *spec);
     members_only(&m, names);
-    spec->reason = read_reason(&m);
+    spec->reason = revocation_reason_read(&m);
     spec->version = members_int(&m, "version", 1, INT32_MAX, 0);
     int signer = members_choice(&m, "by", MEMBERS_OPTIONAL, signers);
     spec->by = signer < 0    ? INTAKE_SIGNER_ANY

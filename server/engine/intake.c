@@ -328,6 +328,9 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
         return intake_test_again(tx, job, id, e);
     if (!strcmp(job->resource_type, "certificate"))
         return again_certificate(tx, job, id, &existing, e);
+    if (!strcmp(job->kind, revocation_send_kind.name))
+        return err_set(e, ERR_CONFLICT,
+                       "What the job was to revoke is kept no longer: POST it again.");
     if (!strcmp(job->resource_type, "authority"))
         return intake_authority_refresh(tx, job->resource_name, id, &existing, e);
     if (!strcmp(job->kind, authorization_deactivate_kind.name))

@@ -14,6 +14,7 @@
 #include "store/certificate.h"
 #include "store/deployment.h"
 #include "store/job.h"
+#include "store/revocation.h"
 #include "store/store.h"
 
 /* For how long transient errors are tried; INTAKE_FOREVER for what the config owns. */
@@ -79,6 +80,11 @@ int intake_target_test(struct store_tx *tx, const char *target, const char *cert
    places no records by itself. */
 int intake_solver_test(struct store_tx *tx, const char *solver, const char *name,
                        char id[ULID_SIZE], struct err *e);
+
+/* "revocation.send". key: NULL if an account signs. The job that is under way for that certificate
+   at that authority is answered instead of a second one. */
+int intake_revocation(struct store_tx *tx, struct revocation *revocation, const struct key *key,
+                      char id[ULID_SIZE], struct err *e);
 
 /* "authority.refresh": fetches the directory. */
 int intake_authority_refresh(struct store_tx *tx, const char *authority, char id[ULID_SIZE],

@@ -200,6 +200,7 @@ extern const struct job_kind certificate_renew_kind;
 extern const struct job_kind certificate_revoke_kind;
 extern const struct job_kind certificate_deploy_kind;
 extern const struct job_kind challenge_cleanup_kind;
+extern const struct job_kind revocation_send_kind;
 extern const struct job_kind solver_test_kind;
 extern const struct job_kind target_test_kind;
 

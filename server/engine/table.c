@@ -9,7 +9,7 @@ static const struct job_kind *const kinds[] = {
     &account_rollover_kind,   &account_deactivate_kind, &authorization_deactivate_kind,
     &authority_refresh_kind,  &certificate_issue_kind,  &certificate_revoke_kind,
     &certificate_deploy_kind, &challenge_cleanup_kind,  &solver_test_kind,
-    &target_test_kind,        &certificate_renew_kind,
+    &target_test_kind,        &certificate_renew_kind,  &revocation_send_kind,
 };
 
 const struct job_kind *job_kind_by_name(const char *name)
