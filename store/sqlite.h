@@ -12,6 +12,12 @@ void sqlite_set_defensive(struct db *db, bool defensive);
 
 /* ---- sqlite_schema.c ---- */
 
+/* Each a list of statements that ends with NULL. */
+enum { SQLITE_SCHEMA_VERSION = 2 };
+extern const char *const *const sqlite_migrations[SQLITE_SCHEMA_VERSION];
+
+/* ---- sqlite_migrate.c ---- */
+
 int sqlite_schema_version(struct db *db, int *version, struct err *e);
 int sqlite_migrate(struct db *db, struct err *e);
 int sqlite_check(struct db *db, struct err *e);

@@ -423,92 +423,51 @@ static const char *const access_schema[] = {
     ") STRICT",
     "CREATE INDEX revocation_by_job ON revocation (job)",
 
+    /* What certificates are searched and sorted by. not_after is the version's in use, again. */
+    "ALTER TABLE certificate ADD COLUMN not_after INTEGER NOT NULL DEFAULT 0",
+    "UPDATE certificate SET not_after = (SELECT not_after FROM version v"
+    " WHERE v.certificate_id = certificate.id AND v.n = certificate.version) WHERE version > 0",
+    "CREATE INDEX certificate_by_expiry ON certificate (not_after, name)",
+    "CREATE INDEX certificate_by_creation ON certificate (created_at, name)",
+    "CREATE INDEX certificate_of_account ON certificate (account_id, name)",
+    "DROP INDEX certificate_by_account", /* the former does as well */
+    "CREATE INDEX certificate_pending ON certificate (name) WHERE version = 0",
+    "CREATE TABLE certificate_identifier ("
+    " identifier TEXT NOT NULL,"
+    " name TEXT NOT NULL," /* of the certificate */
+    " PRIMARY KEY (identifier, name)"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE TABLE certificate_label ("
+    " key TEXT NOT NULL,"
+    " value TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " PRIMARY KEY (key, value, name)"
+    ") STRICT, WITHOUT ROWID",
+    "INSERT INTO certificate_identifier"
+    " SELECT i.value, c.name FROM certificate c, json_each (c.identifiers) i",
+    "INSERT INTO certificate_label"
+    " SELECT l.key, l.value, c.name FROM certificate c, json_each (c.labels) l",
+    "CREATE TRIGGER certificate_is_new AFTER INSERT ON certificate BEGIN"
+    " INSERT INTO certificate_identifier SELECT value, NEW.name FROM json_each (NEW.identifiers);"
+    " INSERT INTO certificate_label SELECT key, value, NEW.name FROM json_each (NEW.labels); END",
+    "CREATE TRIGGER certificate_is_gone AFTER DELETE ON certificate BEGIN"
+    " DELETE FROM certificate_identifier WHERE name = OLD.name"
+    "  AND identifier IN (SELECT value FROM json_each (OLD.identifiers));"
+    " DELETE FROM certificate_label WHERE name = OLD.name"
+    "  AND (key, value) IN (SELECT key, value FROM json_each (OLD.labels)); END",
+    "CREATE TRIGGER certificate_has_other_names AFTER UPDATE OF identifiers ON certificate"
+    " WHEN NEW.identifiers <> OLD.identifiers BEGIN"
+    " DELETE FROM certificate_identifier WHERE name = OLD.name"
+    "  AND identifier IN (SELECT value FROM json_each (OLD.identifiers));"
+    " INSERT INTO certificate_identifier SELECT value, NEW.name FROM json_each (NEW.identifiers);"
+    " END",
+    "CREATE TRIGGER certificate_has_other_labels AFTER UPDATE OF labels ON certificate"
+    " WHEN NEW.labels <> OLD.labels BEGIN"
+    " DELETE FROM certificate_label WHERE name = OLD.name"
+    "  AND (key, value) IN (SELECT key, value FROM json_each (OLD.labels));"
+    " INSERT INTO certificate_label SELECT key, value, NEW.name FROM json_each (NEW.labels); END",
+
     NULL,
 };
 
-/* Each a list of statements that ends with NULL. */
-static const char *const *const migrations[] = {first_schema, access_schema};
-
-enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
-
-int sqlite_schema_version(struct db *db, int *version, struct err *e)
-{
-    struct db_row *row;
-    if (db_query(db, &row, e, "PRAGMA user_version", "") < 0)
-        return -1;
-    int rc = db_next(row, e);
-    int found = rc > 0 ? (int)db_int(row, 0) : 0;
-    db_row_finish(row);
-    if (rc < 0)
-        return -1;
-    if (found < 0 || found > SCHEMA_VERSION)
-        return err_set(
-            e, ERR_STORE,
-            "The database has schema %d, made by a newer certwright; this one, %s, knows "
-            "%d: start the newer one again, or go back to a backup from before it.",
-            found, CERTWRIGHT_VERSION, SCHEMA_VERSION);
-    *version = found;
-    return 0;
-}
-
-/* PRAGMA takes no parameters. */
-static int set_version(struct db *db, int version, struct err *e)
-{
-    static const char *const statements[] = {"PRAGMA user_version = 1", "PRAGMA user_version = 2"};
-    _Static_assert(sizeof statements / sizeof *statements == SCHEMA_VERSION,
-                   "each migration has its number");
-    return sqlite_execute(db, statements[version - 1], e);
-}
-
-static int run_migration(struct db *db, int version, struct err *e)
-{
-    if (store_driver->begin(db, e) < 0)
-        return -1;
-    int rc = 0;
-    for (const char *const *sql = migrations[version - 1]; *sql && rc == 0; sql++)
-        rc = sqlite_execute(db, *sql, e);
-    if (rc == 0)
-        rc = set_version(db, version, e);
-    if (rc == 0)
-        rc = store_driver->commit(db, e);
-    if (rc < 0)
-        store_driver->rollback(db);
-    return rc;
-}
-
-int sqlite_migrate(struct db *db, struct err *e)
-{
-    int version;
-    if (sqlite_schema_version(db, &version, e) < 0)
-        return -1;
-    int rc = 0;
-    sqlite_set_defensive(db, false);
-    while (version < SCHEMA_VERSION && rc == 0)
-        rc = run_migration(db, ++version, e);
-    sqlite_set_defensive(db, true);
-    return rc < 0 ? err_prefix(e, "Migration to schema %d: ", version) : 0;
-}
-
-/* Fails with the first line that the check has to say; none, or "ok", is sound. */
-static int check_with(struct db *db, const char *sql, const char *what, struct err *e)
-{
-    struct db_row *row;
-    if (db_query(db, &row, e, sql, "") < 0)
-        return -1;
-    int rc = db_next(row, e);
-    if (rc > 0) {
-        const char *found = db_text(row, 0);
-        rc = found && found[0] == 'o' && found[1] == 'k' && !found[2]
-                 ? 0
-                 : err_set(e, ERR_STORE, "%s %s.", what, found ? found : "NULL");
-    }
-    db_row_finish(row);
-    return rc;
-}
-
-int sqlite_check(struct db *db, struct err *e)
-{
-    if (check_with(db, "PRAGMA integrity_check(1)", "The database is damaged:", e) < 0)
-        return -1;
-    return check_with(db, "PRAGMA foreign_key_check", "A reference leads nowhere in table", e);
-}
+const char *const *const sqlite_migrations[] = {first_schema, access_schema};

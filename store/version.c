@@ -169,10 +169,12 @@ int version_prepare(struct store_tx *tx, int64_t certificate_id, const struct ke
 /* A certificate that was revoked is renewed again once there is a new one. */
 static int use_version(struct store_tx *tx, int64_t certificate_id, int64_t n, struct err *e)
 {
-    return db_run(store_tx_db(tx), NULL, e,
-                  "UPDATE certificate SET version = ?2, renew_stopped = 0, updated_at = ?3"
-                  " WHERE id = ?1 AND version < ?2",
-                  "iii", certificate_id, n, store_tx_now(tx));
+    return db_run(
+        store_tx_db(tx), NULL, e,
+        "UPDATE certificate SET version = ?2, renew_stopped = 0, updated_at = ?3,"
+        " not_after = (SELECT not_after FROM version WHERE certificate_id = ?1 AND n = ?2)"
+        " WHERE id = ?1 AND version < ?2",
+        "iii", certificate_id, n, store_tx_now(tx));
 }
 
 /* *spki and *sealed, to which is appended, are what the row holds of the key. */

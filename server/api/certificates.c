@@ -6,6 +6,7 @@
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/certificate_view.h"
+#include "server/api/certificates_list.h"
 #include "server/api/page.h"
 #include "server/api/rights.h"
 #include "server/api/target_folders.h"
@@ -16,47 +17,6 @@
 #include <string.h>
 
 /* ---- reading ---- */
-
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
-{
-    return certificate_list(page->db, page->after, page->limit, rows, count, e);
-}
-
-static int sees_row(const struct page *page, const void *row, struct err *e)
-{
-    (void)e;
-    return rights_see_certificate(page->x, row);
-}
-
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
-{
-    return certificate_show(page->db, row, out, e);
-}
-
-static char *key_of(const void *row)
-{
-    const struct certificate *certificate = row;
-    return mem_strdup(certificate->name);
-}
-
-static void finish_row(void *row)
-{
-    certificate_finish(row);
-}
-
-static void list(struct http_exchange *x, void *context)
-{
-    static const struct page_source source = {
-        .row_size = sizeof(struct certificate),
-        .load = load_page,
-        .sees = sees_row,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
-}
 
 static void get(struct http_exchange *x, void *context)
 {
@@ -352,7 +312,7 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route certificates_routes[] = {
-    {HTTP_GET, "/certificates", list, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates", certificates_list, 0, SCOPE_CERTIFICATES_READ},
     {HTTP_POST, "/certificates", post, 0, SCOPE_CERTIFICATES_ISSUE},
     {HTTP_GET, "/certificates/{name}", get, 0, SCOPE_CERTIFICATES_READ},
     {HTTP_PUT, "/certificates/{name}", put, 0, SCOPE_CERTIFICATES_ISSUE},

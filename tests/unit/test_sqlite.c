@@ -1,4 +1,5 @@
 /* What only the SQLite driver can show: its schema, its plans, and how it fails. */
+#include "store/certificate_search.h"
 #include "store/token.h"
 #include "tests/unit/store_fixture.h"
 
@@ -107,6 +108,74 @@ static void test_a_claim_goes_by_the_index(void **state)
     assert_non_null(strstr(db_text(row, 3), "USING INDEX job_due (lane=?)"));
     assert_int_equal(db_next(row, &e), 0);
     db_row_finish(row);
+}
+
+/* Each line of the plan, after the other. */
+static char *plan_of(struct fixture *f, const struct certificate_search *search)
+{
+    char *path = mem_printf("%s/certwright.db", f->directory), *plan = mem_strdup("");
+    char *sql = mem_printf("EXPLAIN QUERY PLAN %s", certificate_find_sql(search));
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        char *longer = mem_printf("%s%s\n", plan, (const char *)sqlite3_column_text(statement, 3));
+        free(plan);
+        plan = longer;
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    free(path);
+    free(sql);
+    return plan;
+}
+
+static void test_certificates_are_found_by_an_index_in_their_order(void **state)
+{
+    static const struct {
+        struct certificate_search search;
+        const char *index;
+    } cases[] = {
+        {{.status = -1}, "sqlite_autoindex_certificate_1 (name>?)"},
+        {{.status = -1, .order = CERTIFICATE_BY_NOT_AFTER}, "certificate_by_expiry"},
+        {{.status = -1, .order = CERTIFICATE_BY_CREATED_AT}, "certificate_by_creation"},
+        {{.status = -1, .order = CERTIFICATE_BY_NOT_AFTER, .expires_before = 1},
+         "certificate_by_expiry"},
+        {{.status = CERTIFICATE_EXPIRED, .order = CERTIFICATE_BY_NOT_AFTER},
+         "certificate_by_expiry"},
+        {{.status = -1, .identifier = "a"}, "k USING PRIMARY KEY (identifier=? AND name>?)"},
+        {{.status = -1, .label = "a", .label_value = "b"},
+         "k USING PRIMARY KEY (key=? AND value=? AND name>?)"},
+        {{.status = -1, .account = "a"}, "certificate_of_account (account_id=? AND name>?)"},
+        {{.status = CERTIFICATE_PENDING}, "certificate_pending (name>?)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *plan = plan_of(*state, &cases[i].search);
+        if (!strstr(plan, cases[i].index) || strstr(plan, "TEMP B-TREE"))
+            fail_msg("case %zu: %s", i, plan);
+        free(plan);
+    }
+}
+
+/* What is sorted is at least not looked for in all there are. */
+static void test_other_mixes_begin_with_an_index(void **state)
+{
+    static const struct certificate_search cases[] = {
+        {.status = -1, .identifier = "a", .order = CERTIFICATE_BY_NOT_AFTER},
+        {.status = -1, .label = "a", .label_value = "b", .order = CERTIFICATE_BY_CREATED_AT},
+        {.status = -1, .account = "a", .order = CERTIFICATE_BY_NOT_AFTER},
+        {.status = -1, .expires_before = 1},
+        {.status = CERTIFICATE_PENDING, .order = CERTIFICATE_BY_CREATED_AT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *plan = plan_of(*state, &cases[i]);
+        bool by_index =
+            !strstr(plan, "SCAN c\n") && !strstr(plan, "autoindex_certificate_1 (name>");
+        if (!by_index)
+            fail_msg("case %zu: %s", i, plan);
+        free(plan);
+    }
 }
 
 static void test_a_reader_cannot_write(void **state)
@@ -304,6 +373,8 @@ int main(void)
         CASE(test_a_damaged_reference_is_found),
         CASE(test_a_moved_secret_does_not_open),
         CASE(test_a_claim_goes_by_the_index),
+        CASE(test_certificates_are_found_by_an_index_in_their_order),
+        CASE(test_other_mixes_begin_with_an_index),
         CASE(test_a_reader_cannot_write),
         CASE(test_a_full_database_recovers),
         CASE(test_who_breaks_the_commit_fails_alone),
