@@ -30,8 +30,9 @@ static int move_all(struct db *db, int64_t since, int64_t alive_at, int64_t by, 
         "UPDATE event SET at = at + ?2 WHERE at >= ?1",
         "UPDATE version SET issued_at = issued_at + ?2 WHERE issued_at >= ?1",
         "UPDATE authority SET parked_until = parked_until + ?2 WHERE parked_until >= ?1",
-        "UPDATE authority SET directory_fetched_at = directory_fetched_at + ?2"
-        " WHERE directory_fetched_at >= ?1",
+        /* in parentheses for clang, which misses a comma where there is none */
+        ("UPDATE authority SET directory_fetched_at = directory_fetched_at + ?2"
+         " WHERE directory_fetched_at >= ?1"),
         "UPDATE account_limit SET until = until + ?2 WHERE until >= ?1",
         "UPDATE idempotency SET at = at + ?2 WHERE at >= ?1",
     };

@@ -1,8 +1,8 @@
 #include "server/api/page.h"
 
-#include "acme/base/base64url.h"
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "server/api/cursor.h"
 #include "server/api/rights.h"
 #include "server/api/spec_common.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCOPE_SIZE = 16, SEEN_AT_ONCE = 256 };
+enum { SEEN_AT_ONCE = 256 };
 
 struct seen {
     char *rows;
@@ -70,7 +70,7 @@ static int check_query(const struct http_exchange *x, const char *const *filters
 
 /* A hash of path and filters. */
 static void make_scope(const struct http_exchange *x, const char *const *filters,
-                       char out[SCOPE_SIZE + 1])
+                       char out[CURSOR_SCOPE_SIZE + 1])
 {
     struct buf text = {0};
     char hash[SPEC_FINGERPRINT_SIZE];
@@ -81,8 +81,8 @@ static void make_scope(const struct http_exchange *x, const char *const *filters
     }
     spec_sha256(text.data, text.size, hash);
     buf_finish(&text);
-    memcpy(out, hash, SCOPE_SIZE);
-    out[SCOPE_SIZE] = '\0';
+    memcpy(out, hash, CURSOR_SCOPE_SIZE);
+    out[CURSOR_SCOPE_SIZE] = '\0';
 }
 
 static int read_size(const struct http_exchange *x, size_t *out, struct err *e)
@@ -104,28 +104,15 @@ static int read_cursor(const struct http_exchange *x, const char *scope, char **
                        struct err *e)
 {
     const char *cursor = http_query(x, "cursor");
-    struct buf text = {0};
-    struct err why;
     *after = NULL;
-    if (!cursor)
-        return 0;
-    bool good = base64url_decode(cursor, strlen(cursor), &text, &why) == 0 &&
-                text.size > SCOPE_SIZE && !strncmp(text.data, scope, SCOPE_SIZE) &&
-                strlen(text.data) == text.size;
-    if (good)
-        *after = mem_strdup(text.data + SCOPE_SIZE);
-    buf_finish(&text);
-    return good ? 0 : err_set(e, ERR_MALFORMED, "This cursor is not of this list.");
+    return cursor ? cursor_read(cursor, scope, after, e) : 0;
 }
 
 static struct json_object *make_cursor(const char *scope, const char *key)
 {
-    struct buf text = {0};
-    buf_printf(&text, "%s%s", scope, key);
-    char *cursor = base64url_string(text.data, text.size);
+    char *cursor = cursor_make(scope, key);
     struct json_object *json = json_object_new_string(cursor);
     free(cursor);
-    buf_finish(&text);
     return json;
 }
 
@@ -298,7 +285,7 @@ static int make_page(const struct page *page, const struct page_source *source, 
 void page_answer(struct api *api, struct http_exchange *x, const struct page_source *source)
 {
     struct err e;
-    char scope[SCOPE_SIZE + 1];
+    char scope[CURSOR_SCOPE_SIZE + 1];
     char *after = NULL, *reached = NULL;
     struct json_object *json = NULL;
     struct page page = {.x = x, .reached = &reached};

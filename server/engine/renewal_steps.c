@@ -357,7 +357,7 @@ static int compare_clocks(struct step_context *c, int64_t *ahead, struct err *e)
 static int refuse_clock(struct step_context *c, int64_t ahead)
 {
     char by[64];
-    snprintf(by, sizeof by, "%.1f hours %s", (double)llabs(ahead) / CLOCK_HOUR_MS,
+    snprintf(by, sizeof by, "%.1f hours %s", (double)llabs(ahead) / (double)CLOCK_HOUR_MS,
              ahead > 0 ? "ahead of" : "behind");
     log_warn("a renewal waits until this machine's clock agrees with the CA's", "certificate",
              c->certificate.name, "authority", c->authority.name, "clock", by, NULL);

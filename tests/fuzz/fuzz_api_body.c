@@ -1,5 +1,6 @@
 /* Bodies of API requests, and what each resource's reader makes of them. */
 #include "acme/base/utf8.h"
+#include "server/access/grant.h"
 #include "server/api/body.h"
 #include "server/api/canonical.h"
 #include "server/api/check.h"
@@ -9,6 +10,8 @@
 #include "server/api/spec_credential.h"
 #include "server/api/spec_solver.h"
 #include "server/api/spec_target.h"
+#include "server/api/spec_token.h"
+#include "store/token.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/rfc8259.h"
 
@@ -123,6 +126,29 @@ static void read_target(struct json_object *body)
     spec_target_finish(&spec);
 }
 
+static void read_token(struct json_object *body)
+{
+    struct fields errors = {0};
+    struct spec_token spec = {0};
+    struct grant *grant;
+    struct err e;
+    uint32_t scopes;
+    if (!accepted(spec_token_read(body, &errors, &spec), &errors))
+        return;
+    check_canonical(spec.restrictions);
+    const struct token row = {.name = spec.name,
+                              .scopes = spec.scope_names,
+                              .restrictions = spec.restrictions,
+                              .not_before = spec.not_before,
+                              .expires_at = spec.expires_at};
+    must(spec_token_restore(&row, &scopes, &grant, &e) == 0, "a stored token can be read");
+    must(scopes == spec.scopes, "a stored token keeps its scopes");
+    must(grant_covers(grant, spec.grant) && grant_covers(spec.grant, grant),
+         "a stored token may do what it was made for");
+    grant_release(grant);
+    spec_token_finish(&spec);
+}
+
 static void read_patches(struct json_object *body)
 {
     struct fields errors = {0};
@@ -170,6 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_credential(body);
     read_solver(body);
     read_target(body);
+    read_token(body);
     read_patches(body);
     char *after = canonical_json(body);
     must_equal(after, before, "readers leave the body alone");
