@@ -1,6 +1,7 @@
 #include "server/api/api.h"
 
 #include "acme/base/memory.h"
+#include "server/access/identity.h"
 #include "server/access/principal.h"
 #include "server/access/scope.h"
 #include "server/api/api_private.h"
@@ -110,14 +111,19 @@ void api_set_ready(struct api *api, bool ready)
     atomic_store(&api->ready, ready);
 }
 
-/* On a Unix socket, our own user and root could read the database anyway. */
+/* On a Unix socket, our own user and root could read the database anyway; whom the config names in
+   an identity has what that grants. */
 static int authenticate_peer(const struct http_caller *caller, struct principal *principal,
                              struct err *e)
 {
-    if (caller->address || (caller->uid != 0 && caller->uid != geteuid()))
+    bool is_own = !caller->address && (caller->uid == 0 || caller->uid == geteuid());
+    if (!is_own && !caller->identity)
         return err_set(e, ERR_UNAUTHENTICATED, "This request carries no token.");
-    snprintf(principal->name, sizeof principal->name, "uid:%lld", (long long)caller->uid);
-    principal->scopes = SCOPE_ALL;
+    if (caller->address)
+        snprintf(principal->name, sizeof principal->name, "cert:%s", caller->identity->name);
+    else
+        snprintf(principal->name, sizeof principal->name, "uid:%lld", (long long)caller->uid);
+    principal->scopes = is_own ? SCOPE_ALL : caller->identity->scopes;
     return 0;
 }
 

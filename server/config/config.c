@@ -5,6 +5,7 @@
 #include "server/config/checks.h"
 #include "server/config/complaints.h"
 #include "server/config/expand.h"
+#include "server/config/listeners.h"
 #include "server/config/master_key.h"
 #include "server/config/outgoing_read.h"
 #include "server/config/settings.h"
@@ -40,7 +41,7 @@ void config_destroy(struct config *config)
         free(config->pidfiles[i].path);
     }
     free(config->pidfiles);
-    config_texts_finish(&config->listen);
+    listeners_finish(&config->listen);
     config_texts_finish(&config->allowed_hosts);
     config_texts_finish(&config->resolvers);
     config_texts_finish(&config->file_roots);
@@ -67,8 +68,8 @@ static struct config *create_default(void)
     config->data = mem_strdup("./data");
     config->user_agent = mem_strdup("certwright/" CERTWRIGHT_VERSION);
     config->language = mem_strdup("en");
-    config_texts_add(&config->listen, "127.0.0.1:8555");
     config->outgoing = outgoing_create();
+    listeners_add(&config->listen, "127.0.0.1:8555");
     config->workers = CONFIG_WORKERS_DEFAULT;
     config->audit_retention_seconds = CONFIG_AUDIT_DEFAULT_S;
     config->log_level = LOG_LEVEL_INFO;
@@ -257,7 +258,7 @@ static void read_members(const struct settings *file, struct config *config)
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
     settings_text(file, "language", checks_nothing, &config->language);
     settings_text(file, "data", checks_nothing, &config->data);
-    settings_texts(file, "listen", checks_address, &config->listen);
+    listeners_read(file, &config->listen);
     settings_text(file, "ops_listen", checks_address, &config->ops_listen);
     settings_text(file, "http01_listen", checks_address, &config->http01_listen);
     settings_text(file, "tls_alpn01_listen", checks_address, &config->tls_alpn01_listen);
@@ -313,14 +314,14 @@ static const char *variable(const char *name)
 }
 
 static void apply_listen(const char *const *items, size_t count, const char *source,
-                         struct config_texts *out, struct complaints *complaints)
+                         struct config_listeners *out, struct complaints *complaints)
 {
     if (!count)
         return;
-    config_texts_finish(out);
+    listeners_finish(out);
     for (size_t i = 0; i < count; i++) {
         complain_unless(complaints, source, checks_address(items[i]));
-        config_texts_add(out, items[i]);
+        listeners_add(out, items[i]);
     }
 }
 

@@ -14,9 +14,11 @@
 #include "acme/base/buffer.h"
 #include "acme/base/error.h"
 #include "acme/base/log.h"
+#include "server/access/identity.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct json_object;
 struct outgoing;
@@ -42,6 +44,27 @@ struct config_texts {
     size_t count;
 };
 
+enum config_client { CONFIG_CLIENT_NONE, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
+
+/* Where the API is. */
+struct config_listener {
+    char *address;
+    bool has_tls;
+    char *certificate; /* the name of one that the service manages, or else these two files */
+    char *cert_file;
+    char *key_file;
+    char *client_ca; /* a file; NULL: clients are not asked for certificates */
+    enum config_client client;
+    struct identity *identities;
+    size_t identity_count;
+    uint32_t scopes; /* 0: all */
+};
+
+struct config_listeners {
+    struct config_listener *items;
+    size_t count;
+};
+
 /* A command that the API may name: argv ends with NULL, argv[0] is absolute. */
 struct config_command {
     char *name;
@@ -63,14 +86,14 @@ enum config_sandbox {
 
 /* Everything in it is owned. */
 struct config {
-    char *file;                 /* NULL: there is none */
-    char *data;                 /* "./data" */
-    char *user_agent;           /* "certwright/0.1.0" */
-    char *language;             /* "en"; NULL: no Accept-Language */
-    char *ops_listen;           /* NULL: none */
-    char *http01_listen;        /* NULL: none */
-    char *tls_alpn01_listen;    /* NULL: none */
-    struct config_texts listen; /* {"127.0.0.1:8555"} */
+    char *file;                     /* NULL: there is none */
+    char *data;                     /* "./data" */
+    char *user_agent;               /* "certwright/0.1.0" */
+    char *language;                 /* "en"; NULL: no Accept-Language */
+    char *ops_listen;               /* NULL: none */
+    char *http01_listen;            /* NULL: none */
+    char *tls_alpn01_listen;        /* NULL: none */
+    struct config_listeners listen; /* {"127.0.0.1:8555"} */
     struct config_texts allowed_hosts;
     struct config_texts resolvers; /* none: the system's */
     bool resolvers_only;           /* do not ask authoritative name servers */

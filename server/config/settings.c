@@ -65,8 +65,7 @@ void settings_only(const struct settings *s, const char *const *names)
     }
 }
 
-/* What is wrong with a value that has to be a text, or NULL. */
-static const char *text_fault(struct json_object *value, settings_check *check)
+const char *settings_fault(struct json_object *value, settings_check *check)
 {
     if (!json_object_is_type(value, json_type_string))
         return "this has to be a text";
@@ -86,7 +85,7 @@ void settings_text(const struct settings *s, const char *name, settings_check *c
     struct json_object *value;
     if (!json_object_object_get_ex(s->object, name, &value) || !value)
         return;
-    const char *fault = text_fault(value, check);
+    const char *fault = settings_fault(value, check);
     if (fault) {
         complain(s, name, fault);
         return;
@@ -108,7 +107,7 @@ void settings_texts(const struct settings *s, const char *name, settings_check *
     }
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
-        const char *fault = text_fault(item, check);
+        const char *fault = settings_fault(item, check);
         if (fault)
             complain_of_item(s, name, i, fault);
         else

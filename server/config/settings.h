@@ -21,6 +21,9 @@ struct settings {
 /* What is wrong with a text, or NULL. */
 typedef const char *settings_check(const char *text);
 
+/* What is wrong with a value that has to be a text, or NULL. */
+const char *settings_fault(struct json_object *value, settings_check *check);
+
 /* parent with one more token (RFC 6901 section 3); the caller frees. */
 char *settings_pointer(const char *parent, const char *name);
 

@@ -1,4 +1,4 @@
-/* The config file's text. Private to server/config. */
+/* The config file's text. Private to server/config, but that server/start reads files with it. */
 #ifndef CERTWRIGHT_SERVER_CONFIG_SOURCE_H
 #define CERTWRIGHT_SERVER_CONFIG_SOURCE_H
 

@@ -5,6 +5,7 @@
 #include "acme/base/memory.h"
 #include "server/http/server_private.h"
 #include "server/http/thread.h"
+#include "server/http/tls_front.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,9 +22,7 @@ enum {
 };
 
 struct acceptor {
-    const struct listener *listeners;
-    size_t count;
-    struct connections *connections;
+    struct http_server *server;
     int wake_fd; /* an eventfd: readable means that it is to stop, or to end */
     pthread_t thread;
     bool has_thread;
@@ -39,8 +38,18 @@ static bool is_exhausted(int reason)
     return reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
 }
 
+static void hand_over(struct http_server *server, const struct listener *listener, int fd,
+                      const struct sockaddr *peer, socklen_t size)
+{
+    struct connection_origin origin;
+    origin_of_socket(listener, fd, &origin);
+    connections_expect(server->connections, fd, &origin);
+    /* On failure (too many connections) the library closes it. */
+    MHD_add_connection(listener->daemon, fd, peer, size);
+}
+
 /* False if there is nothing left to accept with. */
-static bool accept_some(const struct listener *listener)
+static bool accept_some(struct http_server *server, const struct listener *listener)
 {
     for (int i = 0; i < BURST; i++) {
         struct sockaddr_storage peer = {0};
@@ -54,8 +63,10 @@ static bool accept_some(const struct listener *listener)
         }
         if (fd < 0)
             return true;
-        /* On failure (too many connections) the library closes it. */
-        MHD_add_connection(listener->daemon, fd, (struct sockaddr *)&peer, size);
+        if (listener->tls)
+            tls_front_add(server->tls_front, listener, fd);
+        else
+            hand_over(server, listener, fd, (struct sockaddr *)&peer, size);
     }
     return true;
 }
@@ -64,9 +75,9 @@ static bool accept_some(const struct listener *listener)
 static bool accept_all(const struct acceptor *a, const struct pollfd *polled)
 {
     bool enough = true;
-    for (size_t i = 0; i < a->count && enough; i++)
+    for (size_t i = 0; i < a->server->listener_count && enough; i++)
         if (polled[i].revents)
-            enough = accept_some(&a->listeners[i]);
+            enough = accept_some(a->server, &a->server->listeners[i]);
     return enough;
 }
 
@@ -87,11 +98,11 @@ static bool heed(struct acceptor *a)
 static void *run(void *argument)
 {
     struct acceptor *a = argument;
-    size_t count = a->count;
+    size_t count = a->server->listener_count;
     struct pollfd *polled = mem_new(count + 1, sizeof *polled);
     polled[0] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
     for (size_t i = 0; i < count; i++)
-        polled[i + 1] = (struct pollfd){.fd = a->listeners[i].bound.fd, .events = POLLIN};
+        polled[i + 1] = (struct pollfd){.fd = a->server->listeners[i].bound.fd, .events = POLLIN};
     bool exhausted = false;
     int64_t reap_at = clock_monotonic_ms() + REAP_MS;
     for (;;) {
@@ -103,7 +114,7 @@ static void *run(void *argument)
             count = 0;
         }
         if (clock_monotonic_ms() >= reap_at) {
-            connections_reap(a->connections);
+            connections_reap(a->server->connections);
             reap_at = clock_monotonic_ms() + REAP_MS;
         }
         exhausted = ready > 0 && count > 0 && !accept_all(a, polled + 1);
@@ -112,13 +123,10 @@ static void *run(void *argument)
     return NULL;
 }
 
-int acceptor_create(const struct listener *listeners, size_t count, struct connections *connections,
-                    struct acceptor **out, struct err *e)
+int acceptor_create(struct http_server *server, struct acceptor **out, struct err *e)
 {
     struct acceptor *a = mem_new(1, sizeof *a);
-    a->listeners = listeners;
-    a->count = count;
-    a->connections = connections;
+    a->server = server;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
     a->wake_fd = eventfd(0, EFD_CLOEXEC);

@@ -1,5 +1,6 @@
 /*
- * Accepts on all listeners and hands the connections to libmicrohttpd; and cuts off those that are
+ * Accepts on all listeners and hands the connections to libmicrohttpd, or to the TLS
+ * front; and cuts off those that are
  * too slow. Private to server/http.
  *
  * The library could listen by itself. But to stop that under load is a race within it (the thread
@@ -11,15 +12,11 @@
 
 #include "acme/base/error.h"
 
-#include <stddef.h>
-
 struct acceptor;
-struct connections;
-struct listener;
+struct http_server;
 
-/* Borrows the listeners, whose daemons run, and the connections. ERR_IO. */
-int acceptor_create(const struct listener *listeners, size_t count, struct connections *connections,
-                    struct acceptor **out, struct err *e);
+/* For the server's listeners, whose daemons run. ERR_IO. */
+int acceptor_create(struct http_server *server, struct acceptor **out, struct err *e);
 
 /* Accepts no more: then the listeners may go. Slow clients are still cut off. */
 void acceptor_stop(struct acceptor *acceptor);

@@ -60,7 +60,7 @@ static int bind_tcp(const struct addrinfo *info, enum address_reach reach)
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (fd < 0)
         return -1;
-    int on = 1, v6_only = reach == ADDRESS_AS_GIVEN;
+    int on = 1, v6_only = reach != ADDRESS_ALL_OF_ANY;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     /* Else "[::]" would answer for IPv4 too, under addresses that no rule knows. */
     if (info->ai_family == AF_INET6)
@@ -136,7 +136,7 @@ static bool is_abandoned(const struct sockaddr_un *address)
     return refused;
 }
 
-static int listen_unix(const char *path, struct bound_address *out, struct err *e)
+static int listen_unix(const char *path, mode_t mode, struct bound_address *out, struct err *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (!*path || strlen(path) >= sizeof address.sun_path)
@@ -148,7 +148,7 @@ static int listen_unix(const char *path, struct bound_address *out, struct err *
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* The mode is set before listen: until then nobody can connect. */
     bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-    if (!bound || chmod(path, 0660) < 0 || listen(fd, SOMAXCONN) < 0) {
+    if (!bound || chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
         err_set(e, ERR_IO, "cannot listen on unix:%s: %s", path, strerror(errno));
         if (bound)
             unlink(path);
@@ -168,7 +168,7 @@ int address_listen(const char *address, enum address_reach reach, struct bound_a
 {
     size_t prefix = sizeof unix_prefix - 1;
     if (!strncmp(address, unix_prefix, prefix))
-        return listen_unix(address + prefix, out, e);
+        return listen_unix(address + prefix, reach == ADDRESS_FOR_ALL ? 0666 : 0660, out, e);
     return listen_tcp(address, reach, out, e);
 }
 

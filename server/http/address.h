@@ -20,12 +20,13 @@ struct bound_address {
 enum address_reach {
     ADDRESS_AS_GIVEN,
     ADDRESS_ALL_OF_ANY, /* "[::]" takes IPv4 too: for CAs, which look at every address of a name */
+    ADDRESS_FOR_ALL,    /* a Unix socket that every user may connect to, as to loopback */
 };
 
 /*
- * Binds and listens. A Unix socket gets mode 0660; one that nobody listens on any more is replaced.
- * ERR_CONFIG if it is no address, ERR_IO if the system refuses it (it may be free in a moment); the
- * sentence names it.
+ * Binds and listens. A Unix socket gets mode 0660, or 0666 with ADDRESS_FOR_ALL; one that nobody
+ * listens on any more is replaced. ERR_CONFIG if it is no address, ERR_IO if the system refuses it
+ * (it may be free in a moment); the sentence names it.
  */
 int address_listen(const char *address, enum address_reach reach, struct bound_address *out,
                    struct err *e);

@@ -3,16 +3,22 @@
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
-#include "server/http/address.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+
+enum { EXPECTED_STEP = 64 };
 
 struct connections {
     struct connection_limits limits;
     pthread_mutex_t lock;
-    struct connection *first; /* guarded by lock */
+    /* Guarded by lock. */
+    struct connection *first;
+    struct connection_origin *expected; /* by descriptor; without a listener: none */
+    size_t expected_size;
 };
 
 void connections_reap(struct connections *all)
@@ -41,44 +47,41 @@ void connections_destroy(struct connections *all)
 {
     if (!all)
         return;
+    for (size_t i = 0; i < all->expected_size; i++)
+        origin_finish(&all->expected[i]);
+    free(all->expected);
     pthread_mutex_destroy(&all->lock);
     free(all);
 }
 
-/*
- * Who is at the other end. The family comes first: on a TCP socket SO_PEERCRED "succeeds" too, with
- * a uid that is none.
- */
-static void identify(struct connection *c)
+void connections_expect(struct connections *all, int fd, struct connection_origin *origin)
 {
-    struct sockaddr_storage own = {0};
-    struct sockaddr_storage other = {0};
-    struct ucred peer = {0};
-    socklen_t size = sizeof own;
-    socklen_t other_size = sizeof other;
-    socklen_t peer_size = sizeof peer;
-    if (getsockname(c->fd, (struct sockaddr *)&own, &size) < 0)
-        return;
-    if (own.ss_family != AF_UNIX) {
-        address_host(&own, c->own_address, sizeof c->own_address);
-        if (getpeername(c->fd, (struct sockaddr *)&other, &other_size) == 0)
-            address_host(&other, c->peer_address, sizeof c->peer_address);
-        return;
+    size_t at = (size_t)fd;
+    pthread_mutex_lock(&all->lock);
+    if (at >= all->expected_size) {
+        size_t size = at + EXPECTED_STEP;
+        all->expected = mem_grow(all->expected, size, sizeof *all->expected);
+        memset(all->expected + all->expected_size, 0,
+               (size - all->expected_size) * sizeof *all->expected);
+        all->expected_size = size;
     }
-    c->is_unix = true;
-    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0)
-        c->uid = peer.uid;
+    /* One that was there before was for a descriptor that the library has closed unused. */
+    origin_finish(&all->expected[at]);
+    all->expected[at] = *origin;
+    *origin = (struct connection_origin){0};
+    pthread_mutex_unlock(&all->lock);
 }
 
 struct connection *connections_add(struct connections *all, int fd)
 {
     struct connection *c = mem_new(1, sizeof *c);
     c->fd = fd;
-    c->uid = -1;
-    identify(c);
     /* The first request is due at once; only later ones may be long in coming. */
     connections_enter(all, c, CONNECTION_HEADER);
     pthread_mutex_lock(&all->lock);
+    assert((size_t)fd < all->expected_size && all->expected[fd].listener);
+    c->origin = all->expected[fd];
+    all->expected[fd] = (struct connection_origin){0};
     c->next = all->first;
     if (c->next)
         c->next->previous = c;
@@ -97,6 +100,7 @@ void connections_remove(struct connections *all, struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     pthread_mutex_unlock(&all->lock);
+    origin_finish(&c->origin);
     free(c);
 }
 

@@ -6,9 +6,9 @@
 #ifndef CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
 #define CERTWRIGHT_SERVER_HTTP_CONNECTIONS_H
 
-#include <netinet/in.h>
+#include "server/http/origin.h"
+
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 enum connection_phase {
@@ -30,10 +30,7 @@ struct connection_limits {
 struct connection {
     struct connection *previous, *next;
     int fd;
-    bool is_unix;
-    char own_address[INET6_ADDRSTRLEN];  /* that the client came to; "" for a Unix socket */
-    char peer_address[INET6_ADDRSTRLEN]; /* that it came from; the same */
-    int64_t uid;                         /* of the other end of a Unix socket, else -1 */
+    struct connection_origin origin;
     _Atomic int64_t deadline_ms;
 };
 
@@ -45,7 +42,14 @@ void connections_destroy(struct connections *all);
 /* Ends those whose time is over; libmicrohttpd then sees their end of stream and closes them. */
 void connections_reap(struct connections *all);
 
-/* A connection has been opened. It stays until connections_remove, before fd is closed. */
+/*
+ * Where fd comes from, before libmicrohttpd gets it: what that shows of a connection does not tell
+ * which of its listeners it came by, nor who is behind a socket pair. Takes over the origin.
+ */
+void connections_expect(struct connections *all, int fd, struct connection_origin *origin);
+
+/* An expected connection has been opened. It stays until connections_remove, before fd is closed.
+ */
 struct connection *connections_add(struct connections *all, int fd);
 void connections_remove(struct connections *all, struct connection *connection);
 

@@ -7,6 +7,7 @@
 #include "server/http/exchange_private.h"
 #include "server/http/negotiate.h"
 #include "server/http/router.h"
+#include "server/http/server_private.h"
 
 #include <assert.h>
 #include <json-c/json.h>
@@ -63,7 +64,7 @@ bool http_is_read(const struct http_exchange *x)
 
 const char *http_address(const struct http_exchange *x)
 {
-    return x->connection->is_unix ? "unix" : x->connection->peer_address;
+    return x->listener->is_unix ? "unix" : x->connection->origin.peer_address;
 }
 
 const char *http_request_id(struct http_exchange *x)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -97,14 +98,28 @@ int host_check(const struct host_list *list, const char *own_address, const char
     return allowed ? 0 : err_set(e, ERR_HOST_REFUSED, "the Host %s is not served here", host);
 }
 
+/* A wildcard stands for neighbours too, whose pages are not ours; a subject is no name. */
+enum { NAMES_ALONE = X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT };
+
+bool host_is_of(X509 *certificate, const char *host)
+{
+    char *name = canonical(host);
+    bool is = name && (X509_check_host(certificate, name, 0, NAMES_ALONE, NULL) == 1 ||
+                       X509_check_ip_asc(certificate, name, 0) == 1);
+    free(name);
+    return is;
+}
+
 /* Whether an Origin such as "http://localhost:8555" is where this request went to. */
-static bool is_own_origin(const char *origin, const char *host)
+static bool is_own_origin(const char *origin, const char *host, bool is_tls)
 {
     const char *authority = strstr(origin, "://");
+    if (is_tls && strncasecmp(origin, "https://", 8) != 0)
+        return false;
     return authority && host && !strcasecmp(authority + 3, host);
 }
 
-int host_check_browser(const struct headers *h, bool is_write, struct err *e)
+int host_check_browser(const struct headers *h, bool is_write, bool is_tls, struct err *e)
 {
     const char *mode = headers_get(h, "Sec-Fetch-Mode");
     const char *site = headers_get(h, "Sec-Fetch-Site");
@@ -114,7 +129,7 @@ int host_check_browser(const struct headers *h, bool is_write, struct err *e)
         return err_set(e, ERR_FORBIDDEN, "another page may not fetch this (Sec-Fetch-Mode)");
     if (origin && !strcasecmp(origin, "null"))
         return err_set(e, ERR_FORBIDDEN, "a page without an origin may not ask (Origin)");
-    if (is_write && origin && !is_own_origin(origin, headers_get(h, "Host")))
+    if (is_write && origin && !is_own_origin(origin, headers_get(h, "Host"), is_tls))
         return err_set(e, ERR_FORBIDDEN, "the page at %s may not write here (Origin)", origin);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "acme/base/error.h"
 #include "server/http/headers.h"
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,10 +32,15 @@ void host_list_finish(struct host_list *list);
 int host_check(const struct host_list *list, const char *own_address, const char *host,
                struct err *e);
 
+/* Whether it is one of the names that a certificate is for: nobody else's page can have come by a
+   connection to it, whatever its name leads to. */
+bool host_is_of(X509 *certificate, const char *host);
+
 /*
  * What browsers tell of themselves. ERR_FORBIDDEN for a fetch in no-cors mode from elsewhere, for
- * an opaque Origin, and for a write whose Origin is not the Host it goes to.
+ * an opaque Origin, and for a write whose Origin is not the Host it goes to; over TLS an Origin
+ * without it is another one. (Without TLS it may be a proxy's.)
  */
-int host_check_browser(const struct headers *h, bool is_write, struct err *e);
+int host_check_browser(const struct headers *h, bool is_write, bool is_tls, struct err *e);
 
 #endif

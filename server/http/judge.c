@@ -56,10 +56,12 @@ static int pass_host_rule(const struct http_exchange *x, const struct router_mat
 {
     if (x->listener->kind != HTTP_LISTENER_API || is_for_any_host(match))
         return 0;
+    const struct connection_origin *origin = &x->connection->origin;
     const char *host = headers_get(&x->headers, "Host");
-    if (host_check(&x->server->hosts, x->connection->own_address, host, e) < 0)
+    if (host_check(&x->server->hosts, origin->own_address, host, e) < 0 &&
+        !(origin->shown && host_is_of(origin->shown, host)))
         return -1;
-    return host_check_browser(&x->headers, is_write, e);
+    return host_check_browser(&x->headers, is_write, origin->shown != NULL, e);
 }
 
 static void add_allow(struct http_exchange *x, const struct router_match *match)
@@ -90,15 +92,18 @@ static int pass_authentication(struct http_exchange *x, struct err *e)
         snprintf(x->principal.name, sizeof x->principal.name, "open");
         return 0;
     }
+    const struct connection_origin *origin = &x->connection->origin;
     const struct http_caller caller = {
         .token = authorization ? bearer_token(authorization) : NULL,
-        .address = x->connection->is_unix ? NULL : x->connection->peer_address,
-        .uid = x->connection->uid,
+        .address = x->listener->is_unix ? NULL : origin->peer_address,
+        .uid = origin->uid,
+        .identity = origin->identity,
     };
     if (authorization && !caller.token)
         return err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.");
     if (x->server->authenticate(x->server->context, &caller, &x->principal, e) < 0)
         return -1;
+    x->principal.scopes &= x->listener->scopes;
     return http_require(x, x->route->scopes, e);
 }
 

@@ -34,7 +34,8 @@ void *request_line_arrived(void *cls, const char *target, struct MHD_Connection 
     struct connection *connection =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     connections_enter(listener->server->connections, connection, CONNECTION_HEADER);
-    return exchange_create(listener, mhd, connection, target);
+    /* A daemon serves several listeners; cls is the first of them. */
+    return exchange_create(connection->origin.listener, mhd, connection, target);
 }
 
 static enum MHD_Result copy_field(void *cls, enum MHD_ValueKind kind, const char *name,

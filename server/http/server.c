@@ -3,11 +3,14 @@
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "server/access/scope.h"
 #include "server/http/acceptor.h"
 #include "server/http/exchange_private.h"
 #include "server/http/request.h"
 #include "server/http/server_private.h"
 #include "server/http/thread.h"
+#include "server/http/tls_context.h"
+#include "server/http/tls_front.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +34,7 @@ enum {
     CONNECTIONS_MAX = 16 * 1024,
     /* Descriptors that are left to the database, the CA and the rest of the process. */
     DESCRIPTORS_RESERVED = 256,
+    DESCRIPTORS_PER_TLS = 3, /* the client's, and the pair's two */
     DEFERRED_GRACE_MS = 4000,
     ANSWER_GRACE_MS = 2000,
 };
@@ -106,13 +110,22 @@ static int bind_listener(struct http_server *server, const struct http_listener_
                          struct err *e)
 {
     struct listener *listener = &server->listeners[server->listener_count];
-    enum address_reach reach =
-        options->kind == HTTP_LISTENER_HTTP01 ? ADDRESS_ALL_OF_ANY : ADDRESS_AS_GIVEN;
+    /* Who else is to be let in over a Unix socket has to get as far as being looked at. */
+    enum address_reach reach = options->kind == HTTP_LISTENER_HTTP01 ? ADDRESS_ALL_OF_ANY
+                               : options->identities.count           ? ADDRESS_FOR_ALL
+                                                                     : ADDRESS_AS_GIVEN;
     if (address_listen(options->address, reach, &listener->bound, e) < 0)
         return -1;
     listener->server = server;
     listener->kind = options->kind;
+    listener->is_unix = listener->bound.unix_path != NULL;
+    listener->identities = options->identities;
+    listener->scopes = options->scopes ? options->scopes : SCOPE_ALL;
     server->listener_count++;
+    struct err cause;
+    if (options->tls &&
+        tls_context_create(options->client, options->tls, &listener->tls, &cause) < 0)
+        return err_set(e, cause.code, "listen on %s: %s", options->address, cause.detail);
     /* The http-01 listener answers everyone the same public tokens: a smuggled request gains none.
      */
     if (server->is_parser_old && !listener->bound.is_local_only &&
@@ -184,6 +197,19 @@ static int start_streams(struct http_server *server, const struct http_server_op
     return streams_create(&streams, &server->streams, e);
 }
 
+static int start_tls_front(struct http_server *server, int handshake_ms, struct err *e)
+{
+    const struct tls_front_options options = {
+        .connections = server->connections,
+        .max = connection_limit() / DESCRIPTORS_PER_TLS,
+        .handshake_ms = handshake_ms,
+    };
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].tls)
+            return tls_front_create(&options, &server->tls_front, e);
+    return 0;
+}
+
 static int start(struct http_server *server, const struct http_server_options *options,
                  struct err *e)
 {
@@ -208,8 +234,9 @@ static int start(struct http_server *server, const struct http_server_options *o
     for (size_t i = 0; i < server->listener_count; i++)
         if (start_daemon(&server->listeners[i], e) < 0)
             return -1;
-    return acceptor_create(server->listeners, server->listener_count, server->connections,
-                           &server->acceptor, e);
+    if (start_tls_front(server, header_ms, e) < 0)
+        return -1;
+    return acceptor_create(server, &server->acceptor, e);
 }
 
 int http_server_create(const struct http_server_options *options, struct http_server **out,
@@ -227,6 +254,12 @@ int http_server_create(const struct http_server_options *options, struct http_se
 const char *http_server_address(const struct http_server *server, size_t i)
 {
     return server->listeners[i].bound.name;
+}
+
+int http_server_renew_tls(struct http_server *server, size_t i,
+                          const struct http_tls_material *material, struct err *e)
+{
+    return tls_context_renew(server->listeners[i].tls, material, e);
 }
 
 void http_server_notify(struct http_server *server, bool job_ended)
@@ -253,6 +286,8 @@ void http_server_destroy(struct http_server *server)
     exchange_begin_stop(server);
     if (server->acceptor)
         acceptor_stop(server->acceptor);
+    if (server->tls_front)
+        tls_front_stop(server->tls_front);
     for (size_t i = 0; i < server->listener_count; i++)
         address_stop(&server->listeners[i].bound);
     if (server->waiters)
@@ -261,10 +296,13 @@ void http_server_destroy(struct http_server *server)
         streams_stop(server->streams);
     exchange_settle_all(server, clock_monotonic_ms() + DEFERRED_GRACE_MS);
     exchange_await_completion(server, clock_monotonic_ms() + ANSWER_GRACE_MS);
-    for (size_t i = 0; i < server->listener_count; i++) {
+    for (size_t i = 0; i < server->listener_count; i++)
         if (server->listeners[i].daemon && !same_kind_before(&server->listeners[i]))
             MHD_stop_daemon(server->listeners[i].daemon);
+    tls_front_destroy(server->tls_front);
+    for (size_t i = 0; i < server->listener_count; i++) {
         address_finish(&server->listeners[i].bound);
+        tls_context_destroy(server->listeners[i].tls);
     }
     acceptor_destroy(server->acceptor);
     connections_destroy(server->connections);

@@ -5,7 +5,9 @@
 #define CERTWRIGHT_SERVER_HTTP_SERVER_H
 
 #include "acme/base/error.h"
+#include "server/access/identity.h"
 #include "server/http/exchange.h"
+#include "server/http/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +25,10 @@ enum http_listener_kind {
 struct http_listener_options {
     enum http_listener_kind kind;
     const char *address; /* "HOST:PORT", "[v6]:PORT", "unix:PATH"; PORT 0 takes a free one */
+    struct identities identities; /* of peers that need no token */
+    uint32_t scopes;              /* what anybody may do here at most; 0: no less than elsewhere */
+    enum http_tls_client client;
+    const struct http_tls_material *tls; /* NULL: plain HTTP; not for Unix sockets */
 };
 
 /* What a request shows of its sender; borrowed for the call. */
@@ -30,6 +36,7 @@ struct http_caller {
     const char *token;   /* of Authorization: Bearer; NULL: none */
     const char *address; /* canonical text without port; NULL: it came over a Unix socket */
     int64_t uid;         /* of the other end of a Unix socket; -1: not known */
+    const struct identity *identity; /* whom the config knows as this peer; NULL: nobody */
 };
 
 /* A request that was answered; borrowed for the call. */
@@ -92,6 +99,11 @@ int http_server_create(const struct http_server_options *options, struct http_se
 
 /* "127.0.0.1:8555" of listener i as it is bound; borrowed. */
 const char *http_server_address(const struct http_server *server, size_t i);
+
+/* What listener i, which has TLS, shows to connections from now on. Any thread. ERR_CONFIG if the
+   material is not usable; then what was shown before goes on. */
+int http_server_renew_tls(struct http_server *server, size_t i,
+                          const struct http_tls_material *material, struct err *e);
 
 /* Tells the streams that something was committed, and the waiters if a job has ended. Any thread;
    never blocks. */

@@ -14,11 +14,17 @@
 #include <stdatomic.h>
 
 struct acceptor;
+struct tls_context;
+struct tls_front;
 
 struct listener {
     struct http_server *server;
     enum http_listener_kind kind;
     struct bound_address bound;
+    bool is_unix;
+    struct identities identities;
+    uint32_t scopes;         /* the most that anybody has here */
+    struct tls_context *tls; /* NULL: plain HTTP */
     struct MHD_Daemon *daemon;
 };
 
@@ -41,6 +47,7 @@ struct http_server {
     struct waiters *waiters;
     struct streams *streams;
     struct acceptor *acceptor;
+    struct tls_front *tls_front; /* NULL: no listener has TLS */
 
     atomic_size_t body_bytes; /* reserved by the requests under way */
     atomic_bool is_stopping;  /* written under that lock */

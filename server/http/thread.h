@@ -1,4 +1,4 @@
-/* Threads that leave the process's signals to the main thread. Private to server/http. */
+/* Threads that leave the process's signals to the main thread. For server/http and server/start. */
 #ifndef CERTWRIGHT_SERVER_HTTP_THREAD_H
 #define CERTWRIGHT_SERVER_HTTP_THREAD_H
 

@@ -80,6 +80,23 @@ static void add_listener(struct paths *paths, const char *address)
         add_folder_of(paths, address + sizeof prefix - 1, SANDBOX_SOCKET);
 }
 
+/* What TLS is made of is read again when it changes; a link may lead to another folder. */
+static void add_served_file(struct paths *paths, const char *file)
+{
+    char *real = file ? realpath(file, NULL) : NULL;
+    add_folder_of(paths, file, SANDBOX_READ);
+    add_folder_of(paths, real, SANDBOX_READ);
+    free(real);
+}
+
+static void add_api_listener(struct paths *paths, const struct config_listener *listener)
+{
+    add_listener(paths, listener->address);
+    add_served_file(paths, listener->cert_file);
+    add_served_file(paths, listener->key_file);
+    add_served_file(paths, listener->client_ca);
+}
+
 static void add_config(struct paths *paths, const struct config *config)
 {
     add(paths, config->data, SANDBOX_WRITE);
@@ -93,7 +110,7 @@ static void add_config(struct paths *paths, const struct config *config)
     add_folder_of(paths, config->admin_token_file, SANDBOX_READ);
     add_folder_of(paths, config->master_key_file, SANDBOX_READ);
     for (size_t i = 0; i < config->listen.count; i++)
-        add_listener(paths, config->listen.items[i]);
+        add_api_listener(paths, &config->listen.items[i]);
     add_listener(paths, config->ops_listen);
     add_listener(paths, config->http01_listen);
     add_listener(paths, config->tls_alpn01_listen);

@@ -19,7 +19,9 @@
 #include "server/solver/tls_alpn01_listener.h"
 #include "server/start/clock_watch.h"
 #include "server/start/confine.h"
+#include "server/start/listening.h"
 #include "server/start/secrets.h"
+#include "server/start/served_certificates.h"
 #include "store/audit.h"
 #include "store/job.h"
 
@@ -33,7 +35,6 @@
 enum {
     SECURE_HEAP_BYTES = 1024 * 1024,
     SECURE_HEAP_SMALLEST = 64,
-    LISTENERS_MAX = 16,
     JOBS_KEPT_DAYS = 30,
     REST_MAX_DAYS = 7, /* after a longer one the clock itself may be wrong */
 };
@@ -58,8 +59,9 @@ struct house {
     struct propagation *propagation;
     struct engine *engine;
     struct api *api;
-    pthread_mutex_t server_mutex; /* guards the pointer: the feed may tell while the server ends */
+    pthread_mutex_t server_mutex; /* guards both pointers: the feed may tell while these end */
     struct http_server *server;
+    struct served_certificates *served;
 };
 
 /* ---- what the config says of resources ---- */
@@ -127,6 +129,8 @@ static void notify(struct house *house, bool job_ended)
     pthread_mutex_lock(&house->server_mutex);
     if (house->server)
         http_server_notify(house->server, job_ended);
+    if (house->served)
+        served_certificates_notify(house->served);
     pthread_mutex_unlock(&house->server_mutex);
 }
 
@@ -278,29 +282,15 @@ static int start_api(struct house *house, struct err *e)
     return api_create(&options, &house->api, e);
 }
 
-static size_t list_listeners(const struct config *config, struct http_listener_options *out)
+/* What a listener shows is to be looked at from now on; NULL: no more. Returns the one before. */
+static struct served_certificates *swap_served(struct house *house,
+                                               struct served_certificates *served)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < config->listen.count && n < LISTENERS_MAX - 2; i++)
-        out[n++] = (struct http_listener_options){HTTP_LISTENER_API, config->listen.items[i]};
-    if (config->ops_listen)
-        out[n++] = (struct http_listener_options){HTTP_LISTENER_OPS, config->ops_listen};
-    if (config->http01_listen)
-        out[n++] = (struct http_listener_options){HTTP_LISTENER_HTTP01, config->http01_listen};
-    return n;
-}
-
-static void log_listeners(struct http_server *server, const struct http_listener_options *list,
-                          size_t count)
-{
-    static const char *const kinds[] = {
-        [HTTP_LISTENER_API] = "api",
-        [HTTP_LISTENER_OPS] = "ops",
-        [HTTP_LISTENER_HTTP01] = "http-01",
-    };
-    for (size_t i = 0; i < count; i++)
-        log_info("listening", "on", http_server_address(server, i), "for", kinds[list[i].kind],
-                 NULL);
+    pthread_mutex_lock(&house->server_mutex);
+    struct served_certificates *before = house->served;
+    house->served = served;
+    pthread_mutex_unlock(&house->server_mutex);
+    return before;
 }
 
 /* Returns the one before. */
@@ -316,13 +306,17 @@ static struct http_server *swap_server(struct house *house, struct http_server *
 static int start_server(struct house *house, struct err *e)
 {
     const struct config *config = house->config;
-    struct http_listener_options listeners[LISTENERS_MAX];
+    struct http_listener_options listeners[LISTENING_MAX];
     struct http_server *server;
-    if (config->listen.count > LISTENERS_MAX - 2)
-        return err_set(e, ERR_CONFIG, "More than %d addresses to listen on.", LISTENERS_MAX - 2);
+    struct served_certificates *served;
+    if (config->listen.count > LISTENING_API_MAX)
+        return err_set(e, ERR_CONFIG, "More than %d addresses to listen on.", LISTENING_API_MAX);
+    if (served_certificates_create(config, house->store, &served, e) < 0)
+        return -1;
+    swap_served(house, served);
     struct http_server_options options = {
         .listeners = listeners,
-        .listener_count = list_listeners(config, listeners),
+        .listener_count = listening_list(config, served, listeners),
         .allowed_hosts = (const char *const *)config->allowed_hosts.items,
         .allowed_host_count = config->allowed_hosts.count,
         .routes = api_routes,
@@ -335,8 +329,8 @@ static int start_server(struct house *house, struct err *e)
     if (http_server_create(&options, &server, e) < 0)
         return -1;
     swap_server(house, server);
-    log_listeners(server, listeners, options.listener_count);
-    return 0;
+    listening_log(server, listeners, options.listener_count);
+    return served_certificates_watch(served, server, e);
 }
 
 /* ---- life ---- */
@@ -440,6 +434,7 @@ void house_destroy(struct house *house)
         return;
     if (house->api)
         api_set_ready(house->api, false);
+    served_certificates_destroy(swap_served(house, NULL));
     http_server_destroy(swap_server(house, NULL));
     if (house->api)
         api_tend(house->api, true);

@@ -75,7 +75,7 @@ static void negotiate(const struct headers *h, const struct host_list *hosts)
     bool strong = negotiate_etag_listed(match, etag, false);
     must(!strong || negotiate_etag_listed(match, etag, true), "a strong match is a weak one too");
     host_check(hosts, "127.0.0.1", headers_get(h, "host"), &e);
-    host_check_browser(h, true, &e);
+    host_check_browser(h, true, false, &e);
     free(prefer);
     free(match);
 }

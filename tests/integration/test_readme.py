@@ -17,6 +17,7 @@ from hook import Hook
 from pebble import make_server_certificate
 from process import Process, free_port, until
 from service import BINARY
+from tls import Listeners, TestCa
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -87,7 +88,7 @@ def test_the_configurations_are_good(tmp_path):
     shown = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)
     shown += re.findall(r"^cat >certwright.json <<'END'\n(.*?)^END$", text,
                         re.DOTALL | re.MULTILINE)
-    assert len(shown) == 2
+    assert len(shown) == 3
     (tmp_path / "secret").write_text("secret\n")
     for config in shown:
         path = tmp_path / "certwright.json"
@@ -95,6 +96,26 @@ def test_the_configurations_are_good(tmp_path):
         done = subprocess.run([BINARY, "check-config", path], capture_output=True, text=True,
                               env={**os.environ, "ALIBABA_ID": "LTAI"}, timeout=20)
         assert done.returncode == 0, (config, done.stderr)
+
+
+def test_letting_others_in(certwright, tmp_path):
+    """The section's calls, against a listener as it has it, but for files and ports."""
+    section = README.read_text().split("## Letting others in\n")[1].split("\n## ")[0]
+    [shown] = re.findall(r"```jsonc\n(.*?)```", section, re.DOTALL)
+    [calls] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    ca = TestCa(tmp_path / "ca")
+    ca.issue("me", "deploy.example.com")
+    listener = json.loads(re.sub(r"//.*", "", shown.replace("/etc/certwright/clients.pem",
+                                                            str(ca.root.cert_file))))["listen"][1]
+    server = ca.server()
+    del listener["tls"]["certificate"], listener["address"]
+    listener["tls"] |= {"cert_file": str(server.cert_file), "key_file": str(server.key_file)}
+    service = Listeners(certwright, listener).start()
+    (ca.folder / "root.pem").write_text(ca.root.cert_file.read_text())
+    calls = calls.replace("curl -s ", "curl -sS --fail ").replace(":8443/", f":{service.tls_port}/")
+    done = subprocess.run(["sh", "-eu", "-c", calls], cwd=ca.folder, capture_output=True, text=True,
+                          env={**os.environ, "TOKEN": service.token}, timeout=90)
+    assert done.returncode == 0 and done.stdout.count('"items"') == 2, done
 
 
 @pytest.fixture

@@ -238,10 +238,10 @@ static inline void service_start(struct service *s, const struct http_server_opt
     static int starts;
     snprintf(s->path, sizeof s->path, "unix:/tmp/certwright-test-%ld-%d", (long)getpid(), ++starts);
     const struct http_listener_options listeners[] = {
-        {HTTP_LISTENER_API, "127.0.0.1:0"},
-        {HTTP_LISTENER_OPS, "127.0.0.1:0"},
-        {HTTP_LISTENER_HTTP01, "127.0.0.1:0"},
-        {HTTP_LISTENER_API, s->path},
+        {.kind = HTTP_LISTENER_API, .address = "127.0.0.1:0"},
+        {.kind = HTTP_LISTENER_OPS, .address = "127.0.0.1:0"},
+        {.kind = HTTP_LISTENER_HTTP01, .address = "127.0.0.1:0"},
+        {.kind = HTTP_LISTENER_API, .address = s->path},
     };
     struct http_server_options options = limits ? *limits : (struct http_server_options){0};
     options.listeners = listeners;

@@ -88,7 +88,7 @@ static void has_defaults(void **state)
     assert_int_equal(config_load(&none, &config, NULL, &e), 0);
     assert_string_equal(config->data, "./data");
     assert_int_equal(config->listen.count, 1);
-    assert_string_equal(config->listen.items[0], "127.0.0.1:8555");
+    assert_string_equal(config->listen.items[0].address, "127.0.0.1:8555");
     assert_null(config->ops_listen);
     assert_null(config->http01_listen);
     assert_int_equal(config->workers, 4);
@@ -117,7 +117,7 @@ static void reads_the_file_with_comments(void **state)
     assert_string_equal(config->user_agent, "x // no comment");
     assert_string_equal(config->language, "en");
     assert_int_equal(config->listen.count, 2);
-    assert_string_equal(config->listen.items[1], "unix:/run/x");
+    assert_string_equal(config->listen.items[1].address, "unix:/run/x");
     assert_string_equal(config->http01_listen, "0.0.0.0:80");
     assert_int_equal(config->workers, 64);
     assert_string_equal(config->resolvers.items[0], "9.9.9.9:53");
@@ -290,7 +290,7 @@ static void flags_beat_the_environment_beats_the_file(void **state)
     assert_string_equal(config->file, path);
     assert_string_equal(config->data, "from-flag");
     assert_int_equal(config->listen.count, 2);
-    assert_string_equal(config->listen.items[1], "127.0.0.1:2");
+    assert_string_equal(config->listen.items[1].address, "127.0.0.1:2");
     assert_int_equal(config->workers, 8);
     assert_string_equal(config->ops_listen, "127.0.0.1:3");
     assert_string_equal(config->language, "de");
@@ -301,7 +301,7 @@ static void flags_beat_the_environment_beats_the_file(void **state)
     const struct config_flags none = {0};
     assert_int_equal(config_load(&none, &config, NULL, &e), 0);
     assert_int_equal(config->listen.count, 2);
-    assert_string_equal(config->listen.items[1], "unix:/x");
+    assert_string_equal(config->listen.items[1].address, "unix:/x");
     config_destroy(config);
 }
 

@@ -672,7 +672,8 @@ static void refuses_addresses_it_should_not_serve(void **state)
     const char *const bad[] = {
         "127.0.0.1", "127.0.0.1:65536", ":80", "[::1:80", "unix:", s->api, s->local};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        const struct http_listener_options listener = {HTTP_LISTENER_API, bad[i]};
+        const struct http_listener_options listener = {.kind = HTTP_LISTENER_API,
+                                                       .address = bad[i]};
         const struct http_server_options options = {
             .listeners = &listener, .listener_count = 1, .routes = service_tables};
         assert_int_equal(http_server_create(&options, &server, &e), -1);
@@ -680,7 +681,7 @@ static void refuses_addresses_it_should_not_serve(void **state)
         assert_int_equal(e.code, is_taken ? ERR_IO : ERR_CONFIG);
         assert_null(server);
     }
-    const struct http_listener_options all = {HTTP_LISTENER_API, "0.0.0.0:0"};
+    const struct http_listener_options all = {.kind = HTTP_LISTENER_API, .address = "0.0.0.0:0"};
     const struct http_server_options options = {
         .listeners = &all, .listener_count = 1, .routes = service_tables};
     int rc = http_server_create(&options, &server, &e);
