@@ -67,6 +67,37 @@ def test_tokens_with_curl(certwright):
     assert len(service.api.ok("GET", "/tokens")["items"]) == 1
 
 
+def run_block(service, block, home):
+    environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                   "TOKEN": service.api.token}
+    done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+                          env=environment, cwd=home, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (block, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def test_certificates_from_elsewhere(certwright, pebble, tmp_path):
+    section = README.read_text().split("## Certificates from elsewhere\n")[1].split("\n## ")[0]
+    imports, revokes = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    service = certwright(pebble)
+    api = service.api
+    api.put_account("me")
+    api.succeeded(api.post_certificate("shop.example.org", account="me"))
+    for file in ("fullchain.pem", "privkey.pem"):
+        (tmp_path / file).write_text(api.pem("shop.example.org", file))
+    api.ok("DELETE", "/certificates/shop.example.org")
+    shown = run_block(service, imports, tmp_path)
+    assert shown["name"] == "shop" and shown["next_renewal_at"]
+    assert run_block(service, revokes, tmp_path)["kind"] == "revocation.send"
+    until(lambda: api.certificate("shop")["status"] == "revoked", 60, "it is revoked")
+
+
+def test_the_list_of_certificates(certwright, tmp_path):
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+               if "expires_within" in block]
+    assert run_block(certwright(), block, tmp_path) == {"items": [], "next": None}
+
+
 def test_the_audit_trail_is_exported(certwright):
     service = certwright()
     service.api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "s" * 30})
