@@ -1,5 +1,6 @@
 /* What only the SQLite driver can show: its schema, its plans, and how it fails. */
 #include "store/certificate_search.h"
+#include "store/sqlite.h"
 #include "store/token.h"
 #include "tests/unit/store_fixture.h"
 
@@ -36,6 +37,97 @@ static void test_a_newer_schema_is_refused(void **state)
     assert_non_null(strstr(e.detail, "newer certwright"));
     assert_non_null(strstr(e.detail, CERTWRIGHT_VERSION));
     assert_non_null(strstr(e.detail, "backup"));
+}
+
+static void unlink_one(void *context, const char *path)
+{
+    (void)context;
+    unlink(path);
+}
+
+/* A database of the first schema, with what these statements put into it. */
+static void make_first(struct fixture *f, const char *const *rows)
+{
+    fixture_files(f, unlink_one, NULL);
+    for (const char *const *sql = sqlite_migrations[0]; *sql; sql++)
+        alter(f, *sql);
+    for (; *rows; rows++)
+        alter(f, *rows);
+    alter(f, "PRAGMA user_version = 1");
+}
+
+static size_t count_found(struct fixture *f, const struct certificate_search *search)
+{
+    struct certificate *list;
+    size_t count;
+    struct err e;
+    assert_ok(certificate_find(f->db, search, NULL, 0, 10, &list, &count, &e), e);
+    for (size_t i = 0; i < count; i++)
+        certificate_finish(&list[i]);
+    free(list);
+    return count;
+}
+
+static void test_a_database_of_the_first_schema_is_brought_up(void **state)
+{
+    static const char *const rows[] = {
+        "INSERT INTO authority VALUES ('ca', 'https://ca.invalid', NULL, 0, 0, 'api', NULL, NULL, "
+        "0,"
+        " 0, NULL, 1, 1)",
+        "INSERT INTO account (name, authority, spec, contacts, terms_of_service_agreed,"
+        " only_existing, eab_mac, origin, key_type, created_at, updated_at)"
+        " VALUES ('main', 'ca', '{}', '[]', 1, 0, 'HS256', 'api', 'ec-p256', 1, 1)",
+        "INSERT INTO certificate (name, spec, identifiers, account_id, labels, key_type, key_reuse,"
+        " retry_for_ms, origin, version, renew, renew_before_ms, renew_ari, created_at, updated_at)"
+        " VALUES ('a', '{}', '[\"a.example.com\",\"b.example.com\"]', 1, '{\"team\":\"web\"}',"
+        " 'ec-p256', 0, 0, 'api', 2, 1, 0, 1, 1, 1)",
+        "INSERT INTO version (certificate_id, n, revision, state, key_type, spki_sha256, csr, leaf,"
+        " chain, serial, issuer, not_after, created_at) VALUES"
+        " (1, 1, 1, 'valid', 'ec-p256', 's', x'', 'L', '', '01', 'CN=i', 5000, 1),"
+        " (1, 2, 1, 'valid', 'ec-p256', 's', x'', 'L', '', '02', 'CN=i', 9000, 1)",
+        NULL,
+    };
+    struct fixture *f = *state;
+    struct certificate c;
+    struct err e;
+    close_store(f);
+    make_first(f, rows);
+    fixture_open(f);
+    assert_ok(store_check(f->store, &e), e);
+    assert_ok(certificate_load(f->db, "a", &c, &e), e);
+    assert_string_equal(c.account, "main");
+    assert_int_equal(c.not_after, 9000);
+    certificate_finish(&c);
+    struct certificate_search search = {.status = -1, .expires_before = 8999};
+    assert_int_equal(count_found(f, &search), 0);
+    search.expires_before = 9000;
+    assert_int_equal(count_found(f, &search), 1);
+    search.identifier = "b.example.com";
+    assert_int_equal(count_found(f, &search), 1);
+    search.label = "team";
+    search.label_value = "web";
+    assert_int_equal(count_found(f, &search), 1);
+    search.label_value = "api";
+    assert_int_equal(count_found(f, &search), 0);
+    fixture_reopen(f); /* once is enough */
+    assert_ok(store_check(f->store, &e), e);
+}
+
+/* A migration that is cut off leaves the schema as it was, and its own table out of reach. */
+static void test_a_migration_that_fails_leaves_nothing(void **state)
+{
+    static const char *const rows[] = {"CREATE TABLE revocation (in_the_way INTEGER) STRICT", NULL};
+    struct fixture *f = *state;
+    struct store *store = NULL;
+    struct err e;
+    close_store(f);
+    make_first(f, rows);
+    assert_fails(store_open(&f->options, &store, &e), e, ERR_STORE);
+    assert_non_null(strstr(e.detail, "schema 2"));
+    alter(f, "DROP TABLE revocation");
+    alter(f, "SELECT 1 FROM certificate WHERE account_id IS NULL");
+    fixture_open(f);
+    assert_ok(store_check(f->store, &e), e);
 }
 
 static void test_a_file_that_is_no_database_is_refused(void **state)
@@ -369,6 +461,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_a_newer_schema_is_refused),
+        CASE(test_a_database_of_the_first_schema_is_brought_up),
+        CASE(test_a_migration_that_fails_leaves_nothing),
         CASE(test_a_file_that_is_no_database_is_refused),
         CASE(test_a_damaged_reference_is_found),
         CASE(test_a_moved_secret_does_not_open),
