@@ -182,6 +182,12 @@ int seal_open(const unsigned char master[SEAL_KEY_SIZE], const void *wrapped, si
     return 0;
 }
 
+int seal_wrap_again(const struct seal *seal, const unsigned char master[SEAL_KEY_SIZE],
+                    struct buf *wrapped, struct err *e)
+{
+    return wrap(master, seal->id, data_key_place, seal->data_key, SEAL_KEY_SIZE, wrapped, e);
+}
+
 void seal_destroy(struct seal *seal)
 {
     OPENSSL_secure_clear_free(seal, sizeof *seal);

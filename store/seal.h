@@ -23,6 +23,9 @@ int seal_create(const unsigned char master[SEAL_KEY_SIZE], struct seal **out, st
 /* From the wrapped form. ERR_SEAL with another master key. */
 int seal_open(const unsigned char master[SEAL_KEY_SIZE], const void *wrapped, size_t size,
               struct seal **out, struct err *e);
+/* Appends the data key's wrapped form under another master key. */
+int seal_wrap_again(const struct seal *seal, const unsigned char master[SEAL_KEY_SIZE],
+                    struct buf *wrapped, struct err *e);
 void seal_destroy(struct seal *seal);
 
 /* place is "table/row/column". Appends to out. ERR_CRYPTO. */

@@ -355,6 +355,9 @@ static const char *const access_schema[] = {
     "ALTER TABLE token ADD COLUMN created_by TEXT",
     "ALTER TABLE token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0",
 
+    /* The data key under the master key of before, while either is to open it. */
+    "ALTER TABLE data_key ADD COLUMN former BLOB",
+
     /* See audit.h. n has no gaps, so it is audit_tip that counts. */
     "CREATE TABLE audit ("
     " n INTEGER PRIMARY KEY,"

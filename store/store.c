@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "store/claims.h"
+#include "store/data_key.h"
 #include "store/driver.h"
 #include "store/writer.h"
 
@@ -26,6 +27,8 @@ struct store {
     char *directory;
     int lock;
     struct seal *seal;
+    bool has_former; /* when it was opened */
+    bool opened_by_former;
     struct db *db; /* the writer's */
     struct writer *writer;
     struct claims *claims;
@@ -123,22 +126,6 @@ static int take_lock(struct store *store, struct err *e)
     return rc;
 }
 
-/* 1: opened, 0: the database has no data key yet, -1. */
-static int open_seal(struct store *store, const unsigned char *master, struct err *e)
-{
-    struct db_row *row;
-    if (db_query(store->db, &row, e, "SELECT wrapped FROM data_key", "") < 0)
-        return -1;
-    int rc = db_next(row, e);
-    if (rc > 0) {
-        size_t size;
-        const void *wrapped = db_blob(row, 0, &size);
-        rc = seal_open(master, wrapped, size, &store->seal, e) < 0 ? -1 : 1;
-    }
-    db_row_finish(row);
-    return rc;
-}
-
 static int insert_data_key(struct db *db, const struct buf *wrapped, struct err *e)
 {
     if (store_driver->begin(db, e) < 0)
@@ -172,14 +159,15 @@ static int open_database(struct store *store, const unsigned char *master, struc
     if (store_driver->open(store->directory, DB_WRITER, &store->db, e) < 0 ||
         store_driver->schema_version(store->db, &version, e) < 0)
         return -1;
-    if (version > 0 && (sealed = open_seal(store, master, e)) < 0)
+    if (version > 0 && (sealed = data_key_open(store->db, version, master, &store->seal,
+                                               &store->opened_by_former, e)) < 0)
         return -1;
     if (store_driver->migrate(store->db, e) < 0)
         return -1;
     if (!sealed && make_seal(store, master, e) < 0)
         return -1;
     store->db->seal = store->seal;
-    return 0;
+    return data_key_has_former(store->db, &store->has_former, e);
 }
 
 static struct store *store_new(const char *directory)
@@ -194,12 +182,34 @@ static struct store *store_new(const char *directory)
     return store;
 }
 
+bool store_opened_by_former(const struct store *store)
+{
+    return store->opened_by_former;
+}
+
+void data_key_was_wrapped(struct store *store)
+{
+    store->opened_by_former = false;
+}
+
+static int forget_former(struct store_tx *tx, void *arg, struct err *e)
+{
+    (void)arg;
+    return data_key_forget_former(tx, e);
+}
+
 int store_open(const struct store_options *options, struct store **out, struct err *e)
 {
     struct store *store = store_new(options->directory);
     if (store_make_directory(store->directory, e) < 0 || take_lock(store, e) < 0 ||
         open_database(store, options->master, e) < 0 ||
         writer_create(store->db, &store->writer, e) < 0) {
+        store_close(store);
+        return -1;
+    }
+    /* Who starts with the new master key has put it in place. */
+    if (store->has_former && !store->opened_by_former &&
+        store_write_wait(store, forget_former, NULL, e) < 0) {
         store_close(store);
         return -1;
     }

@@ -14,6 +14,7 @@
 #include "store/db.h"
 #include "store/seal.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ int store_make_directory(const char *path, struct err *e);
  * a newer one is refused (ERR_STORE). ERR_SEAL with a wrong master key, nothing written.
  */
 int store_open(const struct store_options *options, struct store **out, struct err *e);
+
+/* Whether it was a master key that another one has replaced (store/data_key.h) which opened it. */
+bool store_opened_by_former(const struct store *store);
 
 /* Runs what is queued, then ends. No other call may be under way, and no thread that has read from
    the store may be ending. NULL is fine. */

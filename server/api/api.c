@@ -34,6 +34,7 @@ const struct http_route *const api_routes[] = {
     jobs_routes,
     tokens_routes,
     audit_routes,
+    rekey_routes,
     events_routes,
     service_routes,
     NULL,

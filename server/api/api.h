@@ -10,6 +10,7 @@
 #include "server/api/spec_common.h"
 #include "server/api/target_items.h"
 #include "server/http/exchange.h"
+#include "store/seal.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,8 +42,18 @@ struct api_defaults {
 int api_defaults_read(struct json_object *json, struct fields *errors, struct api_defaults *out);
 void api_defaults_finish(struct api_defaults *defaults);
 
+/* How the master key is replaced: what the API cannot know of where it comes from. */
+struct api_master {
+    /* The new one, from the text of the request or NULL. ERR_INVALID, ERR_CONFIG. */
+    int (*next)(void *context, const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e);
+    /* Once the database opens with it. settled: whether the next start will find it. */
+    int (*settle)(void *context, bool *settled, struct err *e);
+    void *context;
+};
+
 /* All borrowed for the API's life. */
 struct api_options {
+    struct api_master master;
     struct store *store;
     const struct config *config;
     const struct api_defaults *defaults; /* read from it */

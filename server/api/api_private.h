@@ -42,6 +42,7 @@ extern const struct http_route orders_routes[];
 extern const struct http_route jobs_routes[];
 extern const struct http_route tokens_routes[];
 extern const struct http_route audit_routes[];
+extern const struct http_route rekey_routes[];
 extern const struct http_route events_routes[];
 extern const struct http_route service_routes[];
 

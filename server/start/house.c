@@ -145,16 +145,37 @@ static void wake(void *context)
     notify(context, true);
 }
 
-static int start_store(struct house *house, struct err *e)
+static struct master_source master_source_of(const struct house *house)
 {
     const struct config *config = house->config;
-    const struct master_source source = {
+    return (struct master_source){
         .text = config->master_key,
         .file = config->master_key_file,
         .fd = config->master_key_fd,
         .command = config->master_key_command,
         .commands = house->commands,
     };
+}
+
+static int next_master(void *context, const char *given, unsigned char out[SEAL_KEY_SIZE],
+                       struct err *e)
+{
+    const struct house *house = context;
+    const struct master_source source = master_source_of(house);
+    return secrets_next_master(house->config->data, &source, given, out, e);
+}
+
+static int settle_master(void *context, bool *settled, struct err *e)
+{
+    const struct house *house = context;
+    const struct master_source source = master_source_of(house);
+    return secrets_settle_master(house->config->data, &source, settled, e);
+}
+
+static int start_store(struct house *house, struct err *e)
+{
+    const struct config *config = house->config;
+    const struct master_source source = master_source_of(house);
     struct store_options options = {.directory = config->data};
     if (secrets_master(config->data, &source, options.master, e) < 0)
         return -1;
@@ -162,6 +183,9 @@ static int start_store(struct house *house, struct err *e)
     OPENSSL_cleanse(options.master, sizeof options.master);
     if (rc < 0)
         return -1;
+    if (store_opened_by_former(house->store))
+        log_warn("this master key was being replaced: put the new one in place, or rekey again",
+                 NULL);
     store_subscribe(house->store, told, house);
     return 0;
 }
@@ -245,6 +269,7 @@ static struct api_options api_options_of(struct house *house)
         .defaults = &house->defaults,
         .http01 = house->http01,
         .engine = house->engine,
+        .master = {next_master, settle_master, house},
         .wake = wake,
         .wake_context = house,
     };

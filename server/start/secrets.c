@@ -207,6 +207,54 @@ static int make_master(const char *directory, const char *path, struct err *e)
     return rc;
 }
 
+static char *next_path(const char *directory)
+{
+    return mem_printf("%s/master.key.next", directory);
+}
+
+int secrets_next_master(const char *directory, const struct master_source *source,
+                        const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e)
+{
+    if (secrets_master_is_given(source))
+        return given
+                   ? decode_master(given, "the request", out, e)
+                   : err_set(e, ERR_INVALID,
+                             "The master key comes from elsewhere, so the new one has to be given "
+                             "as master_key.");
+    if (given)
+        return err_set(e, ERR_INVALID,
+                       "The master key is made here, in the data directory; none can be given.");
+    char *path = next_path(directory);
+    struct buf text = {0};
+    int rc = 0;
+    if (RAND_bytes(out, SEAL_KEY_SIZE) != 1)
+        rc = err_set(e, ERR_CRYPTO, "The random generator failed.");
+    if (rc == 0) {
+        unlink(path); /* what an attempt that was broken off has left opens nothing */
+        base64url_encode(out, SEAL_KEY_SIZE, &text);
+        rc = write_file(directory, path, text.data, e);
+    }
+    buf_finish_secret(&text);
+    free(path);
+    return rc;
+}
+
+int secrets_settle_master(const char *directory, const struct master_source *source, bool *settled,
+                          struct err *e)
+{
+    *settled = !secrets_master_is_given(source);
+    if (!*settled)
+        return 0;
+    char *from = next_path(directory);
+    char *to = mem_printf("%s/master.key", directory);
+    int rc = 0;
+    if (rename(from, to) < 0 || sync_directory(directory) < 0)
+        rc = err_set(e, ERR_IO, "%s cannot be put in place: %s.", from, strerror(errno));
+    free(from);
+    free(to);
+    return rc;
+}
+
 static int master_of_directory(const char *directory, unsigned char out[SEAL_KEY_SIZE],
                                struct err *e)
 {

@@ -32,6 +32,18 @@ int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e);
 
 /*
+ * The master key that is to replace the one in use. Of a directory's own, a new one is made, in
+ * DIRECTORY/master.key.next (0600, durable); one that comes from elsewhere has to be given, as a
+ * text. ERR_INVALID where it is the other way about, ERR_CONFIG if it is none.
+ */
+int secrets_next_master(const char *directory, const struct master_source *source,
+                        const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e);
+/* Once it opens the database: puts it in the place of the former one, which is gone then. settled:
+   whether there was such a place. */
+int secrets_settle_master(const char *directory, const struct master_source *source, bool *settled,
+                          struct err *e);
+
+/*
  * Makes sure the database knows the admin token: the one in token_file if that is not NULL, else
  * the one in DIRECTORY/admin.token, which is made if the database knows none yet.
  */

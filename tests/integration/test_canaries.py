@@ -125,6 +125,9 @@ def use_right_places(api, c, names):
     for name, body in credentials(c).items():
         api.ok("PUT", f"/credentials/{name}", body)
         api.ok("PUT", f"/credentials/{name}", body)
+    master = random_secrets.token_bytes(32)
+    c.add("new master key", master)
+    api.ok("POST", "/rekey", {"master_key": base64.b64encode(master).decode()})
     given, late, imported = names(3)
     api.put_account(key={"pem": pem.key_pem(c.make_key("account key"))})
     eab = c.make("EAB key", 32, raw=True).encode()

@@ -114,6 +114,19 @@ def test_the_audit_trail_is_exported(certwright):
     assert entry["principal"] == "token:admin" and entry["status"] == 201
 
 
+def test_the_master_key_is_replaced(certwright):
+    service = certwright()
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+               if "/rekey" in block]
+    before = (service.data / "master.key").read_text()
+    environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                   "TOKEN": service.api.token}
+    done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+                          env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and json.loads(done.stdout)["former_key_opens"] is False
+    assert (service.data / "master.key").read_text() != before
+
+
 def test_the_configurations_are_good(tmp_path):
     text = README.read_text()
     shown = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)
