@@ -47,7 +47,7 @@ void certificate_finish(struct certificate *certificate)
     "  THEN COALESCE (j.error, '') END, c.active_job, j.error,"                                    \
     " EXISTS (SELECT 1 FROM deployment d WHERE d.certificate_id = c.id),"                          \
     " c.created_at, c.updated_at, v.serial, v.issuer, v.spki_sha256, v.key_type, v.not_before,"    \
-    " v.not_after FROM certificate c LEFT JOIN account a ON a.id = c.account_id"                   \
+    " v.not_after, c.key_exportable FROM certificate c LEFT JOIN account a ON a.id = c.account_id" \
     " LEFT JOIN authority u ON u.name = a.authority"                                               \
     " LEFT JOIN version v ON v.certificate_id = c.id AND v.n = c.version"                          \
     " LEFT JOIN job j ON j.id = c.active_job"
@@ -100,6 +100,7 @@ static void read_certificate(const struct db_row *row, void *out)
     c++;
     certificate->not_before = db_int(row, c++);
     certificate->not_after = db_int(row, c++);
+    certificate->key_exportable = db_int(row, c++);
 }
 
 static void finish_certificate(void *out)
@@ -329,6 +330,14 @@ int certificate_update_spec(struct store_tx *tx, const struct certificate *certi
         record_expect_id(changed, e, "certificate", certificate->id) < 0)
         return -1;
     return put_given(db, certificate->id, given_key, given_csr, given_csr_size, csr_spki_sha256, e);
+}
+
+int certificate_keep_key(struct store_tx *tx, const char *name, struct err *e)
+{
+    return db_run(store_tx_db(tx), NULL, e,
+                  "UPDATE certificate SET key_exportable = 0, updated_at = ?2 WHERE name = ?1"
+                  " AND key_exportable = 1",
+                  "ti", name, store_tx_now(tx));
 }
 
 int certificate_update_labels(struct store_tx *tx, int64_t id, const char *labels, const char *spec,

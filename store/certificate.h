@@ -25,8 +25,9 @@ struct certificate {
     char *labels;          /* JSON object of strings */
     enum key_type key_type;
     bool key_reuse;
-    bool has_given_key; /* the caller's key is sealed here */
-    bool has_given_csr; /* the caller's CSR is here; then we never have a key */
+    bool key_exportable; /* not read when it is inserted or changed: see certificate_keep_key */
+    bool has_given_key;  /* the caller's key is sealed here */
+    bool has_given_csr;  /* the caller's CSR is here; then we never have a key */
     int64_t retry_for_ms;
     enum origin origin;
     bool renew;              /* by itself */
@@ -90,6 +91,8 @@ int certificate_insert(struct store_tx *tx, struct certificate *certificate,
 int certificate_update_spec(struct store_tx *tx, const struct certificate *certificate,
                             const struct key *given_key, const void *given_csr,
                             size_t given_csr_size, const char *csr_spki_sha256, struct err *e);
+/* Its keys are not exportable from now on; nothing takes that back. */
+int certificate_keep_key(struct store_tx *tx, const char *name, struct err *e);
 /* Labels only (JSON object) and the normalized spec that goes with them. */
 int certificate_update_labels(struct store_tx *tx, int64_t id, const char *labels, const char *spec,
                               struct err *e);

@@ -354,6 +354,7 @@ static const char *const access_schema[] = {
     "ALTER TABLE token ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE token ADD COLUMN created_by TEXT",
     "ALTER TABLE token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE certificate ADD COLUMN key_exportable INTEGER NOT NULL DEFAULT 1",
 
     /* The data key under the master key of before, while either is to open it. */
     "ALTER TABLE data_key ADD COLUMN former BLOB",

@@ -2,6 +2,7 @@
 #include "acme/base/memory.h"
 #include "server/access/scope.h"
 #include "server/api/account.h"
+#include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/page.h"
@@ -240,10 +241,44 @@ static void delete(struct http_exchange *x, void *context)
     call_write(context, x, apply_delete, NULL, NULL);
 }
 
+/* ---- its key ---- */
+
+static int add_key(struct db *db, const char *name, struct buf *out, struct err *e)
+{
+    struct account account;
+    struct key *key;
+    if (account_load(db, name, &account, e) < 0)
+        return -1;
+    int rc = account_open_key(db, account.id, &key, e);
+    account_finish(&account);
+    if (rc < 0)
+        return -1;
+    rc = key_to_pem(key, out, e);
+    key_destroy(key);
+    return rc;
+}
+
+static void get_key(struct http_exchange *x, void *context)
+{
+    struct buf pem = {0};
+    struct err e;
+    struct db *db = call_reader(context, x);
+    if (!db)
+        return;
+    if (add_key(db, http_param(x, "name"), &pem, &e) < 0) {
+        buf_finish_secret(&pem);
+        http_respond_error(x, &e, NULL, NULL);
+        return;
+    }
+    http_add_header(x, "Cache-Control", "no-store");
+    audit_disclose(context, x, "application/x-pem-file", &pem);
+}
+
 const struct http_route accounts_routes[] = {
     {HTTP_GET, "/accounts", list, 0, SCOPE_ACCOUNTS_READ},
     {HTTP_POST, "/accounts", post, 0, SCOPE_ACCOUNTS_WRITE},
     {HTTP_GET, "/accounts/{name}", get, 0, SCOPE_ACCOUNTS_READ},
+    {HTTP_GET, "/accounts/{name}/key", get_key, 0, SCOPE_ACCOUNTS_READ | SCOPE_KEYS_READ},
     {HTTP_PUT, "/accounts/{name}", put, 0, SCOPE_ACCOUNTS_WRITE},
     {HTTP_PATCH, "/accounts/{name}", patch, 0, SCOPE_ACCOUNTS_WRITE},
     {HTTP_DELETE, "/accounts/{name}", delete, 0, SCOPE_ACCOUNTS_WRITE},

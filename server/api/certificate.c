@@ -182,6 +182,24 @@ static int insert(struct store_tx *tx, const struct certificate_request *request
     return issue(tx, request->name, request->retry_for_ms, out, e);
 }
 
+/* Who could take it back could read the key. */
+static int keep_key(struct store_tx *tx, const struct certificate_request *request, struct err *e)
+{
+    struct certificate row;
+    if (!request->spec->key_exportable_given)
+        return 0;
+    if (!request->spec->key_exportable)
+        return certificate_keep_key(tx, request->name, e);
+    if (certificate_load(store_tx_db(tx), request->name, &row, e) < 0)
+        return -1;
+    bool is_kept = !row.key_exportable;
+    certificate_finish(&row);
+    if (!is_kept)
+        return 0;
+    return err_set(e, ERR_CONFLICT, "The keys of \"%s\" are not exportable, and stay so.",
+                   request->name);
+}
+
 int certificate_insert_spec(struct store_tx *tx, const struct certificate_request *request,
                             struct applied *out, struct err *e)
 {
@@ -189,6 +207,8 @@ int certificate_insert_spec(struct store_tx *tx, const struct certificate_reques
     if (draft_make(store_tx_db(tx), request, &draft, e) < 0)
         return -1;
     int rc = insert(tx, request, &draft, out, e);
+    if (rc == 0)
+        rc = keep_key(tx, request, e);
     draft_finish(&draft);
     return rc;
 }
@@ -334,5 +354,5 @@ int certificate_apply(struct store_tx *tx, const struct certificate_request *req
         draft_finish(&draft);
     }
     certificate_finish(&row);
-    return rc;
+    return rc < 0 ? -1 : keep_key(tx, request, e);
 }

@@ -27,7 +27,8 @@ static const char type_pem[] = "application/x-pem-file";
 static int add_key(const struct issued *issued, struct buf *out, struct err *e)
 {
     struct key *key;
-    if (version_open_key(issued->db, issued->certificate.id, issued->version.n, &key, e) < 0)
+    if (issued_check_exportable(issued, e) < 0 ||
+        version_open_key(issued->db, issued->certificate.id, issued->version.n, &key, e) < 0)
         return -1;
     int rc = key_to_pem(key, out, e);
     key_destroy(key);
@@ -364,7 +365,7 @@ static void get_bundle(struct http_exchange *x, void *context)
         http_respond_error(x, &e, NULL, NULL);
         return;
     }
-    bool with_key = issued.version.has_key && may_read_key(x);
+    bool with_key = issued.version.has_key && issued.certificate.key_exportable && may_read_key(x);
     struct json_object *json = json_object_new_object();
     if (show_bundle(&issued, with_key, json, &e) < 0) {
         body_destroy(json);

@@ -46,7 +46,8 @@ static int make_file(const struct issued *issued, const struct request *request,
                        "The key of \"%s\" is not here, since its CSR was the caller's; PKCS#12 is "
                        "nothing without it.",
                        certificate->name);
-    if (version_open_key(issued->db, certificate->id, version->n, &key, e) < 0)
+    if (issued_check_exportable(issued, e) < 0 ||
+        version_open_key(issued->db, certificate->id, version->n, &key, e) < 0)
         return -1;
     int rc = pkcs12_make(key, version->leaf, version->chain, request->password, request->encryption,
                          request->name ? request->name : certificate->name, out, e);

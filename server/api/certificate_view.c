@@ -44,6 +44,7 @@ static struct json_object *show_key(const struct certificate *certificate)
     struct json_object *key = json_object_new_object();
     show_add_text(key, "type", key_type_name(certificate->key_type));
     show_add_bool(key, "reuse", certificate->key_reuse);
+    show_add_bool(key, "exportable", certificate->key_exportable);
     show_add_text(key, "spki_sha256", certificate->spki_sha256);
     return key;
 }
@@ -188,9 +189,9 @@ static void tag_spec(struct buf *tag, const struct certificate *c)
     const char *const texts[] = {c->name,      c->identifiers,     c->authority,
                                  c->account,   c->profile,         c->email,
                                  c->challenge, c->preferred_chain, c->labels};
-    const int64_t numbers[] = {c->validity_ms, c->key_type,        c->key_reuse,
-                               c->renew,       c->renew_before_ms, c->renew_ari,
-                               c->origin,      c->created_at,      c->updated_at};
+    const int64_t numbers[] = {c->validity_ms,     c->key_type,      c->key_reuse, c->renew,
+                               c->renew_before_ms, c->renew_ari,     c->origin,    c->created_at,
+                               c->updated_at,      c->key_exportable};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         tag_text(tag, texts[i]);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -176,6 +176,8 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
     const struct spec_certificate_patch *patch = call->spec;
     if (patch->labels && certificate_update_labels(tx, row->id, patch->labels, row->spec, e) < 0)
         return -1;
+    if (patch->keeps_key && certificate_keep_key(tx, row->name, e) < 0)
+        return -1;
     const struct spec_renew *renew = &patch->renew;
     if (renew->given && renew->enabled && !row->account_id)
         return err_set(

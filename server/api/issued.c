@@ -28,3 +28,12 @@ int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, 
         *out = issued;
     return rc;
 }
+
+int issued_check_exportable(const struct issued *issued, struct err *e)
+{
+    if (issued->certificate.key_exportable)
+        return 0;
+    return err_set(e, ERR_CONFLICT,
+                   "The keys of \"%s\" are not exportable: only its targets get them.",
+                   issued->certificate.name);
+}

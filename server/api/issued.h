@@ -24,4 +24,7 @@ bool issued_is(const struct version *version);
 int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, struct err *e);
 void issued_finish(struct issued *issued);
 
+/* ERR_CONFLICT where nobody may have the key. */
+int issued_check_exportable(const struct issued *issued, struct err *e);
+
 #endif

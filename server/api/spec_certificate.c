@@ -87,9 +87,12 @@ static void read_csr(const struct members *m, struct spec_certificate *out)
 
 static void read_subject(const struct members *m, struct spec_certificate *out)
 {
+    static const char *const others[] = {"reuse", "exportable"};
     struct members key;
-    spec_key_read(m, "reuse", &out->key, &key);
+    spec_key_read(m, others, &out->key, &key);
     out->key_reuse = members_bool(&key, "reuse", false);
+    out->key_exportable_given = members_has(&key, "exportable");
+    out->key_exportable = members_bool(&key, "exportable", true);
     out->email = mem_strdup(members_checked(m, "email", MEMBERS_OPTIONAL, check_email));
     if (members_has(m, "csr")) {
         read_csr(m, out);
@@ -227,20 +230,35 @@ void spec_certificate_finish(struct spec_certificate *spec)
     *spec = (struct spec_certificate){0};
 }
 
+/* That the keys are not exportable can be said, and not be taken back. */
+static void read_patch_key(const struct members *m, struct spec_certificate_patch *patch)
+{
+    static const char *const names[] = {"exportable", NULL};
+    struct members key;
+    if (!members_object(m, "key", MEMBERS_OPTIONAL, &key))
+        return;
+    members_only(&key, names);
+    patch->keeps_key = !members_bool(&key, "exportable", true);
+    if (!patch->keeps_key)
+        members_wrong(&key, "exportable", "must be false");
+}
+
 int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
                                 struct spec_certificate_patch *out)
 {
-    static const char *const names[] = {"labels", "targets", "renew", NULL};
+    static const char *const names[] = {"labels", "targets", "renew", "key", NULL};
     size_t before = errors->count;
     struct members m = members_of_body(body, errors);
     struct spec_certificate_patch patch = {.targets_given = members_has(&m, "targets")};
     members_only(&m, names);
     if (members_has(&m, "labels"))
         patch.labels = labels_read(&m, MEMBERS_REQUIRED);
-    else if (!patch.targets_given && !members_has(&m, "renew") && m.object)
-        members_wrong(&m, "labels", "is required (or targets, or renew)");
+    else if (!patch.targets_given && !members_has(&m, "renew") && !members_has(&m, "key") &&
+             m.object)
+        members_wrong(&m, "labels", "is required (or targets, or renew, or key)");
     target_items_read(&m, &patch.targets);
     spec_renew_read(&m, &patch.renew);
+    read_patch_key(&m, &patch);
     if (errors->count > before) {
         spec_certificate_patch_finish(&patch);
         return -1;

@@ -17,6 +17,8 @@ struct spec_certificate {
     int64_t validity_ms; /* 0: the CA's own */
     struct spec_key key;
     bool key_reuse;
+    bool key_exportable_given;
+    bool key_exportable;                        /* true unless given */
     struct buf csr;                             /* DER; empty: ours to make */
     char csr_spki_sha256[KEY_SPKI_SHA256_SIZE]; /* "" likewise */
     char *email;                                /* for the subject; NULL */
@@ -42,6 +44,7 @@ struct spec_certificate_patch {
     bool targets_given;
     struct target_items targets;
     struct spec_renew renew;
+    bool keeps_key; /* key.exportable false */
 };
 
 int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
@@ -57,7 +60,7 @@ char *spec_certificate_challenge(const struct spec_certificate *spec);
 
 /*
  * What PUT compares to tell whether a new version is wanted: all but name, labels, targets,
- * renew and retry_for_seconds, canonical. The caller frees.
+ * renew, retry_for_seconds and key.exportable, canonical. The caller frees.
  */
 char *spec_certificate_normalized(const struct spec_certificate *spec);
 

@@ -36,14 +36,16 @@ static void read_pem(const struct members *m, struct spec_key *out)
         out->type = key_type_of(out->key);
 }
 
-void spec_key_read(const struct members *m, const char *other, struct spec_key *out,
+void spec_key_read(const struct members *m, const char *const others[2], struct spec_key *out,
                    struct members *members)
 {
     *out = (struct spec_key){.type = KEY_EC_P256};
     *members = (struct members){.errors = m->errors};
     if (!members_object(m, "key", MEMBERS_OPTIONAL, members))
         return;
-    members_only(members, (const char *const[]){"type", "pem", other, NULL});
+    const char *const first = others ? others[0] : NULL;
+    const char *const second = others ? others[1] : NULL;
+    members_only(members, (const char *const[]){"type", "pem", first, second, NULL});
     if (members_has(members, "type") && members_has(members, "pem"))
         members_wrong(m, "key", "must not have both type and pem");
     read_type(members, out);

@@ -28,9 +28,9 @@ struct spec_key {
 
 void spec_key_finish(struct spec_key *key);
 
-/* Reads the member `key` of m; other is a member that is allowed beside type and pem, or NULL, and
- *members gets what was found (object NULL: there is none). */
-void spec_key_read(const struct members *m, const char *other, struct spec_key *out,
+/* Reads the member `key` of m; others are members that are allowed beside type and pem, or NULL,
+ *and members gets what was found (object NULL: there is none). */
+void spec_key_read(const struct members *m, const char *const others[2], struct spec_key *out,
                    struct members *members);
 
 /* {"type"} or {"spki_sha256"} as JSON, NULL if neither was given. */

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import pem
 from api import Api
 from process import until
 from sse import Stream
@@ -414,3 +415,66 @@ def test_keys_are_a_scope_of_their_own(house):
     deleter = make_token(house, "deleter", ["certificates:delete"])
     refused(deleter.delete(path + "?revoke=true"), 403, "auth.forbidden")
     assert deleter.delete(path).status == 204
+
+
+# ---- keys that nobody gets ----
+
+def test_a_key_that_is_not_exportable_stays_so(certwright, pebble, tmp_path):
+    service = certwright(pebble, file_roots=[str(tmp_path)])
+    api = service.api
+    api.put_account()
+    api.ok("PUT", "/targets/web", {"type": "files", "directory": str(tmp_path / "certs")})
+    spec = {"identifiers": ["kept.example.com"], "account": "main", "targets": ["web"]}
+    api.succeeded(api.ok("POST", "/certificates", {**spec, "key": {"exportable": False}},
+                         status=(202,)))
+    path = "/certificates/kept.example.com"
+    assert api.certificate("kept.example.com")["key"]["exportable"] is False
+
+    def is_kept():
+        for file in ("privkey.pem", "combined.pem", "versions/1/privkey.pem",
+                     "versions/1/combined.pem"):
+            answer = api.get(f"{path}/{file}")
+            refused(answer, 409, "state.conflict")
+            assert "PRIVATE KEY" not in answer.text
+        refused(api.post(path + "/pkcs12", {"password": "x" * 20}), 409, "state.conflict")
+        bundle = api.ok("GET", path + "/bundle")
+        assert bundle["privkey_pem"] is None and bundle["cert_pem"]
+
+    is_kept()
+    # A target gets it nevertheless.
+    written = tmp_path / "certs" / "kept.example.com" / "privkey.pem"
+    until(written.exists, 30, "the certificate is installed")
+    assert "PRIVATE KEY" in written.read_text()
+    refused(api.patch(path, {"key": {"exportable": True}}), 422, "request.invalid")
+    refused(api.put(path, {**spec, "key": {"exportable": True}}), 409, "state.conflict")
+    assert api.ok("PUT", path, spec, status=(200,))["key"]["exportable"] is False
+    # Nor does another spec, which makes a new version, take it back.
+    api.succeeded(api.ok("PUT", path, {**spec, "key": {"type": "ec-p384"}}, status=(202,)))
+    assert api.certificate("kept.example.com")["version"] == 2
+    is_kept()
+
+
+def test_a_patch_keeps_a_key_from_now_on(house):
+    path = "/certificates/a.ci.example.com"
+    assert house.narrow.get(path + "/privkey.pem").status == 200
+    before = house.api.get(path).headers["ETag"]
+    changed = house.narrow.ok("PATCH", path, {"key": {"exportable": False}}, status=(200,))
+    assert changed["key"]["exportable"] is False and changed["version"] == 1
+    assert house.api.get(path).headers["ETag"] != before
+    refused(house.narrow.get(path + "/privkey.pem"), 409, "state.conflict")
+
+
+def test_an_accounts_key(house):
+    answer = house.api.get("/accounts/main/key")
+    assert answer.status == 200 and answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["ETag"] is None
+    account = house.api.ok("GET", "/accounts/main")
+    key = pem.load_key(answer.text)
+    assert pem.public_pem(key.public_key()) == account["key"]["public_pem"]
+    refused(house.api.get("/accounts/never/key"), 404, "not_found")
+    for scope in ("accounts:read", "keys:read"):
+        half = make_token(house, scope.replace(":", "-"), [scope])
+        refused(half.get("/accounts/main/key"), 403, "auth.forbidden")
+    both = make_token(house, "both", ["accounts:read", "keys:read"])
+    assert both.get("/accounts/main/key").text == answer.text
+    refused(house.narrow.get("/accounts/main/key"), 403, "auth.forbidden")
