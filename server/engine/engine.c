@@ -62,9 +62,7 @@ static void call_key_maker(struct engine *engine)
         log_warn("keys have to wait", "detail", error.detail, NULL);
 }
 
-/* After whatever may have made room or work: wakes one who has none, unless one is awake by then.
-   With the mutex. */
-static void wake(struct engine *engine)
+void engine_wake(struct engine *engine)
 {
     for (int keys = 0; keys < 2; keys++) {
         struct idle *idle = &engine->idle[keys];
@@ -89,7 +87,7 @@ static void told(void *context, const struct store_news *news)
         if (lane->insisted)
             lanes_unpark(engine->lanes, lane->name, clock_engine_ms());
     }
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -141,75 +139,9 @@ static struct lane *wait_for_lane(struct worker *worker)
         idle_until(engine, &engine->idle[worker->keys], next);
     }
     worker->serves = lane;
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
     return lane;
-}
-
-/* ---- held runs ---- */
-
-/* When the lane's first is due. With the mutex. */
-static int64_t held_due(const struct engine *engine, const char *lane)
-{
-    int64_t due = INT64_MAX;
-    for (size_t i = 0; i < engine->held_count; i++)
-        if (engine->held[i].due < due && !strcmp(engine->held[i].lane, lane))
-            due = engine->held[i].due;
-    return due;
-}
-
-/* With the mutex. */
-static void tell_held(struct engine *engine, const char *lane)
-{
-    lanes_held(engine->lanes, lane, held_due(engine, lane));
-}
-
-/* False if there is no room, or it would take long: then what there is has to be committed. */
-static bool hold(struct engine *engine, struct run *run, const struct step_result *result)
-{
-    engine_run_rest(run);
-    pthread_mutex_lock(&engine->mutex);
-    bool held = engine->held_count < ENGINE_HELD_MAX && !engine->stopping &&
-                !lanes_is_parked(engine->lanes, result->lane, clock_engine_ms());
-    if (held) {
-        struct held *place = &engine->held[engine->held_count++];
-        *place = (struct held){.run = run, .due = result->due};
-        memcpy(place->lane, result->lane, sizeof place->lane);
-        tell_held(engine, result->lane);
-        wake(engine);
-    }
-    pthread_mutex_unlock(&engine->mutex);
-    return held;
-}
-
-/* The lane's first that is due by then; NULL if there is none. */
-static struct run *take_held(struct engine *engine, const char *lane, int64_t by)
-{
-    struct run *run = NULL;
-    pthread_mutex_lock(&engine->mutex);
-    int64_t due = held_due(engine, lane);
-    for (size_t i = 0; !run && due <= by && due < INT64_MAX && i < engine->held_count; i++) {
-        struct held *held = &engine->held[i];
-        if (held->due == due && !strcmp(held->lane, lane)) {
-            run = held->run;
-            *held = engine->held[--engine->held_count];
-        }
-    }
-    if (run)
-        tell_held(engine, lane);
-    pthread_mutex_unlock(&engine->mutex);
-    return run;
-}
-
-/* The workers have ended. What cannot be committed is observed by the next start. */
-static void commit_held(struct engine *engine)
-{
-    while (engine->held_count > 0) {
-        struct step_result result = {0};
-        struct run *run = engine->held[--engine->held_count].run;
-        engine_run_commit(run, &result);
-        engine_run_destroy(run);
-    }
 }
 
 /* ---- steps ---- */
@@ -228,7 +160,7 @@ static int claim(struct engine *engine, struct db *db, struct lane *lane, struct
         return -1;
     pthread_mutex_lock(&engine->mutex);
     lanes_learn(lane, due, changed);
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
     return 0;
 }
@@ -237,7 +169,7 @@ static void leave(struct engine *engine, struct lane *lane)
 {
     pthread_mutex_lock(&engine->mutex);
     lanes_leave(engine->lanes, lane);
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -249,7 +181,7 @@ static void judge(struct engine *engine, struct lane *lane, const struct step_re
         lanes_park(engine->lanes, lane->name, clock_engine_ms() + result->park_ms);
     else if (!result->failed)
         lanes_open(lane);
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -265,7 +197,7 @@ static struct lane *change_lane(struct engine *engine, struct lane *lane, const 
         entered = lanes_enter(engine->lanes, next, clock_engine_ms());
         if (entered) {
             lanes_leave(engine->lanes, lane);
-            wake(engine);
+            engine_wake(engine);
         }
     }
     pthread_mutex_unlock(&engine->mutex);
@@ -289,7 +221,7 @@ static void give_back(struct engine *engine, struct db *db, const struct job *jo
         due = result->due;
     pthread_mutex_lock(&engine->mutex);
     lanes_due(engine->lanes, result->lane, due);
-    wake(engine);
+    engine_wake(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -298,7 +230,7 @@ static void commit_parked(struct engine *engine, struct worker *worker, struct d
                           const char *lane)
 {
     struct run *run;
-    while ((run = take_held(engine, lane, INT64_MAX))) {
+    while ((run = engine_take_held(engine, lane, INT64_MAX))) {
         struct step_result result = {0};
         engine_run_move(run, worker, db);
         engine_run_commit(run, &result);
@@ -328,12 +260,12 @@ static struct lane *step_job(struct worker *worker, struct db *db, struct lane *
         if (!result.go_on || i == STEPS_IN_A_ROW || worker->keys)
             break;
         bool later = result.due > clock_engine_ms();
-        if (later && hold(engine, run, &result))
+        if (later && engine_hold(engine, run, &result))
             return lane;
         if (later)
             break;
         struct lane *next = change_lane(engine, lane, result.lane);
-        if (!next && waits_for_room(lane, run) && hold(engine, run, &result))
+        if (!next && waits_for_room(lane, run) && engine_hold(engine, run, &result))
             return lane;
         if (!next)
             break;
@@ -364,7 +296,7 @@ static void serve(struct worker *worker, struct lane *lane)
     if (store_reader(engine->options.store, &db, &error) < 0) {
         log_error("the database cannot be read", "detail", error.detail, NULL);
         pause_lane(engine, lane);
-    } else if ((run = take_held(engine, lane->name, clock_engine_ms()))) {
+    } else if ((run = engine_take_held(engine, lane->name, clock_engine_ms()))) {
         engine_run_move(run, worker, db);
     } else if (claim(engine, db, lane, &job, &found, &error) < 0) {
         log_warn("a job cannot be claimed", "lane", lane->name, "detail", error.detail, NULL);
@@ -487,9 +419,9 @@ void engine_stop(struct engine *engine)
     for (int i = 0; engine->workers && i <= engine->options.workers; i++)
         if (engine->workers[i].has_thread)
             pthread_join(engine->workers[i].thread, NULL);
+    engine_commit_held(engine);
     free(engine->workers);
     engine->workers = NULL;
-    commit_held(engine);
 }
 
 void engine_destroy(struct engine *engine)

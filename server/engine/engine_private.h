@@ -70,6 +70,10 @@ struct engine {
     size_t held_count;
 };
 
+/* After whatever may have made room or work: wakes one who has none, unless one is awake by then.
+   With the mutex. */
+void engine_wake(struct engine *engine);
+
 /* The worker's connection to the authority, made at the first use; borrowed. */
 int worker_client(struct worker *worker, const struct authority *authority,
                   struct worker_client **out, struct err *e);
@@ -106,5 +110,15 @@ bool engine_run_is_open(const struct run *run);
 void engine_run_step(struct run *run, struct step_result *result);
 /* Commits what is not yet, and fills *result anew; leaves it alone if there is nothing. */
 void engine_run_commit(struct run *run, struct step_result *result);
+
+/* ---- runs that are held (held.c) ---- */
+
+/* Takes the run over until result->due. False if there is no room, or it would take long: then what
+   there is has to be committed. */
+bool engine_hold(struct engine *engine, struct run *run, const struct step_result *result);
+/* The lane's first that is due by then; NULL if there is none. */
+struct run *engine_take_held(struct engine *engine, const char *lane, int64_t by);
+/* Once the worker threads have ended. What cannot be committed is observed by the next start. */
+void engine_commit_held(struct engine *engine);
 
 #endif

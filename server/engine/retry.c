@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "server/engine/remedy.h"
 
+#include <inttypes.h>
 #include <openssl/rand.h>
 
 /* Of a CA that does not say for how long. */
@@ -61,6 +62,13 @@ static int64_t delay(const struct err *e, bool waits, int64_t attempt, int64_t m
         return own;
     int64_t asked = clamp(e->retry_after_ms, CLOCK_SECOND_MS, CLOCK_DAY_MS);
     return waits || e->http_status == 503 || asked > own ? asked : own;
+}
+
+void retry_tell_why_not(const struct retry *retry, int64_t left_ms, struct err *e)
+{
+    if (!retry->again && e->retry_after_ms > 0 && retry->delay_ms > left_ms && left_ms > 0)
+        err_prefix(e, "The time to retry ends before the %" PRId64 " s that the CA wants: ",
+                   e->retry_after_ms / CLOCK_SECOND_MS);
 }
 
 bool retry_is_silence(const struct err *e)

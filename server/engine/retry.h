@@ -26,6 +26,10 @@ struct retry {
  */
 struct retry retry_decide(const struct err *e, int64_t attempt, int64_t left_ms, int64_t most_ms);
 
+/* A rate limit may take longer than the job may: then it is not tried at all, which e is to tell.
+ */
+void retry_tell_why_not(const struct retry *retry, int64_t left_ms, struct err *e);
+
 /* Whether the error is that there was no answer. */
 bool retry_is_silence(const struct err *e);
 

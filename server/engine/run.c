@@ -16,7 +16,6 @@
 #include "store/failure.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,14 +96,6 @@ static void after_success(struct commit *commit)
         commit->change.error = c->shown;
 }
 
-/* A rate limit may take longer than the job may: then it is not tried at all, which is told. */
-static void tell_why_not_again(const struct retry *retry, int64_t left_ms, struct err *e)
-{
-    if (!retry->again && e->retry_after_ms > 0 && retry->delay_ms > left_ms && left_ms > 0)
-        err_prefix(e, "The time to retry ends before the %" PRId64 " s that the CA wants: ",
-                   e->retry_after_ms / CLOCK_SECOND_MS);
-}
-
 static void after_failure(struct commit *commit, struct err *error, struct step_result *result)
 {
     struct step_context *c = commit->c;
@@ -114,7 +105,7 @@ static void after_failure(struct commit *commit, struct err *error, struct step_
     struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
     int64_t silent_ms = context_silence_ms(c, is_at_authority(c), error);
     retry.park_ms = retry.park_ms < silent_ms ? silent_ms : retry.park_ms;
-    tell_why_not_again(&retry, left, error);
+    retry_tell_why_not(&retry, left, error);
     context_doubt_directory(c, error);
     commit->error = failure_write(error, &c->client.problem);
     commit->change.error = commit->error;
