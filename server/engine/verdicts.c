@@ -1,6 +1,7 @@
 #include "server/engine/verdicts.h"
 
 #include "acme/base/memory.h"
+#include "acme/base/pool.h"
 #include "store/job.h"
 
 #include <inttypes.h>
@@ -18,11 +19,14 @@ struct answer {
     char *detail; /* with code */
 };
 
+/* A ULID, and a number of at most four digits or so: a job has no more authorizations. */
+enum { VERDICT_ID_SIZE = ULID_SIZE + 14 };
+
 /* Thousands may be pending: the answer takes its room only once it is there. */
 struct verdict {
     struct answer *answer; /* NULL: pending */
     struct verdict *next;
-    char id[]; /* "JOB.zINDEX" or "JOB.rINDEX" */
+    char id[VERDICT_ID_SIZE]; /* "JOB.zINDEX" or "JOB.rINDEX" */
 };
 
 enum { BUCKETS = 1024 };
@@ -32,6 +36,7 @@ struct verdicts {
     struct propagation *propagation;
     pthread_mutex_t mutex;
     struct verdict *buckets[BUCKETS]; /* by job */
+    struct pool pool;
 };
 
 struct verdicts *verdicts_create(struct store *store, struct propagation *propagation)
@@ -40,6 +45,7 @@ struct verdicts *verdicts_create(struct store *store, struct propagation *propag
     verdicts->store = store;
     verdicts->propagation = propagation;
     pthread_mutex_init(&verdicts->mutex, NULL);
+    verdicts->pool.size = sizeof(struct verdict);
     return verdicts;
 }
 
@@ -70,10 +76,11 @@ static void answer_tell_error(const struct answer *answer, struct err *out)
         err_set(out, answer->code, "%s", answer->detail);
 }
 
-static void release(struct verdict *v)
+/* With the mutex, or at the end. */
+static void release(struct verdicts *verdicts, struct verdict *v)
 {
     answer_free(v->answer);
-    free(v);
+    pool_give(&verdicts->pool, v);
 }
 
 void verdicts_destroy(struct verdicts *verdicts)
@@ -83,9 +90,10 @@ void verdicts_destroy(struct verdicts *verdicts)
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct verdict *v = verdicts->buckets[i], *next; v; v = next) {
             next = v->next;
-            release(v);
+            release(verdicts, v);
         }
     }
+    pool_finish(&verdicts->pool);
     pthread_mutex_destroy(&verdicts->mutex);
     free(verdicts);
 }
@@ -114,10 +122,9 @@ static struct verdict *find(struct verdicts *verdicts, const char *id)
 
 static struct verdict *add(struct verdicts *verdicts, const char *id)
 {
-    size_t size = strlen(id) + 1;
-    struct verdict *v = mem_new(1, sizeof *v + size);
+    struct verdict *v = pool_take(&verdicts->pool);
     struct verdict **bucket = bucket_of(verdicts, id);
-    memcpy(v->id, id, size);
+    snprintf(v->id, sizeof v->id, "%s", id);
     v->next = *bucket;
     *bucket = v;
     return v;
@@ -129,7 +136,7 @@ static void drop(struct verdicts *verdicts, const char *id)
         if (!strcmp((*at)->id, id)) {
             struct verdict *gone = *at;
             *at = gone->next;
-            release(gone);
+            release(verdicts, gone);
             return;
         }
     }
@@ -309,9 +316,12 @@ void verdicts_forget(struct verdicts *verdicts, const char *job)
         gone = v;
     }
     pthread_mutex_unlock(&verdicts->mutex);
+    for (const struct verdict *v = gone; v; v = v->next)
+        propagation_cancel(verdicts->propagation, v->id);
+    pthread_mutex_lock(&verdicts->mutex);
     for (struct verdict *next; gone; gone = next) {
         next = gone->next;
-        propagation_cancel(verdicts->propagation, gone->id);
-        release(gone);
+        release(verdicts, gone);
     }
+    pthread_mutex_unlock(&verdicts->mutex);
 }

@@ -6,7 +6,6 @@
 #include "server/solver/propagation_private.h"
 
 #include <errno.h>
-#include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +225,8 @@ static void client_start(struct propagation *p, const struct propagation_options
 static void propagation_free(struct propagation *p)
 {
     remarks_finish(&p->remarks);
+    pool_finish(&p->checks_pool);
+    free(p->by_id);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -239,6 +240,8 @@ int propagation_create(const struct propagation_options *options, struct propaga
     p->authority_port = options->authority_port ? options->authority_port : DNS_PORT;
     p->zone_inbox_end = &p->zone_inbox;
     p->due_end = &p->due;
+    p->by_id = mem_new(CHECK_BUCKETS, sizeof *p->by_id);
+    p->checks_pool.size = sizeof(struct check);
     pthread_mutex_init(&p->lock, NULL);
     if (dns_resolvers_read(options->resolvers, options->resolver_count, &p->resolvers,
                            &p->resolver_count, e) ||
@@ -257,11 +260,6 @@ int propagation_create(const struct propagation_options *options, struct propaga
     return 0;
 }
 
-static void keep(void *node)
-{
-    (void)node; /* the lists free what the tree points to */
-}
-
 void propagation_destroy(struct propagation *p)
 {
     if (!p)
@@ -274,7 +272,6 @@ void propagation_destroy(struct propagation *p)
 
     struct check *checks = p->checks, *inbox = p->inbox;
     struct zone_request *requests = p->zone_inbox;
-    tdestroy(p->by_id, keep);
     propagation_close(p); /* tells what is pending that it ends, so checks go last */
     for (struct check *next; checks; checks = next) {
         next = checks->next;
@@ -293,19 +290,6 @@ void propagation_destroy(struct propagation *p)
 
 /* ---- from any thread ---- */
 
-static struct check *check_find(struct propagation *p, const char *id)
-{
-    struct check **found = tfind(id, &p->by_id, check_compare_id);
-    return found ? *found : NULL;
-}
-
-/* With the lock held. */
-static void check_forget(struct propagation *p, struct check *check)
-{
-    tdelete(check, &p->by_id, check_compare);
-    check->forgotten = true;
-}
-
 int propagation_submit(struct propagation *p, const struct propagation_check *wanted,
                        propagation_callback *callback, void *context, struct err *e)
 {
@@ -313,11 +297,10 @@ int propagation_submit(struct propagation *p, const struct propagation_check *wa
     if (!check)
         return -1;
     pthread_mutex_lock(&p->lock);
-    struct check *old = check_find(p, check_id(check));
+    struct check *old = *check_place(p, check_id(check));
     if (old)
-        check_forget(p, old);
-    if (!tsearch(check, &p->by_id, check_compare))
-        mem_exhausted();
+        check_forget(old);
+    *check_place(p, check_id(check)) = check;
     check->next = p->inbox;
     p->inbox = check;
     pthread_mutex_unlock(&p->lock);
@@ -328,16 +311,16 @@ int propagation_submit(struct propagation *p, const struct propagation_check *wa
 void propagation_cancel(struct propagation *p, const char *id)
 {
     pthread_mutex_lock(&p->lock);
-    struct check *check = check_find(p, id);
+    struct check *check = *check_place(p, id);
     if (check)
-        check_forget(p, check);
+        check_forget(check);
     pthread_mutex_unlock(&p->lock);
 }
 
 bool propagation_progress(struct propagation *p, const char *id, struct propagation_progress *out)
 {
     pthread_mutex_lock(&p->lock);
-    const struct check *check = check_find(p, id);
+    const struct check *check = *check_place(p, id);
     if (check) {
         out->have = check->have;
         out->total = check->total;

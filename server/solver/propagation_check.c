@@ -13,7 +13,6 @@
 #include "acme/base/memory.h"
 #include "server/solver/propagation_private.h"
 
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,14 +28,23 @@ struct probe_question {
     struct probe *probe;
 };
 
-int check_compare(const void *a, const void *b)
+/* FNV-1a */
+struct check **check_place(const struct propagation *p, const char *id)
 {
-    return strcmp(check_id(a), check_id(b));
+    uint32_t hash = 2166136261U;
+    for (const char *at = id; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619U;
+    struct check **place = &p->by_id[hash % CHECK_BUCKETS];
+    while (*place && strcmp(check_id(*place), id) != 0)
+        place = &(*place)->next_of_id;
+    return place;
 }
 
-int check_compare_id(const void *id, const void *check)
+void check_forget(struct check *check)
 {
-    return strcmp(id, check_id(check));
+    struct check **place = check_place(check->p, check_id(check));
+    *place = check->next_of_id;
+    check->forgotten = true;
 }
 
 static const char *check_value(const struct check *check)
@@ -58,7 +66,9 @@ void check_free(struct check *check)
 {
     round_free(check->round);
     remarks_release(&check->p->remarks, check->progress);
-    free(check);
+    if (check->text != check->short_text)
+        free(check->text);
+    pool_give(&check->p->checks_pool, check);
 }
 
 /* Takes it off the thread's list first. */
@@ -88,7 +98,7 @@ static void check_tell(struct check *check, const struct propagation_progress *p
     pthread_mutex_lock(&check->p->lock);
     bool forgotten = check->forgotten;
     if (!forgotten)
-        tdelete(check, &check->p->by_id, check_compare);
+        check_forget(check);
     pthread_mutex_unlock(&check->p->lock);
     if (!forgotten) {
         struct propagation_verdict verdict = {
@@ -311,7 +321,11 @@ struct check *check_create(struct propagation *p, const struct propagation_check
     }
     size_t id_size = strlen(wanted->id) + 1, fqdn_size = strlen(fqdn) + 1;
     size_t hint_size = strlen(hint) + 1, value_size = strlen(wanted->value) + 1;
-    struct check *check = mem_new(1, sizeof *check + id_size + fqdn_size + hint_size + value_size);
+    size_t size = id_size + fqdn_size + hint_size + value_size;
+    pthread_mutex_lock(&p->lock);
+    struct check *check = pool_take(&p->checks_pool);
+    pthread_mutex_unlock(&p->lock);
+    check->text = size <= sizeof check->short_text ? check->short_text : mem_new(1, size);
     check->fqdn_at = (uint16_t)id_size;
     check->hint_at = (uint16_t)(id_size + fqdn_size);
     check->value_at = (uint16_t)(id_size + fqdn_size + hint_size);

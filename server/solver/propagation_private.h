@@ -2,6 +2,7 @@
 #ifndef CERTWRIGHT_SERVER_SOLVER_PROPAGATION_PRIVATE_H
 #define CERTWRIGHT_SERVER_SOLVER_PROPAGATION_PRIVATE_H
 
+#include "acme/base/pool.h"
 #include "server/solver/propagation.h"
 #include "server/solver/propagation_probe.h"
 #include "server/solver/remarks.h"
@@ -32,7 +33,8 @@ struct propagation {
 
     pthread_mutex_t lock; /* for what follows, and what struct check says */
     bool stopping;
-    void *by_id; /* tree of checks that nobody forgot */
+    struct check **by_id; /* CHECK_BUCKETS lists of the checks that nobody forgot */
+    struct pool checks_pool;
     struct remarks remarks;
     struct check *inbox;
     struct zone_request *zone_inbox, **zone_inbox_end;
@@ -57,6 +59,9 @@ struct round {
     struct err *error; /* of its look-ups; NULL: none */
 };
 
+/* Most ids, names, hints and values together. */
+enum { CHECK_SHORT_TEXT = 168, CHECK_BUCKETS = 1024 };
+
 /*
  * One check, from submit to its verdict. Thousands wait at a time, so that each is one small piece
  * of memory, and what many would say alike is there once.
@@ -75,6 +80,7 @@ struct check {
     struct timer timer;
     struct check *next, **link; /* of the inbox, then of the thread's list */
     struct check *next_due;
+    struct check *next_of_id; /* in its bucket; under the lock */
 
     /* under the lock */
     const char *progress; /* of the remarks; NULL: nobody was asked yet */
@@ -83,7 +89,8 @@ struct check {
 
     /* const: where in text they begin; the id does so at its start */
     uint16_t fqdn_at, hint_at, value_at;
-    char text[];
+    char *text; /* `short_text`, or its own piece of memory */
+    char short_text[CHECK_SHORT_TEXT];
 };
 
 static inline const char *check_id(const struct check *check)
@@ -95,9 +102,9 @@ static inline const char *check_id(const struct check *check)
 struct check *check_create(struct propagation *p, const struct propagation_check *wanted,
                            propagation_callback *callback, void *context, struct err *e);
 
-/* Of checks by id, for tsearch; of an id (text) and a check, for tfind. */
-int check_compare(const void *a, const void *b);
-int check_compare_id(const void *id, const void *check);
+/* Where in its bucket that id is, or its end. With the lock, as the next one. */
+struct check **check_place(const struct propagation *p, const char *id);
+void check_forget(struct check *check);
 
 /* On the thread: puts it into the thread's list and schedules the first round. */
 void check_begin(struct check *check);
