@@ -16,6 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A client alone is not to take all that this service can do; and one that tries tokens is either
+   wrong or up to no good. */
+enum {
+    REQUESTS_PER_SECOND = 5000,
+    REQUEST_BURST = 10000,
+    FAILURES_PER_MINUTE = 600,
+    LIMIT_MAX = 1000 * 1000,
+};
+
 static const char *const log_levels[] = {"debug", "info", "warn", "error"};
 static const char *const sandboxes[] = {"auto", "off", "required"};
 
@@ -70,6 +79,9 @@ static struct config *create_default(void)
     config->language = mem_strdup("en");
     config->outgoing = outgoing_create();
     listeners_add(&config->listen, "127.0.0.1:8555");
+    config->requests_per_second = REQUESTS_PER_SECOND;
+    config->request_burst = REQUEST_BURST;
+    config->failures_per_minute = FAILURES_PER_MINUTE;
     config->workers = CONFIG_WORKERS_DEFAULT;
     config->audit_retention_seconds = CONFIG_AUDIT_DEFAULT_S;
     config->log_level = LOG_LEVEL_INFO;
@@ -240,25 +252,51 @@ static void read_resources(const struct settings *file, struct config *config)
     config->resources = json_object_get(resources.object);
 }
 
+static void read_request_limits(const struct settings *file, struct config *config)
+{
+    static const char *const names[] = {"per_second", "burst", "failures_per_minute", NULL};
+    struct json_object *object = settings_object(file, "request_limits");
+    if (!object)
+        return;
+    const struct settings limits = {object, file->source, "/request_limits", file->complaints};
+    settings_only(&limits, names);
+    settings_int(&limits, "per_second", 0, LIMIT_MAX, &config->requests_per_second);
+    settings_int(&limits, "burst", 1, LIMIT_MAX, &config->request_burst);
+    settings_int(&limits, "failures_per_minute", 0, LIMIT_MAX, &config->failures_per_minute);
+}
+
 static void read_members(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {"user_agent",     "language",
-                                        "listen",         "ops_listen",
-                                        "http01_listen",  "tls_alpn01_listen",
-                                        "workers",        "resolvers",
-                                        "resolvers_only", "log_level",
-                                        "data",           "allowed_hosts",
-                                        "commands",       "pidfiles",
-                                        "file_roots",     "defaults",
-                                        "resources",      "outgoing",
-                                        "sandbox",        "audit_retention_seconds",
-                                        "master_key",     NULL};
+    static const char *const names[] = {"user_agent",
+                                        "language",
+                                        "listen",
+                                        "ops_listen",
+                                        "http01_listen",
+                                        "tls_alpn01_listen",
+                                        "workers",
+                                        "resolvers",
+                                        "resolvers_only",
+                                        "log_level",
+                                        "data",
+                                        "allowed_hosts",
+                                        "commands",
+                                        "pidfiles",
+                                        "file_roots",
+                                        "defaults",
+                                        "resources",
+                                        "outgoing",
+                                        "request_limits",
+                                        "sandbox",
+                                        "audit_retention_seconds",
+                                        "master_key",
+                                        NULL};
     char *level = NULL, *sandbox = NULL;
     settings_only(file, names);
     settings_text(file, "user_agent", checks_nothing, &config->user_agent);
     settings_text(file, "language", checks_nothing, &config->language);
     settings_text(file, "data", checks_nothing, &config->data);
     listeners_read(file, &config->listen);
+    read_request_limits(file, config);
     settings_text(file, "ops_listen", checks_address, &config->ops_listen);
     settings_text(file, "http01_listen", checks_address, &config->http01_listen);
     settings_text(file, "tls_alpn01_listen", checks_address, &config->tls_alpn01_listen);

@@ -104,6 +104,9 @@ struct config {
     size_t pidfile_count;
     struct outgoing *outgoing; /* where requests may go: what `outgoing` and `resources` say */
     enum config_sandbox sandbox;
+    int requests_per_second; /* of each client; 0: as many as it likes */
+    int request_burst;
+    int failures_per_minute; /* of each address, to authenticate; 0 likewise */
     int workers;
     int audit_retention_seconds;
     enum log_level log_level;

@@ -1,16 +1,19 @@
 #include "server/http/judge.h"
 
+#include "acme/base/clock.h"
+#include "server/http/clients.h"
 #include "server/http/host.h"
 #include "server/http/negotiate.h"
 #include "server/http/router.h"
 #include "server/http/server_private.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { TOKEN_MAX = 512 };
+enum { TOKEN_MAX = 512, CLIENT_SIZE = 64, TOO_MANY_REQUESTS = 429 };
 
 void judge_settle(struct http_exchange *x, int status, const struct err *e)
 {
@@ -84,13 +87,59 @@ static const char *bearer_token(const char *authorization)
     return size > 0 && size <= TOKEN_MAX && !strpbrk(token, " \t,") ? token : NULL;
 }
 
-static int pass_authentication(struct http_exchange *x, struct err *e)
+/* Who counts as one client without a name: an address; of IPv6 the first half, since whoever has
+   one address has all that begin so. */
+static void name_peer(const struct http_exchange *x, char out[CLIENT_SIZE])
 {
+    struct in6_addr v6;
+    const char *address = x->connection->origin.peer_address;
+    if (x->listener->is_unix)
+        snprintf(out, CLIENT_SIZE, "uid:%lld", (long long)x->connection->origin.uid);
+    else if (inet_pton(AF_INET6, address, &v6) == 1)
+        snprintf(out, CLIENT_SIZE, "%02x%02x:%02x%02x:%02x%02x:%02x%02x", v6.s6_addr[0],
+                 v6.s6_addr[1], v6.s6_addr[2], v6.s6_addr[3], v6.s6_addr[4], v6.s6_addr[5],
+                 v6.s6_addr[6], v6.s6_addr[7]);
+    else
+        snprintf(out, CLIENT_SIZE, "%s", address);
+}
+
+/* ERR_BUSY, told as 429, when this client has sent too many. */
+static int pass_limit(struct clients *clients, const char *who, const char *what, int *status,
+                      struct err *e)
+{
+    int64_t wait_us = clients_take(clients, who, clock_monotonic_ms() * 1000);
+    if (!wait_us)
+        return 0;
+    *status = TOO_MANY_REQUESTS;
+    err_set(e, ERR_BUSY, "Too many %s have come from %s.", what, who);
+    e->retry_after_ms = (wait_us + 999) / 1000;
+    return -1;
+}
+
+/* What proves nothing costs its sender; a token that is good is taken all the same, or any process
+   of a machine could lock the others out. Guessing one is hopeless without a limit, too. */
+static void count_failure(const struct http_exchange *x, int *status, struct err *e)
+{
+    char who[CLIENT_SIZE];
+    struct err limit;
+    if (e->code != ERR_UNAUTHENTICATED)
+        return;
+    name_peer(x, who);
+    if (pass_limit(x->server->failures, who, "requests without a good token", status, &limit) < 0)
+        *e = limit;
+}
+
+static int pass_authentication(struct http_exchange *x, int *status, struct err *e)
+{
+    char who[CLIENT_SIZE];
     bool is_open = x->listener->kind != HTTP_LISTENER_API || x->route->flags & HTTP_ROUTE_OPEN;
     const char *authorization = headers_get(&x->headers, "Authorization");
     if (is_open) {
         snprintf(x->principal.name, sizeof x->principal.name, "open");
-        return 0;
+        if (x->listener->kind != HTTP_LISTENER_API)
+            return 0;
+        name_peer(x, who);
+        return pass_limit(x->server->clients, who, "requests", status, e);
     }
     const struct connection_origin *origin = &x->connection->origin;
     const struct http_caller caller = {
@@ -99,9 +148,15 @@ static int pass_authentication(struct http_exchange *x, struct err *e)
         .uid = origin->uid,
         .identity = origin->identity,
     };
-    if (authorization && !caller.token)
-        return err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.");
-    if (x->server->authenticate(x->server->context, &caller, &x->principal, e) < 0)
+    int rc =
+        authorization && !caller.token
+            ? err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.")
+            : x->server->authenticate(x->server->context, &caller, &x->principal, e);
+    if (rc < 0) {
+        count_failure(x, status, e);
+        return -1;
+    }
+    if (pass_limit(x->server->clients, x->principal.name, "requests", status, e) < 0)
         return -1;
     x->principal.scopes &= x->listener->scopes;
     return http_require(x, x->route->scopes, e);
@@ -193,6 +248,7 @@ void judge_request(struct http_exchange *x, const char *method, const char *vers
     }
     if (x->is_settled)
         return;
-    if (pass_authentication(x, &e) < 0 || pass_body_rules(x, &e) < 0 || pass_accept(x, &e) < 0)
-        judge_settle(x, 0, &e);
+    if (pass_authentication(x, &status, &e) < 0 || pass_body_rules(x, &e) < 0 ||
+        pass_accept(x, &e) < 0)
+        judge_settle(x, status, &e);
 }

@@ -5,6 +5,7 @@
 #include "acme/base/memory.h"
 #include "server/access/scope.h"
 #include "server/http/acceptor.h"
+#include "server/http/clients.h"
 #include "server/http/exchange_private.h"
 #include "server/http/request.h"
 #include "server/http/server_private.h"
@@ -35,6 +36,8 @@ enum {
     /* Descriptors that are left to the database, the CA and the rest of the process. */
     DESCRIPTORS_RESERVED = 256,
     DESCRIPTORS_PER_TLS = 3, /* the client's, and the pair's two */
+    SECOND_US = 1000 * 1000,
+    MINUTE_US = 60 * SECOND_US,
     DEFERRED_GRACE_MS = 4000,
     ANSWER_GRACE_MS = 2000,
 };
@@ -163,6 +166,15 @@ static size_t size_or(size_t value, size_t otherwise)
     return value ? value : otherwise;
 }
 
+static void limit_clients(struct http_server *server, const struct http_server_options *options)
+{
+    int rate = options->requests_per_second, failures = options->failures_per_minute;
+    if (rate)
+        server->clients = clients_create(SECOND_US / rate, value_or(options->request_burst, rate));
+    if (failures)
+        server->failures = clients_create(MINUTE_US / failures, failures);
+}
+
 static struct http_server *prepare(const struct http_server_options *options)
 {
     struct http_server *server = mem_new(1, sizeof *server);
@@ -179,6 +191,7 @@ static struct http_server *prepare(const struct http_server_options *options)
     server->max_body_total = size_or(options->max_body_total, BODY_TOTAL_DEFAULT);
     server->is_parser_old = is_parser_old();
     thread_condition_init(&server->exchanges_changed);
+    limit_clients(server, options);
     return server;
 }
 
@@ -307,6 +320,8 @@ void http_server_destroy(struct http_server *server)
     acceptor_destroy(server->acceptor);
     connections_destroy(server->connections);
     waiters_destroy(server->waiters);
+    clients_destroy(server->clients);
+    clients_destroy(server->failures);
     streams_destroy(server->streams);
     host_list_finish(&server->hosts);
     pthread_cond_destroy(&server->exchanges_changed);

@@ -77,14 +77,17 @@ struct http_server_options {
      * be NULL where no route streams.
      */
     const void *(*news)(void *context);
-    int threads;           /* 0: 2 */
-    size_t max_body;       /* 0: 1 MiB */
-    size_t max_body_total; /* all requests together; 0: 64 MiB; above: 503 */
-    size_t max_waiters;    /* 0: 10000; above, Prefer: wait is not honoured */
-    size_t max_streams;    /* 0: 10000; never more than half of the connections; above: 503 */
-    int ping_ms;           /* after which a silent stream gets a comment; 0: 15 s */
-    int header_timeout_ms; /* for a whole request header; 0: 10 s */
-    int body_timeout_ms;   /* for a whole request body; 0: 60 s */
+    int threads;             /* 0: 2 */
+    size_t max_body;         /* 0: 1 MiB */
+    size_t max_body_total;   /* all requests together; 0: 64 MiB; above: 503 */
+    size_t max_waiters;      /* 0: 10000; above, Prefer: wait is not honoured */
+    size_t max_streams;      /* 0: 10000; never more than half of the connections; above: 503 */
+    int ping_ms;             /* after which a silent stream gets a comment; 0: 15 s */
+    int requests_per_second; /* of each client; 0: as many as it likes */
+    int request_burst;       /* that it may send at once; 0: what it may in a second */
+    int failures_per_minute; /* of each address, to authenticate; 0: as many as it likes */
+    int header_timeout_ms;   /* for a whole request header; 0: 10 s */
+    int body_timeout_ms;     /* for a whole request body; 0: 60 s */
 };
 
 struct http_server;

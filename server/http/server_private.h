@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 struct acceptor;
+struct clients;
 struct tls_context;
 struct tls_front;
 
@@ -45,6 +46,8 @@ struct http_server {
 
     struct connections *connections;
     struct waiters *waiters;
+    struct clients *clients;  /* NULL: they may send what they like */
+    struct clients *failures; /* of those who prove nothing */
     struct streams *streams;
     struct acceptor *acceptor;
     struct tls_front *tls_front; /* NULL: no listener has TLS */

@@ -77,6 +77,8 @@ class Bed:
         account = {"contacts": [], "terms_of_service_agreed": True}
         self.service = Service(self.folder / "service", None, {
             "http01_listen": f"127.0.0.1:{http01}", "log_level": "warn",
+            # The load comes from one client; so that its requests are counted, they have a limit.
+            "request_limits": {"per_second": 1000000, "burst": 1000000},
             "resources": {
                 "authorities": {"ca": self.ours.authority(), "relayed": relayed},
                 "accounts": {"main": {**account, "authority": "ca"},

@@ -1,0 +1,73 @@
+"""A client that sends too much is told so, and others are not."""
+
+import os
+import socket
+
+from api import Api
+
+LIMITED = {"per_second": 1, "burst": 5, "failures_per_minute": 3}
+
+
+def pipelined(service, count, token):
+    """The answers to so many requests that are sent at once, as (status, Retry-After)."""
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    one = f"GET /certificates HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n"
+    last = one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall((one * (count - 1) + last).encode())
+        text = b""
+        while piece := connection.recv(65536):
+            text += piece
+    heads = [part.split("\r\n\r\n")[0] for part in text.decode().split("HTTP/1.1 ")[1:]]
+    return [(int(head[:3]), [line.split(": ")[1] for line in head.split("\r\n")
+                             if line.startswith("Retry-After")]) for head in heads]
+
+
+def test_a_client_has_its_share(certwright):
+    service = certwright(request_limits=LIMITED)
+    answers = pipelined(service, 60, service.api.token)
+    assert len(answers) == 60
+    assert [status for status, _ in answers[:5]] == [200] * 5
+    assert {status for status, _ in answers} == {200, 429}
+    assert all(after == ["1"] for status, after in answers if status == 429)
+    # Another client is another one.
+    if os.geteuid() == 0:
+        assert Api(service.contract, unix=service.socket).get("/certificates").status == 200
+    # The ops listener knows no limit.
+    assert all(service.ops("/readyz")[0] == 200 for _ in range(20))
+
+
+def test_the_problem_says_when(certwright):
+    service = certwright(request_limits=LIMITED)
+    for _ in range(50):
+        answer = service.api.get("/jobs")
+        if answer.status == 429:
+            break
+    problem = answer.json()
+    assert (problem["status"], problem["code"], problem["retryable"]) == (429, "busy", True)
+    assert "token:admin" in problem["detail"] and answer.headers["Retry-After"] == "1"
+
+
+def test_who_fails_to_authenticate(certwright):
+    """It costs its sender; a good token from the same address passes."""
+    service = certwright(request_limits={"failures_per_minute": 3})
+    answers = pipelined(service, 10, "x" * 40)
+    assert [status for status, _ in answers[:3]] == [401] * 3
+    assert answers[-1][0] == 429 and 1 <= int(answers[-1][1][0]) <= 20
+    assert pipelined(service, 10, None)[-1][0] == 429
+    assert service.api.get("/certificates").status == 200
+
+
+def test_limits_can_be_lifted(certwright):
+    service = certwright(request_limits={"per_second": 0, "failures_per_minute": 0})
+    assert {status for status, _ in pipelined(service, 200, service.api.token)} == {200}
+    assert {status for status, _ in pipelined(service, 200, "x")} == {401}
+
+
+def test_they_are_read_strictly(certwright):
+    service = certwright(start=False, request_limits={"per_second": -1, "burst": 0, "x": 1,
+                                                      "failures_per_minute": "many"})
+    service.start(ready=False)
+    assert service.process.wait(20) == 3
+    for member in ("per_second", "burst", "x", "failures_per_minute"):
+        assert f"/request_limits/{member}: " in service.process.log()
