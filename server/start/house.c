@@ -35,7 +35,7 @@
 enum {
     SECURE_HEAP_BYTES = 1024 * 1024,
     SECURE_HEAP_SMALLEST = 64,
-    JOBS_KEPT_DAYS = 30,
+    JOBS_KEPT_S = 30 * 24 * 3600,
     REST_MAX_DAYS = 7, /* after a longer one the clock itself may be wrong */
 };
 
@@ -425,10 +425,10 @@ static int sweep_some_audit(struct store_tx *tx, void *arg, struct err *e)
 }
 
 /* In bites, so that other writes are not held up by it. */
-static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_ms, const char *what)
+static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_s, const char *what)
 {
     struct err error;
-    struct sweep sweep = {.before = clock_engine_ms() - kept_ms};
+    struct sweep sweep = {.before = clock_engine_ms() - kept_s * CLOCK_SECOND_MS};
     do {
         if (store_write_wait(house->store, sweep_some, &sweep, &error) < 0) {
             log_warn("what is old cannot be swept", "what", what, "detail", error.detail, NULL);
@@ -439,9 +439,8 @@ static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_ms
 
 static void sweep_old(struct house *house)
 {
-    sweep_all(house, sweep_some_jobs, JOBS_KEPT_DAYS * (int64_t)CLOCK_DAY_MS, "jobs");
-    sweep_all(house, sweep_some_audit,
-              house->config->audit_retention_seconds * (int64_t)CLOCK_SECOND_MS, "audit");
+    sweep_all(house, sweep_some_jobs, JOBS_KEPT_S, "jobs");
+    sweep_all(house, sweep_some_audit, house->config->audit_retention_seconds, "audit");
     house->sweep_at = clock_engine_ms() + CLOCK_HOUR_MS;
 }
 
