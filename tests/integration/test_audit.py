@@ -93,10 +93,11 @@ def test_reading_a_private_key_is_told_of(certwright, pebble, names):
     for file in PUBLIC:
         assert api.get(f"/certificates/{name}/{file}".rstrip("/")).status == 200
     assert api.post(f"/certificates/{name}/pkcs12", {"password": "correct horse"}).status == 200
+    assert "PRIVATE KEY" in api.get("/accounts/main/key").text
     found = entries(api)[before:]
     assert [told(entry) for entry in found] == [
         *(("GET", f"/certificates/{name}/{file}", 200) for file in SECRETS),
-        ("POST", f"/certificates/{name}/pkcs12", 200)]
+        ("POST", f"/certificates/{name}/pkcs12", 200), ("GET", "/accounts/main/key", 200)]
     # Who has it already gets nothing.
     etag = api.get(f"/certificates/{name}/bundle").headers["ETag"]
     before = len(entries(api))
