@@ -146,7 +146,7 @@ static int pass_authentication(struct http_exchange *x, int *status, struct err 
         .token = authorization ? bearer_token(authorization) : NULL,
         .address = x->listener->is_unix ? NULL : origin->peer_address,
         .uid = origin->uid,
-        .identity = origin->identity,
+        .identity = origin_identity(origin),
     };
     int rc =
         authorization && !caller.token

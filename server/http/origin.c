@@ -1,11 +1,14 @@
 #include "server/http/origin.h"
 
+#include "acme/base/clock.h"
 #include "server/access/identity.h"
 #include "server/http/address.h"
 #include "server/http/server_private.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static void fill_addresses(int fd, struct connection_origin *out)
 {
@@ -39,6 +42,15 @@ void origin_of_socket(const struct listener *listener, int fd, struct connection
         fill_addresses(fd, out);
 }
 
+/* A connection may outlive the certificate that it began with. 1, long ago, if that has no end. */
+static int64_t end_of(const X509 *certificate)
+{
+    struct tm end;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+        return 1;
+    return (int64_t)timegm(&end) * CLOCK_SECOND_MS;
+}
+
 void origin_of_tls(const struct listener *listener, int fd, const SSL *ssl,
                    struct connection_origin *out)
 {
@@ -48,8 +60,16 @@ void origin_of_tls(const struct listener *listener, int fd, const SSL *ssl,
     if (out->shown)
         X509_up_ref(out->shown);
     X509 *certificate = SSL_get0_peer_certificate(ssl);
-    if (certificate && SSL_get_verify_result(ssl) == X509_V_OK)
-        out->identity = identity_of_certificate(&listener->identities, certificate);
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK)
+        return;
+    out->identity = identity_of_certificate(&listener->identities, certificate);
+    out->identity_until_ms = end_of(certificate);
+}
+
+const struct identity *origin_identity(const struct connection_origin *origin)
+{
+    bool is_over = origin->identity_until_ms && origin->identity_until_ms < clock_wall_ms();
+    return is_over ? NULL : origin->identity;
 }
 
 void origin_finish(struct connection_origin *origin)

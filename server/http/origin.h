@@ -17,6 +17,7 @@ struct connection_origin {
     char peer_address[INET6_ADDRSTRLEN]; /* likewise */
     int64_t uid;                         /* of the other end of a Unix socket, else -1 */
     const struct identity *identity;     /* that the config gives the peer; NULL: none */
+    int64_t identity_until_ms;           /* wall time; 0: it does not end */
     X509 *shown;                         /* over TLS: our certificate; owned */
 };
 
@@ -26,6 +27,9 @@ void origin_of_socket(const struct listener *listener, int fd, struct connection
 /* fd: the client's side of a handshake that is done. */
 void origin_of_tls(const struct listener *listener, int fd, const SSL *ssl,
                    struct connection_origin *out);
+
+/* Who the peer is now: nobody once its certificate has expired. */
+const struct identity *origin_identity(const struct connection_origin *origin);
 
 void origin_finish(struct connection_origin *origin);
 

@@ -1,5 +1,6 @@
 """Listeners with TLS, client certificates, users of a Unix socket, and scopes of their own."""
 
+import datetime
 import hashlib
 import http.client
 import json
@@ -203,6 +204,29 @@ def test_an_identity_has_its_scopes_and_no_more(certwright, ca):
     code, status, body = service.curl("/accounts", ca=ca, shown=known)
     assert status == 403 and "cert:deployer" in body and "accounts:read" in body, body
     assert service.curl("/accounts", ca=ca, shown=known, token=True)[1] == 200
+
+
+def test_an_identity_ends_with_its_certificate(certwright, ca):
+    """On a connection that goes on, too."""
+    service = Listeners(certwright, with_clients(
+        ca, "required", identity("deployer", san="dns:deploy.example.com"))).start()
+    brief = ca.issue("brief", "deploy.example.com", left=datetime.timedelta(seconds=15))
+    kept = http.client.HTTPSConnection("localhost", service.tls_port, timeout=30,
+                                       context=service.client(ca, brief))
+    kept.connect()
+    before = kept.sock
+
+    def status():
+        kept.request("GET", "/certificates")
+        reply = kept.getresponse()
+        reply.read()
+        return reply.status
+
+    assert status() == 200
+    until(lambda: status() == 401, 60, "it has expired")
+    assert kept.sock is before
+    kept.close()
+    assert service.curl("/livez", ca=ca, shown=brief)[1] == 0
 
 
 def test_a_listener_caps_everybody(certwright, ca):

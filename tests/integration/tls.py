@@ -41,19 +41,20 @@ class TestCa:
             self.key, hashes.SHA256())
         self.root = Issued(folder, name, certificate, self.key)
 
-    def _builder(self, subject, key, expired_days):
+    def _builder(self, subject, key, expired_days, left=DAY * 30):
         now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
                 .public_key(key.public_key()).serial_number(x509.random_serial_number())
                 .not_valid_before(now - DAY * (1 + expired_days))
-                .not_valid_after(now + DAY * (0 if expired_days else 30) - DAY * expired_days))
+                .not_valid_after(now - DAY * expired_days if expired_days else now + left))
 
-    def issue(self, file, *names, subject="", expired=False, client=True, key=None):
+    def issue(self, file, *names, subject="", expired=False, client=True, key=None,
+              left=DAY * 30):
         """names: DNS names, addresses, URIs."""
         key = key or make_key()
         words = [x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)] if subject else []
         usage = x509.ExtendedKeyUsageOID
-        builder = self._builder(x509.Name(words), key, 1 if expired else 0).add_extension(
+        builder = self._builder(x509.Name(words), key, 1 if expired else 0, left).add_extension(
             x509.ExtendedKeyUsage([usage.CLIENT_AUTH if client else usage.SERVER_AUTH]),
             False).add_extension(x509.BasicConstraints(False, None), True).add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
