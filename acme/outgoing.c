@@ -312,7 +312,7 @@ static bool trusts(const struct outgoing *rule, const struct origin *origin)
 static unsigned kinds_for(const struct outgoing *rule, const struct origin *origin)
 {
     struct sockaddr_storage literal;
-    if (!trusts(rule, origin))
+    if (!origin->host || !trusts(rule, origin))
         return OUTGOING_PUBLIC;
     if (outgoing_literal(origin->host, &literal))
         return OUTGOING_ANY;

@@ -72,20 +72,21 @@ static int add_path(int ruleset, const struct sandbox_path *path, uint64_t handl
 {
     struct stat seen;
     struct path_beneath rule = {.allowed_access = rights_for(path->access) & handled};
-    rule.parent_fd = open(path->path, O_PATH | O_CLOEXEC);
-    if (rule.parent_fd < 0) {
+    int fd = open(path->path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
         if (path->access != SANDBOX_READ)
             log_warn("the sandbox is closed to what is not there", "path", path->path, "reason",
                      strerror(errno), NULL);
         return 0;
     }
-    if (fstat(rule.parent_fd, &seen) == 0 && !S_ISDIR(seen.st_mode))
+    rule.parent_fd = fd;
+    if (fstat(fd, &seen) == 0 && !S_ISDIR(seen.st_mode))
         rule.allowed_access &= OF_FILES;
     int rc = 0;
     if (rule.allowed_access)
         rc = (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
     int reason = errno;
-    close(rule.parent_fd);
+    close(fd);
     errno = reason;
     return rc;
 }
