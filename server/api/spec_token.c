@@ -23,7 +23,8 @@ static const uint32_t narrowable = SCOPE_CERTIFICATES_READ | SCOPE_CERTIFICATES_
 
 /* ---- scopes ---- */
 
-static uint32_t read_scopes(const struct members *m)
+/* is_admin tells that it is meant to have those of later versions, too. */
+static uint32_t read_scopes(const struct members *m, bool *is_admin)
 {
     struct texts texts = members_texts(m, "scopes", MEMBERS_REQUIRED, SCOPE_COUNT + 1, 64);
     uint32_t scopes = 0;
@@ -31,6 +32,7 @@ static uint32_t read_scopes(const struct members *m)
         uint32_t one = texts.items[i] ? scope_by_name(texts.items[i]) : 0;
         if (texts.items[i] && !one)
             members_item_wrong(m, "scopes", i, "must be a scope, such as certificates:read");
+        *is_admin |= one == SCOPE_ALL;
         scopes |= one;
     }
     if (texts.count == 0 &&
@@ -40,12 +42,12 @@ static uint32_t read_scopes(const struct members *m)
     return scopes;
 }
 
-static char *write_scopes(uint32_t scopes)
+static char *write_scopes(uint32_t scopes, bool is_admin)
 {
     struct json_object *names = json_object_new_array();
-    if (scopes == SCOPE_ALL)
+    if (is_admin)
         json_object_array_add(names, json_object_new_string("admin"));
-    for (int i = 0; i < SCOPE_COUNT && scopes != SCOPE_ALL; i++)
+    for (int i = 0; i < SCOPE_COUNT && !is_admin; i++)
         if (scopes & UINT32_C(1) << i)
             json_object_array_add(names, json_object_new_string(scope_name(i)));
     char *text = canonical_json(names);
@@ -144,16 +146,17 @@ int spec_token_read(struct json_object *body, struct fields *errors, struct spec
     size_t before = errors->count;
     struct members m = members_of_body(body, errors);
     struct spec_token spec = {.grant = grant_create()};
+    bool is_admin = false;
     members_only(&m, names);
     spec.name = mem_strdup(members_checked(&m, "name", MEMBERS_REQUIRED, check_name));
-    spec.scopes = read_scopes(&m);
+    spec.scopes = read_scopes(&m, &is_admin);
     read_restrictions(&m, spec.grant);
     read_times(&m, &spec);
     if (grant_is_narrow(spec.grant) && spec.scopes & ~narrowable)
         members_wrong(&m, "scopes",
                       "can be those of certificates, keys and jobs only, beside identifiers or "
                       "labels");
-    spec.scope_names = write_scopes(spec.scopes);
+    spec.scope_names = write_scopes(spec.scopes, is_admin);
     spec.restrictions = write_restrictions(&m);
     if (errors->count > before) {
         spec_token_finish(&spec);

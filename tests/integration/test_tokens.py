@@ -111,6 +111,15 @@ def test_bodies_that_are_none(certwright, body, pointers):
     assert len(api.ok("GET", "/tokens")["items"]) == 1
 
 
+def test_all_scopes_are_not_those_of_later_versions(certwright):
+    service = certwright()
+    names = service.contract.components["schemas"]["Scope"]["enum"][1:]
+    make_token(service, "all", names[::-1])
+    make_token(service, "both", ["admin", "jobs:read"])
+    assert service.api.ok("GET", "/tokens/all")["scopes"] == names
+    assert service.api.ok("GET", "/tokens/both")["scopes"] == ["admin"]
+
+
 def test_names_are_taken_once_and_the_admin_stays(certwright):
     api = certwright().api
     refused(api.post("/tokens", {"name": "admin", "scopes": ["jobs:read"]}), 409, "name.taken")
