@@ -5,11 +5,15 @@
  */
 #include "server/api/event_stream.h"
 
+#include "acme/base/clock.h"
 #include "acme/base/memory.h"
+#include "server/access/principal.h"
 #include "server/api/api_private.h"
 #include "server/api/event_view.h"
+#include "store/certificate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 32, FILL_BYTES = 16 * 1024, NEWS_MAX = 200, RETRY_MS = 2000 };
 
@@ -24,9 +28,29 @@ struct event_stream {
     struct api *api;
     struct event_filter filter;
     char *job, *certificate, *kind; /* what the filter points to */
+    struct grant *grant;            /* that lets the client in; NULL: nothing narrows or ends it */
     int64_t after;
     bool has_begun;
 };
+
+int event_is_for(struct db *db, const struct grant *grant, const char *resource_type,
+                 const char *resource_name, bool *is_for, struct err *e)
+{
+    struct certificate certificate;
+    struct err missing;
+    *is_for = !grant_is_narrow(grant);
+    if (*is_for || strcmp(resource_type, "certificate") != 0)
+        return 0;
+    if (certificate_load(db, resource_name, &certificate, &missing) < 0) {
+        if (missing.code == ERR_NOT_FOUND)
+            return 0;
+        *e = missing;
+        return -1;
+    }
+    *is_for = grant_takes(grant, certificate.identifiers, certificate.labels);
+    certificate_finish(&certificate);
+    return 0;
+}
 
 /* ---- one client's ---- */
 
@@ -60,22 +84,28 @@ static bool is_over(const struct event_stream *s, struct db *db)
     return over;
 }
 
-/* As many as fit; *after is the last that did. */
-static void give(struct event *events, size_t count, int64_t reached, int64_t *after,
-                 struct buf *out)
+/* As many as fit; s->after is the last that did. */
+static int give(struct event_stream *s, struct db *db, struct event *events, size_t count,
+                int64_t reached, struct buf *out, struct err *e)
 {
-    bool is_full = false;
+    bool is_full = false, is_for;
+    int rc = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!is_full) {
-            event_view_stream(&events[i], out);
-            *after = events[i].seq;
+        struct event *event = &events[i];
+        if (rc == 0 && !is_full) {
+            rc = event_is_for(db, s->grant, event->resource_type, event->resource_name, &is_for, e);
+            if (rc == 0 && is_for)
+                event_view_stream(event, out);
+            if (rc == 0)
+                s->after = event->seq;
             is_full = out->size >= FILL_BYTES;
         }
-        event_finish(&events[i]);
+        event_finish(event);
     }
     free(events);
-    if (!is_full)
-        *after = reached;
+    if (rc == 0 && !is_full)
+        s->after = reached;
+    return rc;
 }
 
 /* One look at the database: the job is looked at before its events, so that none is missed. */
@@ -87,7 +117,8 @@ static int look(struct event_stream *s, struct db *db, struct buf *out, bool *en
     bool over = is_over(s, db);
     if (event_find(db, &s->filter, s->after, BATCH, &events, &count, &reached, e) < 0)
         return -1;
-    give(events, count, reached, &s->after, out);
+    if (give(s, db, events, count, reached, out, e) < 0)
+        return -1;
     *ended = over && count == 0;
     /* Many were looked at, and none matched: there may be more. */
     if (out->size == 0 && !*ended && s->after > before)
@@ -95,13 +126,20 @@ static int look(struct event_stream *s, struct db *db, struct buf *out, bool *en
     return 0;
 }
 
+/* A token's end ends its streams. */
+static bool is_let_in(const struct event_stream *s)
+{
+    struct err ended;
+    return !s->grant || grant_check_time(s->grant, clock_wall_ms(), &ended) == 0;
+}
+
 static void fill(void *state, struct buf *out, bool *ended)
 {
     struct event_stream *s = state;
     struct db *db;
     struct err e;
-    if (store_reader(s->api->options.store, &db, &e) < 0) {
-        *ended = true; /* the client comes again, and goes on where it was */
+    if (!is_let_in(s) || store_reader(s->api->options.store, &db, &e) < 0) {
+        *ended = true; /* the client may come again, and goes on where it was */
         return;
     }
     if (!s->has_begun)
@@ -117,7 +155,7 @@ static bool concerns(const void *state, const void *news)
     for (size_t i = 0; i < all->count; i++)
         if (event_matches(&all->events[i], &s->filter))
             return true;
-    return false;
+    return !is_let_in(s);
 }
 
 static void destroy(void *state)
@@ -126,6 +164,7 @@ static void destroy(void *state)
     free(s->job);
     free(s->certificate);
     free(s->kind);
+    grant_release(s->grant);
     free(s);
 }
 
@@ -140,6 +179,8 @@ void event_stream_answer(struct api *api, struct http_exchange *x,
     s->job = mem_strdup(filter->job);
     s->certificate = mem_strdup(filter->certificate);
     s->kind = mem_strdup(filter->kind);
+    struct grant *grant = http_rights(x)->grant;
+    s->grant = grant ? grant_hold(grant) : NULL;
     s->filter = (struct event_filter){s->job, s->certificate, s->kind, filter->state};
     /* A proxy that gathers the answer would keep the client waiting. */
     http_add_header(x, "X-Accel-Buffering", "no");

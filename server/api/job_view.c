@@ -5,6 +5,7 @@
 #include "acme/problem.h"
 #include "server/api/event_view.h"
 #include "server/api/show.h"
+#include "server/engine/requests.h"
 #include "server/http/problem.h"
 #include "store/certificate.h"
 #include "store/order.h"
@@ -200,6 +201,30 @@ static int add_events(struct db *db, const char *id, struct json_object *out, st
     return 0;
 }
 
+static void add_requests(const struct job *job, struct json_object *out)
+{
+    struct requests log;
+    struct json_object *array = json_object_new_array();
+    requests_read(job->requests, &log);
+    for (size_t i = 0; i < log.count; i++) {
+        const struct request *r = &log.items[i];
+        struct json_object *item = json_object_new_object();
+        show_add_time(item, "at", r->at);
+        show_add_time(item, "last_at", r->last_at);
+        show_add_text(item, "step", r->step);
+        show_add_text(item, "identifier", r->identifier);
+        show_add_text(item, "method", r->method);
+        show_add_text(item, "path", r->path);
+        json_object_object_add(item, "status", r->status ? json_object_new_int(r->status) : NULL);
+        show_add_int(item, "duration_ms", r->duration_ms);
+        show_add_int(item, "count", r->count);
+        json_object_array_add(array, item);
+    }
+    json_object_object_add(out, "requests", array);
+    show_add_int(out, "requests_omitted", log.omitted);
+    requests_finish(&log);
+}
+
 /* Where a job installs something, or rehearses that. */
 static struct json_object *show_target(const struct job *job)
 {
@@ -253,6 +278,7 @@ int job_view_make(struct db *db, const struct job *job, struct job_view *view, s
     json_object_object_add(json, "error", error);
     if (rc == 0)
         rc = add_events(db, job->id, json, e);
+    add_requests(job, json);
     if (rc < 0) {
         json_object_put(json);
         return -1;

@@ -46,9 +46,9 @@ static int write_rows(struct store_tx *tx, struct step_context *c, struct err *e
 }
 
 static int tell(struct store_tx *tx, const struct step_context *c, enum job_state state,
-                const struct step *step, const char *message, struct err *e)
+                const struct step *step, const char *message, const char *about, struct err *e)
 {
-    const struct event_new event = {c->job.id, state, step->name, message, NULL};
+    const struct event_new event = {c->job.id, state, step->name, message, about};
     return event_add(tx, &event, e);
 }
 
@@ -62,7 +62,7 @@ static int write_earlier(struct store_tx *tx, const struct commit *commit, struc
         const struct earlier *earlier = &commit->earlier[i];
         c->saved = earlier->saved;
         if (earlier->message)
-            rc = tell(tx, c, JOB_RUNNING, earlier->step, earlier->message, e);
+            rc = tell(tx, c, JOB_RUNNING, earlier->step, earlier->message, earlier->about, e);
         if (rc == 0 && earlier->save)
             rc = earlier->save(tx, c, e);
     }
@@ -77,6 +77,7 @@ void commit_forget_earlier(struct commit *commit)
         if (earlier->saved_free)
             earlier->saved_free(earlier->saved);
         free(earlier->message);
+        free(earlier->about);
     }
 }
 
@@ -117,6 +118,11 @@ static int has_lost_resource(struct db *db, const struct commit *commit, bool *l
     return *lost && missing.code != ERR_NOT_FOUND ? context_fail(e, &missing) : 0;
 }
 
+void commit_take_requests(struct commit *commit)
+{
+    commit->requests = requests_append(commit->c->job.requests, &commit->c->requests);
+}
+
 int commit_write(struct store_tx *tx, void *arg, struct err *e)
 {
     struct commit *commit = arg;
@@ -137,12 +143,13 @@ int commit_write(struct store_tx *tx, void *arg, struct err *e)
         change.step = c->step->name;
         change.lane = c->job.lane;
     }
+    change.requests = commit->requests;
     commit->written = change;
     if (job_commit(tx, c->job.id, c->job.epoch, &change, &commit->epoch, e) < 0)
         return -1;
     if (write_earlier(tx, commit, e) < 0)
         return -1;
-    if (message && tell(tx, c, change.state, c->step, message, e) < 0)
+    if (message && tell(tx, c, change.state, c->step, message, c->about, e) < 0)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;

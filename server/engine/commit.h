@@ -8,6 +8,7 @@
 struct earlier {
     const struct step *step;
     char *message;
+    char *about; /* the identifier; NULL: the whole job */
     int (*save)(struct store_tx *tx, struct step_context *c, struct err *e);
     void *saved;
     void (*saved_free)(void *saved);
@@ -26,6 +27,8 @@ struct commit {
     struct err failure;  /* the step's; message and park_reason may point into it */
     const char *message; /* for the timeline, under the step that ran; NULL: nothing */
     char *error;
+    char
+        *requests; /* the job's, with those of its steps since the last commit; NULL: as they are */
     int64_t limit_until; /* of all the account's jobs at this step; 0: no limit */
     int64_t park_until;  /* -1: as it is; 0: opens the authority; else parks it */
     const char *park_reason;
@@ -34,6 +37,9 @@ struct commit {
 
 /* Whether the database takes what a step comes to, as far as is known. */
 bool commit_may_begin(struct step_context *c);
+
+/* What the steps have asked of the CA, for the commit to write; once. */
+void commit_take_requests(struct commit *commit);
 
 /* A store_fn; arg is the struct commit, and only ->written and ->epoch of it change. */
 int commit_write(struct store_tx *tx, void *arg, struct err *e);

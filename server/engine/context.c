@@ -65,8 +65,50 @@ void step_mark_authorization(struct step_context *c, size_t i)
     c->authorizations_changed[i / 64] |= UINT64_C(1) << i % 64;
 }
 
+void step_about(struct step_context *c, size_t i)
+{
+    const struct authorization *row = &c->authorizations[i];
+    free(c->about);
+    c->about = mem_printf("%s%s", row->wildcard ? "*." : "", row->identifier_value);
+}
+
+/* The authorization that the URL is of; NULL if there is none. */
+static const struct authorization *authorization_at(const struct step_context *c, const char *url)
+{
+    for (size_t i = 0; i < c->authorization_count; i++) {
+        const struct authorization *row = &c->authorizations[i];
+        if (row->identifier_value &&
+            (!strcmp(row->url, url) || (row->challenge_url && !strcmp(row->challenge_url, url))))
+            return row;
+    }
+    return NULL;
+}
+
+void context_take_request(struct step_context *c, const struct acme_http_trace *trace)
+{
+    const struct authorization *row = authorization_at(c, trace->url);
+    char *method = mem_strdup(trace->method), *step = mem_strdup(c->step->name);
+    char *identifier =
+        row ? mem_printf("%s%s", row->wildcard ? "*." : "", row->identifier_value) : NULL;
+    int64_t now = clock_engine_ms();
+    const struct request request = {.at = now,
+                                    .last_at = now,
+                                    .count = 1,
+                                    .duration_ms = trace->duration_ms,
+                                    .method = method,
+                                    .status = trace->status,
+                                    .step = step,
+                                    .identifier = identifier};
+    requests_add(&c->requests, &request, trace->url);
+    free(method);
+    free(step);
+    free(identifier);
+}
+
 void context_finish(struct step_context *c)
 {
+    requests_finish(&c->requests);
+    free(c->about);
     acme_client_finish(&c->client);
     key_destroy(c->account_key);
     for (size_t i = 0; i < c->authorization_count; i++)

@@ -13,6 +13,8 @@
 
 enum { WORKER_CLIENTS = 8, ENGINE_HELD_MAX = 64 };
 
+struct step_context;
+
 /* A connection to one authority, kept by a worker between steps. */
 struct worker_client {
     char *authority; /* NULL: free */
@@ -30,6 +32,7 @@ struct worker {
     struct worker_client clients[WORKER_CLIENTS];
     uint64_t turn;
     struct acme_http *solver_http; /* to DNS providers; NULL until needed */
+    struct step_context *running;  /* whose requests are on their way; NULL: nobody's */
 };
 
 /* Workers without work. One of them keeps the time for all; to wake all of them for each commit

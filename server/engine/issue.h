@@ -20,9 +20,16 @@ int issue_order(struct step_context *c, struct err *e);
 /* issue_authorize.c: what is to be proven, and by whom */
 int issue_authorize(struct step_context *c, struct err *e);
 
-/* issue_present.c: the challenges' responses are put in place, and looked for */
+/* issue_present.c: the challenges' responses are put in place */
 int issue_present(struct step_context *c, struct err *e);
 void issue_present_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);
+void issue_mark_visible(struct step_context *c, size_t i, const char *detail);
+/* Whether the commit writes the authorization anew. */
+bool issue_is_changed(const struct step_context *c, size_t i);
+/* Whether an answer of DNS is waiting to be read: for step_context's ready. */
+bool issue_is_answered(struct step_context *c);
+
+/* issue_propagate.c: they are looked for */
 int issue_propagate(struct step_context *c, struct err *e);
 
 /* issue_validate.c: the CA looks */

@@ -87,7 +87,7 @@ static int answer(struct step_context *c, size_t *answered, bool *taken, struct 
     return 0;
 }
 
-static bool is_changed(const struct step_context *c, size_t i)
+bool issue_is_changed(const struct step_context *c, size_t i)
 {
     return c->authorizations_changed[i / 64] >> i % 64 & 1;
 }
@@ -98,7 +98,7 @@ static int save_duties(struct store_tx *tx, struct step_context *c, struct err *
     for (size_t i = 0; i < c->authorization_count; i++) {
         const struct authorization *row = &c->authorizations[i];
         bool own = responders_do(row->challenge_type);
-        if (!is_changed(c, i) || issue_is_persist(row) ||
+        if (!issue_is_changed(c, i) || issue_is_persist(row) ||
             row->step != (own ? AUTHORIZATION_VISIBLE : AUTHORIZATION_ANNOUNCED))
             continue;
         struct duty duty = duty_of(c, row);
@@ -110,7 +110,7 @@ static int save_duties(struct store_tx *tx, struct step_context *c, struct err *
 
 /* ---- where the record goes ---- */
 
-static bool is_ready(struct step_context *c)
+bool issue_is_answered(struct step_context *c)
 {
     return verdicts_ready(c->engine->verdicts, c->job.id);
 }
@@ -158,7 +158,7 @@ static int announce(struct step_context *c, size_t i, struct err *e)
     if (find_zone(c, row, &pending, e) < 0)
         return -1;
     if (pending) {
-        c->ready = is_ready;
+        c->ready = issue_is_answered;
         return step_wait(c, NULL, c->now + CLOCK_MINUTE_MS, NULL);
     }
     row->step = AUTHORIZATION_ANNOUNCED;
@@ -213,6 +213,7 @@ static int place(struct step_context *c, size_t i, struct err *e)
     step_mark_authorization(c, i);
     if (!issue_is_persist(row))
         c->save = save_state;
+    step_about(c, i);
     return step_next(c, "present", "TXT %s is placed", row->record_name);
 }
 
@@ -238,7 +239,7 @@ static int is_by_hand(struct step_context *c, const struct authorization *row, b
     return 0;
 }
 
-static void mark_visible(struct step_context *c, size_t i, const char *detail)
+void issue_mark_visible(struct step_context *c, size_t i, const char *detail)
 {
     struct authorization *row = &c->authorizations[i];
     row->step = AUTHORIZATION_VISIBLE;
@@ -306,7 +307,7 @@ static int advance(struct step_context *c, size_t i, struct waits *waits, bool *
         bool is_over = issue_persist_is_over(c);
         enum verdict_state state = look(c, &c->authorizations[i], by_hand && !is_over, &verdict);
         if (state == VERDICT_READY && verdict.found) {
-            mark_visible(c, i, "a fitting record is there");
+            issue_mark_visible(c, i, "a fitting record is there");
             return 0;
         }
         if (is_over)
@@ -347,7 +348,7 @@ static int next_to_place(struct step_context *c, ptrdiff_t *found, struct waits 
 /* The records are shown by the job until they are there, or somebody says so. */
 static int wait_for_records(struct step_context *c, const struct waits *waits)
 {
-    c->ready = is_ready;
+    c->ready = issue_is_answered;
     if (!waits->person)
         return step_wait(c, NULL, c->now + CLOCK_MINUTE_MS, NULL);
     return step_wait(c, NULL, INT64_MAX,
@@ -401,81 +402,4 @@ int issue_present(struct step_context *c, struct err *e)
     bool all = issue_count_from(c, AUTHORIZATION_VISIBLE) == c->authorization_count;
     return step_next(c, all ? "respond" : "present", "%zu challenge%s answered by ourselves",
                      answered, answered == 1 ? " is" : "s are");
-}
-
-/* ---- propagate ---- */
-
-static void note_progress(struct step_context *c, size_t i)
-{
-    struct authorization *row = &c->authorizations[i];
-    struct propagation_progress progress;
-    if (!verdicts_progress(c->engine->verdicts, c->job.id, row->index, &progress))
-        return;
-    if (row->detail && !strcmp(row->detail, progress.text))
-        return;
-    issue_set(&row->detail, progress.text);
-    step_mark_authorization(c, i);
-}
-
-/* What the solver's settings say of the check. */
-static int check_settings(struct step_context *c, const struct authorization *row, bool *wanted,
-                          int64_t *timeout_ms, struct err *e)
-{
-    struct solver_use use;
-    if (solver_use_open(c, row->solver, &use, e) < 0)
-        return -1;
-    *wanted = solver_use_checks_propagation(&use);
-    *timeout_ms = solver_use_propagation_timeout_ms(&use);
-    solver_use_finish(&use);
-    return 0;
-}
-
-static int check_one(struct step_context *c, size_t i, struct err *e)
-{
-    struct authorization *row = &c->authorizations[i];
-    struct propagation_verdict verdict;
-    bool wanted;
-    int64_t timeout_ms;
-    if (check_settings(c, row, &wanted, &timeout_ms, e) < 0)
-        return -1;
-    if (!wanted) {
-        mark_visible(c, i, "not checked: the solver says so");
-        return 0;
-    }
-    char *text = issue_is_persist(row) ? issue_persist_wanted(c, row) : NULL;
-    struct propagation_check check = {
-        .fqdn = row->record_name,
-        .value = text ? text : row->record_value,
-        .matches = text ? issue_persist_matches : NULL,
-        .zone_hint = row->record_zone && row->record_zone[0] ? row->record_zone : NULL,
-        .deadline_ms = c->now + timeout_ms,
-    };
-    enum verdict_state state =
-        verdicts_record(c->engine->verdicts, c->job.id, row->index, &check, &verdict);
-    free(text);
-    if (state == VERDICT_PENDING) {
-        note_progress(c, i);
-        return 0;
-    }
-    if (!verdict.found)
-        return context_fail(e, &verdict.error);
-    char *detail = mem_printf("%d of %d name servers have it", verdict.have, verdict.total);
-    mark_visible(c, i, detail);
-    free(detail);
-    return 0;
-}
-
-int issue_propagate(struct step_context *c, struct err *e)
-{
-    for (ptrdiff_t i = issue_find(c, AUTHORIZATION_PRESENTED, 0); i >= 0;
-         i = issue_find(c, AUTHORIZATION_PRESENTED, (size_t)i + 1))
-        if (check_one(c, (size_t)i, e) < 0)
-            return -1;
-    if (issue_find(c, AUTHORIZATION_PRESENTED, 0) < 0)
-        return step_next(c, "respond", "the name servers show the records");
-    /* The verdict wakes the job; in between it only looks how far things are, ever more rarely. */
-    int64_t polls = c->job.error ? 5 : step_polls(c);
-    int64_t again = (int64_t)(15 * CLOCK_SECOND_MS) << (polls < 5 ? polls : 5);
-    c->ready = is_ready;
-    return step_wait(c, NULL, c->now + again, polls ? NULL : "waits for the name servers");
 }

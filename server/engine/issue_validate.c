@@ -44,6 +44,7 @@ int issue_authorization_failed(struct step_context *c, size_t i,
 {
     struct authorization *row = &c->authorizations[i];
     const struct acme_challenge *failure = acme_authorization_failure(answer);
+    step_about(c, i);
     row->step = AUTHORIZATION_INVALID;
     /* RFC 8555 section 7.1.6: it takes its order with it, which may never be looked at again. */
     issue_set(&c->order.status, "invalid");
@@ -96,6 +97,7 @@ static int bear_complaint(struct step_context *c, size_t i, const struct acme_ch
 {
     take_complaint(c, i, challenge, e);
     show_complaint(c, i, e);
+    step_about(c, i);
     if (c->job.deadline_at != INT64_MAX && c->now + delay > c->job.deadline_at)
         return -1;
     if (!strcmp(challenge->status, "pending"))

@@ -278,11 +278,8 @@ static int ask(struct step_context *c, struct err *e)
     int rc = is_silent   ? ask_soon(c, &memory, wall)
              : asked < 0 ? take_refusal(c, &memory, &refusal, wall)
                          : take_answer(c, &memory, &info, wall);
-    int64_t at;
-    if (find_time(c, &memory, wall, &at, e) == 0)
-        leave(c, at, &memory);
-    else
-        rc = -1;
+    /* The time that comes of it is for plan to see, and to tell if it is another one. */
+    leave(c, c->certificate.next_renewal_at, &memory);
     renewal_memory_finish(&memory);
     acme_renewal_info_finish(&info);
     return rc;

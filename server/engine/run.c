@@ -312,6 +312,7 @@ static void settle(struct worker *worker, struct job *job, struct commit *commit
         result->uncommitted = true;
         return;
     }
+    commit_take_requests(commit);
     if (write_or_fail(commit, result, &error) < 0) {
         bool may_pass = refusals_may_pass(error.code);
         atomic_store(&engine->unwritable, may_pass);
@@ -358,8 +359,9 @@ static void advance(struct run *run)
 {
     struct step_context *c = &run->c;
     struct commit *commit = &run->commit;
-    commit->earlier[commit->earlier_count++] =
-        (struct earlier){c->step, mem_strdup(commit->message), c->save, c->saved, c->saved_free};
+    commit->earlier[commit->earlier_count++] = (struct earlier){
+        c->step, mem_strdup(commit->message), c->about, c->save, c->saved, c->saved_free};
+    c->about = NULL;
     heed_cancel(c, c->outcome == STEP_WAIT);
     c->save = NULL;
     c->saved = NULL;
@@ -394,6 +396,7 @@ struct run *engine_run_create(struct worker *worker, const struct job *job)
 static void unload(struct run *run)
 {
     free(run->commit.error);
+    free(run->commit.requests);
     commit_forget_earlier(&run->commit);
     context_finish(&run->c);
     run->c = (struct step_context){0};
@@ -483,7 +486,9 @@ void engine_run_step(struct run *run, struct step_result *result)
         advance(run);
     else if (load(run, result) < 0)
         return;
+    run->worker->running = &run->c;
     run_step(&run->c, &run->commit, result);
+    run->worker->running = NULL;
     if (!commit_can_wait(&run->commit)) {
         engine_run_commit(run, result);
         return;

@@ -12,6 +12,7 @@
 #include "acme/client.h"
 #include "server/engine/lanes.h"
 #include "server/engine/remedy.h"
+#include "server/engine/requests.h"
 #include "store/account.h"
 #include "store/authority.h"
 #include "store/certificate.h"
@@ -91,11 +92,13 @@ struct step_context {
     struct key *account_key;
     struct acme_client client; /* ready after context_client */
     struct ca *ca;             /* likewise; the client's, borrowed */
+    struct requests requests;  /* to the CA since the last commit */
 
     enum step_outcome outcome;
     const char *next; /* NULL: the same step */
     int64_t due;
     char message[STEP_MESSAGE_SIZE];
+    char *about; /* the identifier that the message is about; NULL: the whole job */
 
     /* What the commit writes, whatever the outcome. */
     bool order_changed;
@@ -125,6 +128,9 @@ int step_done(struct step_context *c, const char *format, ...)
 int64_t step_polls(const struct step_context *c);
 
 void step_mark_authorization(struct step_context *c, size_t i);
+
+/* The timeline's entry is about the identifier of that authorization. */
+void step_about(struct step_context *c, size_t i);
 
 /* ---- the context (context.c) ---- */
 
@@ -174,6 +180,9 @@ void context_doubt_directory(struct step_context *c, const struct err *error);
 
 /* *e = *error, and -1: for an error that was looked at first, whether it is one. */
 int context_fail(struct err *e, const struct err *error);
+
+/* The CA was asked something for this step. */
+void context_take_request(struct step_context *c, const struct acme_http_trace *trace);
 
 /* An argument of the job; NULL or fallback if there is none. */
 const char *context_arg(const struct step_context *c, const char *name);

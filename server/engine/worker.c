@@ -1,18 +1,22 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/step.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void count_request(void *context, const struct acme_http_trace *trace)
+static void take_note(void *context, const struct acme_http_trace *trace)
 {
-    struct engine *engine = context;
+    const struct worker *worker = context;
+    struct engine *engine = worker->engine;
     int class = trace->status / 100;
     if (class < 0 || class >= ENGINE_STATUS_CLASSES)
         class = 0;
     atomic_fetch_add(&engine->counters.acme_requests[class], 1);
     atomic_fetch_add(&engine->counters.acme_milliseconds, (unsigned long)trace->duration_ms);
+    if (worker->running)
+        context_take_request(worker->running, trace);
 }
 
 static void close_client(struct engine *engine, struct worker_client *client)
@@ -57,8 +61,8 @@ int worker_client(struct worker *worker, const struct authority *authority,
         .trust = ca->trust,
         .outgoing = engine->options.outgoing,
         .abort = &engine->abort,
-        .traced = count_request,
-        .trace_context = engine,
+        .traced = take_note,
+        .trace_context = worker,
     };
     struct acme_http *http;
     if (acme_http_create(&options, &http, e) < 0) {
