@@ -156,6 +156,15 @@ int64_t context_left_ms(const struct step_context *c, int64_t now)
     return deadline == INT64_MAX ? INT64_MAX : deadline - now;
 }
 
+bool context_is_at_authority(const struct step_context *c)
+{
+    char lane[LANE_NAME_SIZE];
+    if (!c->authority.name)
+        return false;
+    lane_of_authority(c, lane);
+    return !strcmp(c->job.lane, lane);
+}
+
 int64_t context_silence_ms(struct step_context *c, bool at_authority, const struct err *error)
 {
     if (!c->ca || !at_authority)

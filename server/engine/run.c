@@ -54,24 +54,14 @@ static void end_as(struct commit *commit, enum job_state state, const char *mess
     commit->message = message;
 }
 
-/* Whether the step's end tells of the authority: others call DNS providers, or nobody. */
-static bool is_at_authority(const struct step_context *c)
-{
-    char lane[LANE_NAME_SIZE];
-    if (!c->authority.name)
-        return false;
-    lane_of_authority(c, lane);
-    return !strcmp(c->job.lane, lane);
-}
-
 static void after_success(struct commit *commit)
 {
     struct step_context *c = commit->c;
     assert(c->outcome != STEP_NONE);
     commit->message = c->message[0] ? c->message : NULL;
-    if (c->authority.parked_until && is_at_authority(c))
+    if (c->authority.parked_until && context_is_at_authority(c))
         commit->park_until = 0;
-    context_silence_ms(c, is_at_authority(c), NULL);
+    context_silence_ms(c, context_is_at_authority(c), NULL);
     if (c->outcome == STEP_DONE) {
         end_as(commit, JOB_SUCCEEDED, commit->message ? commit->message : "done");
         return;
@@ -103,7 +93,7 @@ static void after_failure(struct commit *commit, struct err *error, struct step_
     int64_t now = clock_engine_ms(); /* a call that hung has taken its time */
     int64_t left = context_left_ms(c, now);
     struct retry retry = retry_decide(error, attempt, left, context_patience_ms(c));
-    int64_t silent_ms = context_silence_ms(c, is_at_authority(c), error);
+    int64_t silent_ms = context_silence_ms(c, context_is_at_authority(c), error);
     retry.park_ms = retry.park_ms < silent_ms ? silent_ms : retry.park_ms;
     retry_tell_why_not(&retry, left, error);
     context_doubt_directory(c, error);
@@ -126,7 +116,7 @@ static void after_failure(struct commit *commit, struct err *error, struct step_
         commit->limit_until = commit->change.due_at;
     if (c->authority.name)
         result->park_ms = retry.park_ms;
-    if (retry.park_ms && is_at_authority(c)) {
+    if (retry.park_ms && context_is_at_authority(c)) {
         log_info("a CA is left alone", "authority", c->authority.name, NULL);
         commit->park_until = now + retry.park_ms;
         commit->park_reason = error->detail;
@@ -155,7 +145,7 @@ static bool is_limited(struct step_context *c)
 {
     struct err ignored;
     int64_t until;
-    if (!c->account.id || c->job.error || !is_at_authority(c) ||
+    if (!c->account.id || c->job.error || !context_is_at_authority(c) ||
         account_limit_load(c->db, c->account.id, c->step->name, &until, &ignored) < 0 ||
         until <= c->now)
         return false;

@@ -181,6 +181,9 @@ void context_doubt_directory(struct step_context *c, const struct err *error);
 /* *e = *error, and -1: for an error that was looked at first, whether it is one. */
 int context_fail(struct err *e, const struct err *error);
 
+/* Whether the step's end tells of the authority: others call DNS providers, or nobody. */
+bool context_is_at_authority(const struct step_context *c);
+
 /* The CA was asked something for this step. */
 void context_take_request(struct step_context *c, const struct acme_http_trace *trace);
 

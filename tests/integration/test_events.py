@@ -251,3 +251,71 @@ def test_another_database_is_told(service):
     job = refresh(api)
     assert stream.until(lambda e: True)[0]["job"] == job["id"]
     stream.close()
+
+
+def test_streams_end_with_the_service(service):
+    api = service.api
+    streams = [Stream(api, "/events").open() for _ in range(50)]
+    pending = Stream(api, "/events?after=0").open()
+    service.stop()
+    for stream in [*streams, pending]:
+        assert list(stream) == []
+        assert stream.comments[-1] == "the service is stopping"
+    service.start()
+    job = api.ended(refresh(api))
+    again = Stream(api, "/events", streams[0].last or 0).open()
+    assert again.until(lambda e: e["type"] == "job.succeeded")[-1]["job"] == job["id"]
+    again.close()
+
+
+def test_a_token_that_ends_takes_its_streams_along(service):
+    api = service.api
+    made = api.ok("POST", "/tokens", {"name": "eyes", "scopes": ["jobs:read"]}, status=(201,))
+    admin, api.token = api.token, made["token"]
+    stream = Stream(api, "/events").open()
+    job = Stream(api, "/events?kind=certificate.issue").open()
+    api.token = admin
+    assert stream.status == job.status == 200
+    api.ok("DELETE", "/tokens/eyes", status=(204,))
+    assert list(stream) == [] and list(job) == []
+
+
+def test_a_token_for_some_certificates_sees_only_theirs(service, names):
+    api = service.api
+    api.put_account()
+    own, other = names(2)
+    made = api.ok("POST", "/tokens", {"name": "one", "scopes": ["jobs:read"],
+                                      "identifiers": [own]}, status=(201,))
+    jobs = {name: api.succeeded(api.post_certificate(name)) for name in (other, own)}
+    events = all_events(api)
+    admin, api.token = api.token, made["token"]
+    seen = all_events(api)
+    assert seen == [e for e in events if e["resource"]["name"] == own] != []
+    for accept in ("application/json", "text/event-stream"):
+        hidden = api.get(f"/jobs/{jobs[other]['id']}/events", headers={"Accept": accept})
+        assert hidden.status == 404
+    stream = Stream(api, "/events?after=0").open()
+    got = stream.until(lambda e: e["seq"] == seen[-1]["seq"])
+    assert got == seen
+    stream.close()
+    assert list(Stream(api, f"/jobs/{jobs[own]['id']}/events").open())[-1]["type"] == "job.succeeded"
+    api.token = admin
+
+
+def test_a_job_tells_what_was_asked_of_the_ca(service, names):
+    api = service.api
+    api.put_account()
+    name, other = names(2)
+    job = api.succeeded(api.post_certificate(name, other))
+    asked = job["requests"]
+    assert job["requests_omitted"] == 0
+    assert {r["step"] for r in asked} >= {"order", "authorize", "respond", "validate", "finalize",
+                                          "download"}
+    assert all(r["method"] in ("HEAD", "GET", "POST") and r["path"].startswith("/") and
+               r["count"] >= 1 and r["duration_ms"] >= 0 for r in asked)
+    # Pebble refuses nonces now and then, which is a request like any other.
+    assert {200, 201} <= {r["status"] for r in asked if r["status"] != 400}
+    assert {r["identifier"] for r in asked if r["step"] == "respond"} - {None} == {name, other}
+    assert {r["identifier"] for r in asked if r["step"] == "validate"} - {None} == {name, other}
+    times = [r["at"] for r in asked]
+    assert times == sorted(times)
