@@ -22,7 +22,7 @@ void event_finish(struct event *event)
 
 #define COLUMNS                                                                                    \
     "e.seq, e.at, e.job, e.state, e.step, e.message, e.identifier,"                                \
-    " j.kind, j.resource_type, j.resource_name"
+    " j.kind, j.resource_type, j.resource_name, j.resource_id"
 
 static void read_event(const struct db_row *row, void *out)
 {
@@ -37,6 +37,7 @@ static void read_event(const struct db_row *row, void *out)
     event->kind = db_text_copy(row, 7);
     event->resource_type = db_text_copy(row, 8);
     event->resource_name = db_text_copy(row, 9);
+    event->resource_id = db_int(row, 10);
 }
 
 static void finish_event(void *out)

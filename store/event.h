@@ -19,6 +19,7 @@ struct event {
     char *kind;
     char *resource_type;
     char *resource_name;
+    int64_t resource_id;
 };
 void event_finish(struct event *event);
 

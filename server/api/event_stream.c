@@ -5,12 +5,11 @@
  */
 #include "server/api/event_stream.h"
 
-#include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/access/principal.h"
 #include "server/api/api_private.h"
 #include "server/api/event_view.h"
-#include "store/certificate.h"
+#include "server/api/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +32,13 @@ struct event_stream {
     bool has_begun;
 };
 
-int event_is_for(struct db *db, const struct grant *grant, const char *resource_type,
-                 const char *resource_name, bool *is_for, struct err *e)
+int event_is_for(struct db *db, const struct grant *grant, const struct event *event, struct err *e)
 {
-    struct certificate certificate;
-    struct err missing;
-    *is_for = !grant_is_narrow(grant);
-    if (*is_for || strcmp(resource_type, "certificate") != 0)
+    if (!grant_is_narrow(grant))
+        return 1;
+    if (strcmp(event->resource_type, "certificate") != 0)
         return 0;
-    if (certificate_load(db, resource_name, &certificate, &missing) < 0) {
-        if (missing.code == ERR_NOT_FOUND)
-            return 0;
-        *e = missing;
-        return -1;
-    }
-    *is_for = grant_takes(grant, certificate.identifiers, certificate.labels);
-    certificate_finish(&certificate);
-    return 0;
+    return rights_see_subject(db, grant, event->resource_id, e);
 }
 
 /* ---- one client's ---- */
@@ -88,13 +77,14 @@ static bool is_over(const struct event_stream *s, struct db *db)
 static int give(struct event_stream *s, struct db *db, struct event *events, size_t count,
                 int64_t reached, struct buf *out, struct err *e)
 {
-    bool is_full = false, is_for;
+    bool is_full = false;
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
         struct event *event = &events[i];
         if (rc == 0 && !is_full) {
-            rc = event_is_for(db, s->grant, event->resource_type, event->resource_name, &is_for, e);
-            if (rc == 0 && is_for)
+            int is_for = event_is_for(db, s->grant, event, e);
+            rc = is_for < 0 ? -1 : 0;
+            if (is_for > 0)
                 event_view_stream(event, out);
             if (rc == 0)
                 s->after = event->seq;
@@ -126,19 +116,12 @@ static int look(struct event_stream *s, struct db *db, struct buf *out, bool *en
     return 0;
 }
 
-/* A token's end ends its streams. */
-static bool is_let_in(const struct event_stream *s)
-{
-    struct err ended;
-    return !s->grant || grant_check_time(s->grant, clock_wall_ms(), &ended) == 0;
-}
-
 static void fill(void *state, struct buf *out, bool *ended)
 {
     struct event_stream *s = state;
     struct db *db;
     struct err e;
-    if (!is_let_in(s) || store_reader(s->api->options.store, &db, &e) < 0) {
+    if (store_reader(s->api->options.store, &db, &e) < 0) {
         *ended = true; /* the client may come again, and goes on where it was */
         return;
     }
@@ -155,7 +138,7 @@ static bool concerns(const void *state, const void *news)
     for (size_t i = 0; i < all->count; i++)
         if (event_matches(&all->events[i], &s->filter))
             return true;
-    return !is_let_in(s);
+    return false;
 }
 
 static void destroy(void *state)

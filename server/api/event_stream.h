@@ -6,10 +6,9 @@
 #include "server/api/api_private.h"
 #include "store/event.h"
 
-/* Whether the caller may see what a job of that resource does: of one who is let in for some
-   certificates only these, and none of what is not a certificate's. */
-int event_is_for(struct db *db, const struct grant *grant, const char *resource_type,
-                 const char *resource_name, bool *is_for, struct err *e);
+/* 1 if one who was let in by that grant may see the event, 0 if not, -1. */
+int event_is_for(struct db *db, const struct grant *grant, const struct event *event,
+                 struct err *e);
 
 /*
  * Answers x with the events after that seq that match the filter, and all that come; where

@@ -74,22 +74,16 @@ static int read_filter(const struct http_exchange *x, struct event_filter *out, 
 
 /* ---- a page ---- */
 
-/* 404, too, where the job is not for the caller. *ended may be NULL. */
-static int check_job(struct db *db, const struct http_exchange *x, const char *id, bool *ended,
-                     struct err *e)
+/* *ended may be NULL. */
+static int check_job(struct db *db, const char *id, bool *ended, struct err *e)
 {
     struct job job;
-    bool is_for;
     if (job_load(db, id, &job, e) < 0)
         return -1;
     if (ended)
         *ended = job_state_is_final(job.state);
-    int rc =
-        event_is_for(db, http_rights(x)->grant, job.resource_type, job.resource_name, &is_for, e);
     job_finish(&job);
-    if (rc == 0 && !is_for)
-        rc = err_set(e, ERR_NOT_FOUND, "There is no job \"%.40s\".", id);
-    return rc;
+    return 0;
 }
 
 /* Leaves those that the caller may see. */
@@ -98,11 +92,10 @@ static int keep_own(const struct page *page, struct event *events, size_t *count
     size_t kept = 0;
     int rc = 0;
     for (size_t i = 0; i < *count; i++) {
-        bool is_for = false;
-        if (rc == 0)
-            rc = event_is_for(page->db, http_rights(page->x)->grant, events[i].resource_type,
-                              events[i].resource_name, &is_for, e);
-        if (is_for)
+        int is_for =
+            rc == 0 ? event_is_for(page->db, http_rights(page->x)->grant, &events[i], e) : 0;
+        rc = is_for < 0 ? -1 : rc;
+        if (is_for > 0)
             events[kept++] = events[i];
         else
             event_finish(&events[i]);
@@ -117,7 +110,7 @@ static int load_page(const struct page *page, void *rows, size_t *count, struct 
     struct event **events = rows;
     int64_t after = 0, last, reached;
     if (read_filter(page->x, &filter, e) < 0 || read_after(page->x, false, &after, e) < 0 ||
-        (is_of_job(page->x) && check_job(page->db, page->x, filter.job, NULL, e) < 0))
+        (is_of_job(page->x) && check_job(page->db, filter.job, NULL, e) < 0))
         return -1;
     if (page->after)
         after = strtoll(page->after, NULL, 10);
@@ -177,14 +170,14 @@ static const struct page_source source = {
 /* ---- a stream ---- */
 
 /* Whether all was said: the job has ended, and the client has its last event. */
-static int find_rest(const struct http_exchange *x, struct db *db,
-                     const struct event_filter *filter, int64_t after, bool *none, struct err *e)
+static int find_rest(struct db *db, const struct event_filter *filter, int64_t after, bool *none,
+                     struct err *e)
 {
     struct event *events;
     size_t count;
     int64_t reached;
     bool ended;
-    if (check_job(db, x, filter->job, &ended, e) < 0 ||
+    if (check_job(db, filter->job, &ended, e) < 0 ||
         event_find(db, filter, after, 1, &events, &count, &reached, e) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
@@ -205,7 +198,7 @@ static int find_beginning(const struct http_exchange *x, struct db *db,
         return -1;
     if (read_after(x, true, after, e) < 0)
         return -1;
-    return is_of_job(x) ? find_rest(x, db, filter, *after, none, e) : 0;
+    return is_of_job(x) ? find_rest(db, filter, *after, none, e) : 0;
 }
 
 static int begin_stream(struct api *api, struct http_exchange *x, struct db *db, struct err *e)

@@ -10,11 +10,13 @@
 #include "acme/base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct call_out;
 struct certificate;
 struct db;
 struct fields;
+struct grant;
 struct http_exchange;
 struct job;
 struct order;
@@ -34,6 +36,8 @@ int rights_check_result(struct db *db, const struct http_exchange *x, const stru
 int rights_see_certificate(const struct http_exchange *x, const struct certificate *row);
 int rights_see_job(struct db *db, const struct http_exchange *x, const struct job *job,
                    struct err *e);
+/* A certificate by its id, which may be deleted by now. */
+int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, struct err *e);
 int rights_see_order(struct db *db, const struct http_exchange *x, const struct order *order,
                      struct err *e);
 

@@ -82,7 +82,8 @@ static const struct http_route *const tables[] = {routes, NULL};
 
 static struct http_server *start(struct http_server_options options)
 {
-    static const struct http_listener_options listener = {HTTP_LISTENER_API, "127.0.0.1:0"};
+    static const struct http_listener_options listener = {.kind = HTTP_LISTENER_API,
+                                                          .address = "127.0.0.1:0"};
     struct http_server *server = NULL;
     struct err e;
     happened = destroyed = asked = 0;
