@@ -7,6 +7,7 @@ import pytest
 
 from api import ENDED
 from process import until
+from test_renewal import Ari, window
 from wall_clock import YEARS, WallClock
 
 HOUR, DAY = 3600, 24 * 3600
@@ -208,3 +209,21 @@ def test_a_start_with_a_wrong_clock(start, fake, clock, names, ahead, word):
         api.succeeded(waiting)
     assert api.certificate(old)["next_renewal_at"] == planned
     assert len(fake.posts("/new-order")) == 3
+
+
+def plans_told(job):
+    return [e["message"] for e in job["events"] if "is planned for" in e["message"]]
+
+
+def test_a_renewal_that_its_ca_moves_is_told(start, fake, clock, names):
+    ari = Ari(fake, window(20 * DAY, 21 * DAY), window(10 * DAY, 11 * DAY), retry_after="60")
+    api = start().api
+    api.put_account(authority="fake")
+    [name] = names()
+    api.succeeded(api.post_certificate(name))
+    first = until(lambda: plans_told(plan_of(api, name)), 20, "the first plan")
+    clock.set(10 * 60)
+    told = plans_told(looked_at(api, plan_of(api, name)))
+    assert len(ari.asked) == 2 and len(first) == 1
+    second = api.certificate(name)["next_renewal_at"]
+    assert told == [*first, f"the renewal is planned for {second}"] and told[0] != told[1]

@@ -54,6 +54,21 @@ def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
     assert service.api.ok("GET", "/accounts/me")["status"] == "valid"
 
 
+def test_events_with_curl(certwright, pebble):
+    service = certwright(pebble)
+    service.api.put_account("me")
+    section = README.read_text().split("## Following along\n")[1].split("\n## ")[0]
+    [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s", "curl -sS --fail -s")],
+                          env={**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                               "TOKEN": service.api.token},
+                          capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    stream, _, asked = done.stdout.rpartition("\n\n")
+    assert "event: job.queued\n" in stream and "event: job.succeeded\n" in stream
+    assert re.search(r"^finalize\t-\tPOST /\S+\t200\t\d+ ms, \d+x$", asked, re.M), asked
+
+
 def test_tokens_with_curl(certwright):
     service = certwright()
     section = README.read_text().split("## Tokens\n")[1].split("\n## ")[0]
