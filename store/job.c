@@ -468,12 +468,12 @@ int job_hasten_of(struct store_tx *tx, const char *kind, const char *resource_ty
     return run_waking(tx, row, e) < 0 ? -1 : 0;
 }
 
-int job_hasten_step(struct store_tx *tx, const char *step, struct err *e)
+int job_hasten_step(struct store_tx *tx, const char *kind, const char *step, struct err *e)
 {
     return db_run(store_tx_db(tx), NULL, e,
-                  "UPDATE job SET due_at = ?2 WHERE finished_at = 0 AND state = 'waiting'"
-                  " AND step = ?1 AND error IS NULL AND due_at > ?2",
-                  "ti", step, store_tx_now(tx));
+                  "UPDATE job SET due_at = ?3 WHERE kind = ?1 AND state = 'waiting'"
+                  " AND step = ?2 AND error IS NULL AND due_at > ?3 AND finished_at = 0",
+                  "tti", kind, step, store_tx_now(tx));
 }
 
 int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e)

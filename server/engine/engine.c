@@ -384,8 +384,9 @@ static int park_authorities(struct engine *engine, struct db *db, struct err *e)
 static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
 {
     (void)arg;
-    return job_hasten_step(tx, "present", e) < 0 || job_hasten_step(tx, "propagate", e) < 0 ? -1
-                                                                                            : 0;
+    const char *kind = certificate_issue_kind.name;
+    return job_hasten_step(tx, kind, "present", e) < 0 ? -1
+                                                       : job_hasten_step(tx, kind, "propagate", e);
 }
 
 int engine_start(struct engine *engine, struct err *e)
