@@ -170,7 +170,7 @@ struct json_object *certificate_view_show(const struct certificate_view *view)
     return json;
 }
 
-/* ---- as a tag ---- */
+/* ---- as a tag: of whatever is shown above ---- */
 
 static void tag_text(struct buf *tag, const char *text)
 {
