@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""embed.py OPENAPI.yaml OUT.c: the document as compact JSON in a C source."""
+"""embed.py OPENAPI.yaml OUT.c: the document as compact JSON and as a page, in a C source."""
 
 import json
 import pathlib
@@ -7,7 +7,9 @@ import sys
 
 import yaml
 
-HEADER = """/* Made of openapi.yaml by embed.py. */
+import page
+
+HEADER = """/* Made of openapi.yaml by embed.py and page.py. */
 #include "api-spec/openapi.h"
 
 """
@@ -19,16 +21,21 @@ def c_string(text):
     for start in range(0, len(text), 80):
         part = text[start:start + 80]
         escaped = part.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?")
+        escaped = escaped.replace("\n", "\\n")
         lines.append(f'    "{escaped}"')
     return "\n".join(lines)
 
 
 def main(source, target):
     document = yaml.safe_load(pathlib.Path(source).read_text(encoding="utf-8"))
-    text = json.dumps(document, separators=(",", ":"))
-    pathlib.Path(target).write_text(
-        f"{HEADER}const char openapi_json[] =\n{c_string(text)};\n\n"
-        f"const size_t openapi_json_size = {len(text)};\n", encoding="ascii")
+    html, policy = page.render(document)
+    texts = {"openapi_json": json.dumps(document, separators=(",", ":")),
+             "openapi_page": html.encode("ascii", "xmlcharrefreplace").decode("ascii")}
+    out = [HEADER, f"const char openapi_page_policy[] =\n{c_string(policy)};\n"]
+    for name, text in texts.items():
+        out.append(f"\nconst char {name}[] =\n{c_string(text)};\n\n"
+                   f"const size_t {name}_size = {len(text)};\n")
+    pathlib.Path(target).write_text("".join(out), encoding="ascii")
 
 
 if __name__ == "__main__":

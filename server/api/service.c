@@ -1,4 +1,4 @@
-/* Health, metrics, the contract, and the http-01 responder's path. */
+/* Health, metrics, the contract and its page, and the http-01 responder's path. */
 #include "acme/base/memory.h"
 #include "api-spec/openapi.h"
 #include "server/access/scope.h"
@@ -58,12 +58,31 @@ static void get_metrics(struct http_exchange *x, void *context)
     http_respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
+/* What was linked in, and changes with the program alone. */
+static void respond_constant(struct http_exchange *x, const char *type, const char *text,
+                             size_t size)
+{
+    char etag[HTTP_ETAG_SIZE];
+    struct buf body = {0};
+    http_etag(text, size, etag);
+    http_add_header(x, "ETag", etag);
+    http_add_header(x, "Cache-Control", "no-cache");
+    buf_add(&body, text, size);
+    http_respond(x, 200, type, &body);
+}
+
 static void get_contract(struct http_exchange *x, void *context)
 {
     (void)context;
-    struct buf body = {0};
-    buf_add(&body, openapi_json, openapi_json_size);
-    http_respond(x, 200, "application/json", &body);
+    respond_constant(x, "application/json", openapi_json, openapi_json_size);
+}
+
+static void get_page(struct http_exchange *x, void *context)
+{
+    (void)context;
+    http_add_header(x, "Content-Security-Policy", openapi_page_policy);
+    http_add_header(x, "Referrer-Policy", "no-referrer");
+    respond_constant(x, "text/html; charset=utf-8", openapi_page, openapi_page_size);
 }
 
 static void get_challenge(struct http_exchange *x, void *context)
@@ -84,6 +103,7 @@ const struct http_route service_routes[] = {
     {HTTP_GET, "/readyz", get_readiness, HTTP_ROUTE_OPEN | HTTP_ROUTE_OPS, 0},
     {HTTP_GET, "/metrics", get_metrics, HTTP_ROUTE_OPS, SCOPE_METRICS_READ},
     {HTTP_GET, "/openapi.json", get_contract, HTTP_ROUTE_OPEN, 0},
+    {HTTP_GET, "/docs", get_page, HTTP_ROUTE_OPEN, 0},
     {HTTP_GET, "/.well-known/acme-challenge/{token}", get_challenge,
      HTTP_ROUTE_OPEN | HTTP_ROUTE_ANY_HOST, 0},
     {0},

@@ -56,7 +56,7 @@ def test_without_the_token_nothing_is_told(certwright, token):
 
 def test_what_is_open_to_all(certwright):
     service = certwright()
-    for path in ("/livez", "/readyz", "/openapi.json"):
+    for path in ("/livez", "/readyz", "/openapi.json", "/docs"):
         assert service.api.get(path, token=False).status == 200
     assert service.api.get("/.well-known/acme-challenge/none", token=False).status == 404
 
