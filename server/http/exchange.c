@@ -85,33 +85,38 @@ void exchange_release(struct http_exchange *x)
     let_go_and_unlock(x);
 }
 
+static void handle(struct http_exchange *x)
+{
+    pthread_mutex_lock(&lock);
+    x->state = EXCHANGE_RUNNING;
+    pthread_mutex_unlock(&lock);
+    x->route->handle(x, x->server->context);
+}
+
 bool exchange_run(struct http_exchange *x)
 {
     struct http_server *server = x->server;
+    struct err e;
     pthread_mutex_lock(&lock);
     bool is_stopping = server->is_stopping;
-    if (!is_stopping) {
-        x->state = EXCHANGE_RUNNING;
+    if (!is_stopping)
         server->running++;
-    }
     pthread_mutex_unlock(&lock);
     if (is_stopping) {
-        struct err e;
         err_set(&e, ERR_SHUTDOWN, "the service is stopping");
         exchange_refuse(x, 0, &e);
         return true;
     }
-    struct err e;
     /* The body may have been long in coming. */
     if (http_confirm(x, &e) < 0 || (server->permit && server->permit(server->context, x, &e) < 0))
-        http_respond_error(x, &e, NULL, NULL);
+        exchange_refuse(x, 0, &e);
     else
-        x->route->handle(x, server->context);
+        handle(x);
     pthread_mutex_lock(&lock);
     server->running--;
     pthread_cond_broadcast(&server->exchanges_changed);
     bool was_deferred = x->was_deferred;
-    assert(was_deferred || x->state == EXCHANGE_ANSWERED);
+    assert(was_deferred || x->state != EXCHANGE_RUNNING);
     pthread_mutex_unlock(&lock);
     return !was_deferred;
 }

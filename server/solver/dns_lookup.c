@@ -126,8 +126,12 @@ static void cached_expire(void *context)
 /* Whoever is about to be told is so first. */
 static void known_limit(struct dns_lookup *lookup)
 {
-    while (lookup->known_count > KNOWN_MAX && !lookup->oldest->waiters)
-        cached_forget(lookup->oldest);
+    struct cached *newer;
+    for (struct cached *c = lookup->oldest; lookup->known_count > KNOWN_MAX && !c->waiters;
+         c = newer) {
+        newer = c->newer;
+        cached_forget(c);
+    }
 }
 
 static int64_t cached_life_ms(const struct cached *c)

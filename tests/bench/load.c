@@ -19,7 +19,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, LATENCIES_MAX = 4000000, ZONES = 50, POSTS_SECONDS_MAX = 200 };
+enum { CONNECTIONS_MAX = 64, LATENCIES_MAX = 4000000, ZONES = 50 };
+
+static const double posts_seconds_max = 200;
 
 struct connection {
     int fd;
@@ -160,7 +162,8 @@ int main(int count, char **argument)
     uint16_t port = (uint16_t)strtoul(argument[2], NULL, 10);
     int connections = (int)strtol(argument[5], NULL, 10);
     double amount = strtod(argument[6], NULL);
-    if (connections < 1 || connections > CONNECTIONS_MAX || amount <= 0 || amount > LATENCIES_MAX)
+    if (connections < 1 || connections > CONNECTIONS_MAX || amount <= 0 ||
+        amount > (double)LATENCIES_MAX)
         return 2;
     write_request(&load, posts ? "POST" : "GET", port, argument[3], argument[4]);
     load.expected = posts ? "202" : count == 8 ? "304" : "200";
@@ -175,7 +178,7 @@ int main(int count, char **argument)
     for (int i = 0; i < connections; i++)
         open_connection(&load, &load.connections[i], port);
     double began = seconds_now();
-    run(&load, connections, posts ? POSTS_SECONDS_MAX : amount);
+    run(&load, connections, posts ? posts_seconds_max : amount);
     double seconds = seconds_now() - began;
     if (posts && load.count < load.most)
         die("it takes too long");
