@@ -229,8 +229,11 @@ int secrets_next_master(const char *directory, const struct master_source *sourc
     int rc = 0;
     if (RAND_bytes(out, SEAL_KEY_SIZE) != 1)
         rc = err_set(e, ERR_CRYPTO, "The random generator failed.");
+    /* What an attempt that was broken off has left opens nothing, and must not stay for this one.
+     */
+    if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+        rc = err_set(e, ERR_IO, "%s cannot be removed: %s.", path, strerror(errno));
     if (rc == 0) {
-        unlink(path); /* what an attempt that was broken off has left opens nothing */
         base64url_encode(out, SEAL_KEY_SIZE, &text);
         rc = write_file(directory, path, text.data, e);
     }

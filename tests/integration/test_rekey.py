@@ -176,3 +176,16 @@ def test_killed_at_every_point(certwright, tmp_path, is_external):
         is_whole(service)
         service.stop()
     assert dead >= 2
+
+
+def test_what_lies_in_the_new_keys_place_is_not_taken_for_it(certwright):
+    service = certwright()
+    service.api.ok("PUT", "/credentials/hook", WEBHOOK)
+    (service.data / "master.key.next").mkdir()  # which is not so easily removed
+    answer = service.api.post("/rekey", {})
+    assert answer.status == 500, answer
+    assert "master.key.next cannot be removed" in service.process.log()
+    (service.data / "master.key.next").rmdir()
+    assert service.api.ok("POST", "/rekey", {}, status=(200,))["former_key_opens"] is False
+    service.restart()
+    is_whole(service)
