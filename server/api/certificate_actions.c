@@ -11,6 +11,7 @@
 #include "server/api/certificate_view.h"
 #include "server/api/check.h"
 #include "server/api/revocation.h"
+#include "server/api/rights.h"
 #include "server/api/spec_target.h"
 #include "server/engine/intake.h"
 #include "server/engine/renewal.h"
@@ -135,7 +136,10 @@ static int check_version(struct call *call, struct db *db, const struct certific
         return fields_verdict(&call->errors, e);
     }
     int rc = 0;
-    if (version.state == VERSION_REVOKED)
+    if (!rights_see_version(call->x, &version))
+        rc = err_set(e, ERR_FORBIDDEN, "Version %lld has names that are not for %s.",
+                     (long long)version.n, http_principal(call->x));
+    else if (version.state == VERSION_REVOKED)
         rc = err_set(e, ERR_CONFLICT, "Version %lld is revoked already.", (long long)version.n);
     else if (version.state != VERSION_VALID)
         rc = err_set(e, ERR_CONFLICT, "Version %lld was not issued.", (long long)version.n);

@@ -11,6 +11,7 @@
 #include "server/api/issued.h"
 #include "server/api/page.h"
 #include "server/api/revocation.h"
+#include "server/api/rights.h"
 #include "server/api/show.h"
 #include "store/certificate.h"
 
@@ -89,17 +90,17 @@ static const struct file *file_by_name(const char *name)
     return NULL;
 }
 
-/* A hash of a private key has no place in a header; the others are known by what they are of. */
-static void add_caching(struct http_exchange *x, const struct issued *issued,
-                        const struct file *file)
+/* A hash of a private key has no place in a header. The others are not known by their serial
+   number: what was deleted and imported anew may have it, and another chain. */
+static void add_caching(struct http_exchange *x, const struct file *file, const struct buf *body)
 {
+    char etag[HTTP_ETAG_SIZE];
     if (file->secret) {
         http_add_header(x, "Cache-Control", "no-store");
         return;
     }
-    char *etag = mem_printf("\"%s.%s\"", issued->version.serial, file->name);
+    http_etag(body->data, body->size, etag);
     http_add_header(x, "ETag", etag);
-    free(etag);
 }
 
 static void answer_file(struct http_exchange *x, struct api *api, const struct file *file,
@@ -111,7 +112,7 @@ static void answer_file(struct http_exchange *x, struct api *api, const struct f
     struct db *db = call_reader(api, x);
     if (!db)
         return;
-    if (issued_load(db, http_param(x, "name"), n, &issued, &e) < 0) {
+    if (issued_load(x, db, http_param(x, "name"), n, &issued, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
         return;
     }
@@ -119,7 +120,7 @@ static void answer_file(struct http_exchange *x, struct api *api, const struct f
         buf_finish_secret(&body);
         http_respond_error(x, &e, NULL, NULL);
     } else {
-        add_caching(x, &issued, file);
+        add_caching(x, file, &body);
         if (file->secret)
             audit_disclose(api, x, file->type, &body);
         else
@@ -227,7 +228,7 @@ static void get_version(struct http_exchange *x, void *context)
         return;
     if (!n) {
         not_found(x, "version", http_param(x, "version"));
-    } else if (issued_load(db, http_param(x, "name"), n, &issued, &e) < 0) {
+    } else if (issued_load(x, db, http_param(x, "name"), n, &issued, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
     } else {
         http_respond_json(x, 200, show_version(&issued.certificate, &issued.version));
@@ -260,6 +261,12 @@ static int load_versions(const struct page *page, void *rows, size_t *count, str
     return 0;
 }
 
+static int sees_version(const struct page *page, const void *row, struct err *e)
+{
+    (void)e;
+    return rights_see_version(page->x, row);
+}
+
 static int show_version_row(const struct page *page, const void *row, struct json_object **out,
                             struct err *e)
 {
@@ -287,6 +294,7 @@ static void list_versions(struct http_exchange *x, void *context)
     static const struct page_source source = {
         .row_size = sizeof(struct version),
         .load = load_versions,
+        .sees = sees_version,
         .show = show_version_row,
         .key = key_of_version,
         .finish = finish_version,
@@ -332,13 +340,26 @@ static int show_bundle(const struct issued *issued, bool with_key, struct json_o
     return 0;
 }
 
+/* Of all but the key, and of whether that is there: who may read it from now on has not got it. */
+static void tag_bundle(const struct issued *issued, bool with_key, char etag[HTTP_ETAG_SIZE])
+{
+    const struct version *version = &issued->version;
+    struct buf text = {0};
+    buf_printf(&text, "%lld %d\n%s%s", (long long)version->n, with_key, version->leaf,
+               version->chain);
+    if (version->csr_size)
+        buf_add(&text, version->csr, version->csr_size);
+    http_etag(text.data, text.size, etag);
+    buf_finish(&text);
+}
+
 /* Takes over json. A caller who has it already is given nothing, so nothing is written down. */
 static void respond_bundle(struct api *api, struct http_exchange *x, const struct issued *issued,
                            bool with_key, struct json_object *json)
 {
     struct buf body = {0};
-    /* Who may read the key from now on has not got it yet. */
-    char *etag = mem_printf("\"%s.bundle%s\"", issued->version.serial, with_key ? ".key" : "");
+    char etag[HTTP_ETAG_SIZE];
+    tag_bundle(issued, with_key, etag);
     call_secret_text(json, &body);
     http_add_header(x, "Cache-Control", "no-store");
     http_add_header(x, "ETag", etag);
@@ -346,7 +367,6 @@ static void respond_bundle(struct api *api, struct http_exchange *x, const struc
         audit_disclose(api, x, "application/json", &body);
     else
         http_respond(x, 200, "application/json", &body);
-    free(etag);
 }
 
 static bool may_read_key(const struct http_exchange *x)
@@ -361,7 +381,7 @@ static void get_bundle(struct http_exchange *x, void *context)
     struct db *db = call_reader(context, x);
     if (!db)
         return;
-    if (issued_load(db, http_param(x, "name"), 0, &issued, &e) < 0) {
+    if (issued_load(x, db, http_param(x, "name"), 0, &issued, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
         return;
     }

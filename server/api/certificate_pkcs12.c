@@ -61,7 +61,7 @@ static void answer(struct api *api, struct http_exchange *x, struct db *db,
     struct issued issued;
     struct buf file = {0};
     struct err e;
-    if (issued_load(db, http_param(x, "name"), request->version, &issued, &e) < 0) {
+    if (issued_load(x, db, http_param(x, "name"), request->version, &issued, &e) < 0) {
         http_respond_error(x, &e, NULL, NULL);
         return;
     }

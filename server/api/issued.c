@@ -1,5 +1,8 @@
 #include "server/api/issued.h"
 
+#include "server/api/rights.h"
+#include "server/http/exchange.h"
+
 void issued_finish(struct issued *issued)
 {
     certificate_finish(&issued->certificate);
@@ -11,7 +14,8 @@ bool issued_is(const struct version *version)
     return version->state == VERSION_VALID || version->state == VERSION_REVOKED;
 }
 
-int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, struct err *e)
+int issued_load(const struct http_exchange *x, struct db *db, const char *name, int64_t n,
+                struct issued *out, struct err *e)
 {
     struct issued issued = {.db = db};
     if (certificate_load(db, name, &issued.certificate, e) < 0)
@@ -22,6 +26,9 @@ int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, 
     if (rc == 0 && !issued_is(&issued.version))
         rc =
             err_set(e, ERR_NOT_FOUND, "Version %lld of \"%s\" was not issued.", (long long)n, name);
+    if (rc == 0 && !rights_see_version(x, &issued.version))
+        rc = err_set(e, ERR_FORBIDDEN, "Version %lld of \"%s\" has names that are not for %s.",
+                     (long long)issued.version.n, name, http_principal(x));
     if (rc < 0)
         issued_finish(&issued);
     else

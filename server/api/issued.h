@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct http_exchange;
+
 struct issued {
     struct db *db; /* borrowed */
     struct certificate certificate;
@@ -19,9 +21,11 @@ bool issued_is(const struct version *version);
 
 /*
  * Version n of the certificate of that name; 0: the one in use. The caller ends *out with
- * issued_finish. ERR_NOT_FOUND also for a version that never became a certificate.
+ * issued_finish. ERR_NOT_FOUND also for a version that never became a certificate; ERR_FORBIDDEN
+ * for one with names that the caller of x may have nothing of.
  */
-int issued_load(struct db *db, const char *name, int64_t n, struct issued *out, struct err *e);
+int issued_load(const struct http_exchange *x, struct db *db, const char *name, int64_t n,
+                struct issued *out, struct err *e);
 void issued_finish(struct issued *issued);
 
 /* ERR_CONFLICT where nobody may have the key. */

@@ -5,6 +5,7 @@
 #include "server/api/call.h"
 #include "server/api/page.h"
 #include "server/api/rights.h"
+#include "server/api/show.h"
 #include "server/engine/intake.h"
 #include "server/engine/step.h"
 
@@ -120,8 +121,51 @@ static int apply_cancel(struct call *call, struct store_tx *tx, struct err *e)
     return 0;
 }
 
+/* What took a scope to be asked for. */
+static uint32_t scopes_of(const struct job *job)
+{
+    static const struct {
+        const char *kind;
+        uint32_t scopes;
+    } asked[] = {
+        {"certificate.issue", SCOPE_CERTIFICATES_ISSUE},
+        {"certificate.deploy", SCOPE_CERTIFICATES_ISSUE},
+        {"certificate.revoke", SCOPE_CERTIFICATES_REVOKE},
+        {"account.create", SCOPE_ACCOUNTS_WRITE},
+        {"account.update", SCOPE_ACCOUNTS_WRITE},
+        {"account.refresh", SCOPE_ACCOUNTS_WRITE},
+        {"account.rollover", SCOPE_ACCOUNTS_WRITE},
+        {"account.deactivate", SCOPE_ACCOUNTS_WRITE},
+        {"authority.refresh", SCOPE_AUTHORITIES_WRITE},
+        {"solver.test", SCOPE_SOLVERS_WRITE},
+        {"target.test", SCOPE_TARGETS_WRITE},
+    };
+    uint32_t scopes = 0;
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        if (!strcmp(asked[i].kind, job->kind))
+            scopes = asked[i].scopes;
+    struct json_object *args = show_stored(job->args);
+    if (json_object_get_int(json_object_object_get(args, "then_delete")))
+        scopes |= SCOPE_CERTIFICATES_DELETE;
+    json_object_put(args);
+    return scopes;
+}
+
+/* One that has ended is asked for anew. */
+static int check_retry(const struct call *call, struct db *db, struct err *e)
+{
+    struct job job;
+    if (job_load(db, http_param(call->x, "id"), &job, e) < 0)
+        return -1;
+    int rc = job_state_is_final(job.state) ? http_require(call->x, scopes_of(&job), e) : 0;
+    job_finish(&job);
+    return rc;
+}
+
 static int apply_retry(struct call *call, struct store_tx *tx, struct err *e)
 {
+    if (check_retry(call, store_tx_db(tx), e) < 0)
+        return -1;
     return intake_retry(tx, http_param(call->x, "id"), call->out.job, e);
 }
 

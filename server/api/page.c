@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEN_AT_ONCE = 256 };
+enum {
+    SEEN_AT_ONCE = 256,
+    SEEN_MAX = 16 * SEEN_AT_ONCE, /* of one page: to look at a million takes a thread too long */
+};
 
 struct seen {
     char *rows;
@@ -247,8 +250,13 @@ static int load_seen(const struct page *page, const struct page_source *source, 
     char *after = mem_strdup(page->after);
     bool is_end = false;
     int rc = 0;
-    while (rc == 0 && !is_end && kept.count < page->limit)
+    for (int seen = 0; rc == 0 && !is_end && kept.count < page->limit && seen < SEEN_MAX;
+         seen += SEEN_AT_ONCE)
         rc = load_some(page, source, &after, &kept, &is_end, e);
+    if (rc == 0 && !is_end && kept.count < page->limit) {
+        *page->reached = after;
+        after = NULL;
+    }
     free(after);
     for (size_t i = 0; rc < 0 && i < kept.count; i++)
         source->finish(kept.rows + i * source->row_size);

@@ -1,5 +1,6 @@
 #include "server/api/rights.h"
 
+#include "acme/cert.h"
 #include "acme/identifier.h"
 #include "server/access/grant.h"
 #include "server/access/principal.h"
@@ -27,6 +28,27 @@ bool rights_are_narrow(const struct http_exchange *x)
 int rights_see_certificate(const struct http_exchange *x, const struct certificate *row)
 {
     return grant_takes(grant_of(x), row->identifiers, row->labels);
+}
+
+/* A spec that was changed since leaves versions behind that are for other names. */
+int rights_see_version(const struct http_exchange *x, const struct version *row)
+{
+    const struct grant *grant = grant_of(x);
+    struct buf leaf = {0}, chain = {0};
+    struct cert_info info;
+    struct err ignored;
+    if (!grant_is_narrow(grant))
+        return 1;
+    if (!row->leaf ||
+        cert_chain_read(row->leaf, strlen(row->leaf), &leaf, &chain, &info, &ignored) < 0)
+        return 0;
+    bool sees = true;
+    for (size_t i = 0; i < info.count && sees; i++)
+        sees = grant_takes_identifier(grant, &info.ids[i]);
+    cert_info_finish(&info);
+    buf_finish(&leaf);
+    buf_finish(&chain);
+    return sees;
 }
 
 int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, struct err *e)

@@ -20,6 +20,7 @@ struct grant;
 struct http_exchange;
 struct job;
 struct order;
+struct version;
 
 /* Whether x is such a caller's. */
 bool rights_are_narrow(const struct http_exchange *x);
@@ -38,6 +39,8 @@ int rights_see_job(struct db *db, const struct http_exchange *x, const struct jo
                    struct err *e);
 /* A certificate by its id, which may be deleted by now. */
 int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, struct err *e);
+/* By the certificate's names of today and the version's own, which may be others. */
+int rights_see_version(const struct http_exchange *x, const struct version *row);
 int rights_see_order(struct db *db, const struct http_exchange *x, const struct order *order,
                      struct err *e);
 

@@ -276,3 +276,20 @@ def test_neither_key_nor_body_is_left_in_plain(certwright, own):
         if path.is_file():
             data = path.read_bytes()
             assert secret not in data and lines not in data, path
+
+
+def test_the_same_certificate_with_another_chain_has_another_etag(api, own):
+    """What was imported without its chain is deleted, and imported with it."""
+    key = pem.make_key()
+    path = "/certificates/again.example.com"
+    first = body(own, key, "again.example.com", chain=False)
+    assert api.post("/imports", first).status == 201
+    tags = {file: api.get(f"{path}/{file}").headers["ETag"]
+            for file in ("cert.pem", "chain.pem", "fullchain.pem", "bundle")}
+    assert api.delete(path).status == 204
+    assert api.post("/imports", {**first, "chain": own.chain}).status == 201
+    answers = {file: api.get(f"{path}/{file}", headers={"If-None-Match": tag})
+               for file, tag in tags.items()}
+    assert {file: answer.status for file, answer in answers.items()} == {
+        "cert.pem": 304, "chain.pem": 200, "fullchain.pem": 200, "bundle": 200}
+    assert answers["fullchain.pem"].text == first["certificate"] + own.chain

@@ -255,12 +255,12 @@ def certificate_paths(name):
         "/csr.pem", "/bundle", "/versions", "/versions/1", "/versions/1/privkey.pem"))
 
 
-def items_of(api, path):
-    """A whole list, two at a time."""
+def items_of(api, path, size=2):
+    """A whole list, a few at a time."""
     items, cursor = [], ""
     while cursor is not None:
         sign = "&" if "?" in path else "?"
-        page = api.ok("GET", f"{path}{sign}page_size=2" + (f"&cursor={cursor}" if cursor else ""))
+        page = api.ok("GET", f"{path}{sign}page_size={size}" + (f"&cursor={cursor}" if cursor else ""))
         items, cursor = items + page["items"], page["next"]
     return items
 
@@ -292,7 +292,7 @@ def test_a_narrow_token_reads_its_own_alone(house):
 
 
 def test_a_narrow_list_goes_on_behind_what_it_leaves_out(house):
-    """Hundreds of newer jobs that are not to be seen lie before its own."""
+    """Thousands of newer jobs that are not to be seen lie before its own."""
     before = [job["id"] for job in items_of(house.narrow, "/jobs")]
     house.stop()
     with closing(sqlite3.connect(house.data / "certwright.db")) as db:
@@ -302,12 +302,47 @@ def test_a_narrow_list_goes_on_behind_what_it_leaves_out(house):
                             "resource_name": "'pebble'"}.get(column, column)
                            for column in columns)
         db.execute("WITH RECURSIVE count (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM count"
-                   f" WHERE i < 600) INSERT INTO job SELECT {values} FROM count,"
+                   f" WHERE i < 5000) INSERT INTO job SELECT {values} FROM count,"
                    " (SELECT * FROM job WHERE kind = 'account.create' LIMIT 1)")
         db.commit()
     house.start()
-    assert len(items_of(house.api, "/jobs?kind=authority.refresh")) == 600
+    assert len(items_of(house.api, "/jobs?kind=authority.refresh", 1000)) == 5000
     assert [job["id"] for job in items_of(house.narrow, "/jobs")] == before
+    # To look at all of them for one page would keep others waiting.
+    page = house.narrow.ok("GET", "/jobs")
+    assert page["items"] == [] and page["next"]
+
+
+def test_a_narrow_token_has_nothing_of_former_names(house):
+    """A certificate that comes to be for other names keeps the versions, and keys, of before."""
+    narrow, admin = house.narrow, house.api
+    path, labels = "/certificates/moved", {"team": "web"}
+    before, now = ({"identifiers": [f"moved.{part}.example.com"], "account": "main",
+                    "labels": labels} for part in ("prod", "ci"))
+    admin.succeeded(admin.ok("PUT", path, before, status=(202,)))
+    admin.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["nowhere.example"]})
+    admin.ok("PUT", path, {**now, "challenge": {"type": "dns-01", "solver": "hand"}},
+             status=(202,))
+    assert narrow.ok("GET", path)["version"] == 1
+
+    def has_nothing(place):
+        for file in ("privkey.pem", "combined.pem", "fullchain.pem", "csr.pem"):
+            refused(narrow.get(f"{place}/{file}"), 403, "auth.forbidden")
+
+    has_nothing(path)
+    refused(narrow.get(path + "/bundle"), 403, "auth.forbidden")
+    assert items_of(narrow, path + "/versions") == []
+    admin.succeeded(admin.ok("PUT", path, now, status=(202,)))
+    has_nothing(path + "/versions/1")
+    refused(narrow.get(path + "/versions/1"), 403, "auth.forbidden")
+    password = {"password": "x" * 20}
+    refused(narrow.post(path + "/pkcs12", {**password, "version": 1}), 403, "auth.forbidden")
+    refused(narrow.post(path + "/revoke", {"version": 1}), 403, "auth.forbidden")
+    assert [one["version"] for one in items_of(narrow, path + "/versions")] \
+        == [admin.certificate("moved")["version"]]
+    assert narrow.get(path + "/bundle").json()["privkey_pem"]
+    assert narrow.post(path + "/pkcs12", password).status == 200
+    assert admin.get(path + "/versions/1/privkey.pem").status == 200
 
 
 def test_a_narrow_token_changes_its_own_alone(house):
@@ -395,6 +430,39 @@ def test_what_is_of_no_certificate_is_not_for_a_narrow_token(house):
     refused(house.narrow.get(f"/jobs/{job['id']}/events"), 404, "not_found")
     for path in ("/accounts", "/tokens", "/metrics", "/credentials"):
         refused(house.narrow.get(path), 403, "auth.forbidden")
+
+
+@pytest.mark.parametrize("kind, args, scopes", [
+    ("certificate.revoke", {"version": 1, "then_delete": 1},
+     ["certificates:revoke", "certificates:delete"]),
+    ("certificate.revoke", {"version": 1}, ["certificates:revoke"]),
+    ("certificate.issue", {}, ["certificates:issue"]),
+    ("account.deactivate", {}, ["accounts:write"]),
+    ("authority.refresh", {}, ["authorities:write"]),
+])
+def test_a_retry_is_no_way_to_what_one_may_not_ask_for(house, kind, args, scopes):
+    """A job that was called back is not begun again by who could not have begun it."""
+    resource = kind.split(".")[0]
+    name = {"certificate": "a.ci.example.com", "account": "main", "authority": "pebble"}[resource]
+    house.stop()
+    with closing(sqlite3.connect(house.data / "certwright.db")) as db:
+        [(job, number)] = db.execute("SELECT job.id, account_id FROM job JOIN certificate c"
+                                     " ON c.id = resource_id WHERE kind = 'certificate.issue'"
+                                     " AND c.name = 'a.ci.example.com'")
+        db.execute("UPDATE job SET kind = ?, args = ?, state = 'cancelled', resource_type = ?,"
+                   " resource_name = ? WHERE id = ?",
+                   (kind, json.dumps(args), resource, name, job))
+        if resource == "account":
+            db.execute("UPDATE job SET resource_id = ? WHERE id = ?", (number, job))
+        db.commit()
+    house.start()
+    for n in range(len(scopes)):
+        lacking = [scope for scope in scopes if scope != scopes[n]]
+        caller = make_token(house, f"lacking-{n}", ["jobs:read", "jobs:write", *lacking])
+        problem = refused(caller.post(f"/jobs/{job}/retry"), 403, "auth.forbidden")
+        assert scopes[n] in problem["detail"]
+    caller = make_token(house, "able", ["jobs:read", "jobs:write", *scopes])
+    caller.succeeded(caller.ok("POST", f"/jobs/{job}/retry", status=(202,)))
 
 
 def test_an_idempotency_key_gives_no_job_of_another(house):
