@@ -209,6 +209,8 @@ static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
     if (token_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     int rc = check_ending(call->x, &row, e);
+    if (rc == 0)
+        rc = call_if_match(call, token_show(&row), e);
     token_finish(&row);
     return rc < 0 ? -1 : token_delete(tx, name, e);
 }

@@ -3,7 +3,9 @@
 import http.client
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -152,3 +154,15 @@ class Api:
         answer = self.get(f"/certificates/{name}/{file}")
         assert answer.status == 200, answer
         return answer.text
+
+
+def at_once(calls):
+    """What they return, made at the same time by a client each."""
+    start = threading.Barrier(len(calls))
+
+    def one(call):
+        start.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as clients:
+        return list(clients.map(one, calls))

@@ -1,8 +1,12 @@
 """PUT converges, and so does the config's `resources`: the same again does nothing."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 import pem
+from api import Api, at_once
 
 
 def main_account(**more):
@@ -116,6 +120,57 @@ def test_put_of_a_change_makes_a_new_version(certwright, pebble, names, change):
     assert api.certificate("site")["version"] == 2
 
 
+def test_each_change_of_what_is_certified_makes_a_version(certwright, fake, names):
+    """One after the other; the same again makes none. A csr takes the place of names and key."""
+    fake.profiles = {"classic": "the usual", "shortlived": "six days"}
+    authorities = {name: fake.authority() for name in ("pebble", "other")}
+    api = certwright(resources={"authorities": authorities}).api
+    api.put_account()
+    api.put_account("second")
+    api.put_account("third", authority="other")
+    [a, b] = names(2)
+    body = {"identifiers": [a], "account": "main"}
+    changes = [{}, {"identifiers": [b, a]}, {"key": {"type": "ec-p384"}},
+               {"key": {"pem": pem.key_pem(pem.make_key())}},
+               {"key": {"pem": pem.key_pem(pem.make_key())}},
+               {"profile": "shortlived"}, {"preferred_chain": "Another Root"},
+               {"account": "second"}, {"account": None, "authority": "other"},
+               {"identifiers": None, "key": None, "csr": pem.make_csr(pem.make_key(), [a])},
+               {"csr": pem.make_csr(pem.make_key(), [a])}]
+    for version, change in enumerate(changes, 1):
+        body = {name: value for name, value in {**body, **change}.items() if value is not None}
+        job = api.succeeded(api.ok("PUT", "/certificates/site", body, status=(202,)))
+        assert job["kind"] == "certificate.issue", change
+        again = api.put("/certificates/site", body)
+        assert again.status == 200 and again.json()["version"] == version, (change, again)
+        assert len(fake.posts("/new-order")) == version, change
+    assert again.json()["account"] == "third" and fake.posts("/new-order")[5]["profile"]
+
+
+@pytest.mark.smoke
+def test_fifty_callers_with_one_spec_share_one_order(certwright, fake, contract, names):
+    """Two clients, each at it many times: while it is new, under way, and once it is there."""
+    service = certwright(resources={"authorities": {"pebble": fake.authority()}})
+    api, local = service.api, Api(contract, unix=service.socket)
+    api.put_account()
+    a, b = names(2)
+    wishes = [{"identifiers": [a, b], "account": "main"},
+              {"account": "main", "identifiers": [b.upper(), a, a]}]
+    calls = [lambda who=who, wish=wish: who.put("/certificates/site", wish)
+             for who in (api, local) for wish in wishes for _ in range(13)]
+    fake.hold("/new-order")
+    answers = at_once(calls)
+    assert {answer.status for answer in answers} == {202}
+    [job] = {answer.json()["id"] for answer in answers}
+    fake.release("/new-order")
+    api.succeeded(job)
+    answers = at_once(calls)
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.json()["version"] for answer in answers} == {1}
+    [order] = api.ok("GET", "/orders?certificate=site")["items"]
+    assert len(fake.posts("/new-order")) == 1 and order["job"] == job
+
+
 def test_put_of_changed_labels_makes_none(certwright, pebble, names):
     api = certwright(pebble).api
     api.put_account()
@@ -129,13 +184,22 @@ def test_put_of_changed_labels_makes_none(certwright, pebble, names):
 def test_put_after_a_failure_waits_for_its_back_off(certwright, pebble, challtestsrv, names):
     [name] = names()
     challtestsrv.add_a(name, "127.0.0.2")
-    api = certwright(pebble).api
+    service = certwright(pebble)
+    api = service.api
     api.put_account()
     body = {"identifiers": [name], "account": "main"}
     api.failed(api.ok("PUT", "/certificates/site", body, status=(202,)))
     answer = api.put("/certificates/site", body)
     assert answer.status == 200 and answer.json()["last_error"]["code"].startswith("ca.")
     challtestsrv.clear_a(name)
+    # Two minutes later the one minute that a first failure holds is over.
+    service.stop()
+    with closing(sqlite3.connect(service.data / "certwright.db")) as db, db:
+        db.execute("UPDATE job SET finished_at = finished_at - 120000 WHERE finished_at > 0")
+    service.start()
+    api.succeeded(api.ok("PUT", "/certificates/site", body, status=(202,)))
+    resource = api.certificate("site")
+    assert resource["status"] == "valid" and resource["last_error"] is None
 
 
 def test_put_of_an_account_twice(certwright, pebble):

@@ -2,13 +2,11 @@
 
 import json
 import socket
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api import Api
+from api import Api, at_once
 from contract import METHODS
 
 
@@ -207,18 +205,6 @@ def test_idempotency_key(certwright, pebble, names, contract):
                       headers=key).status == 409
 
 
-def at_once(count, call):
-    """What so many clients got who called at the same time."""
-    start = threading.Barrier(count)
-
-    def one(_):
-        start.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(count) as clients:
-        return list(clients.map(one, range(count)))
-
-
 @pytest.mark.smoke
 def test_fifty_identical_posts_are_one_job(certwright, pebble, names):
     api = certwright(pebble).api
@@ -229,15 +215,15 @@ def test_fifty_identical_posts_are_one_job(certwright, pebble, names):
         return lambda: api.post("/certificates", {"identifiers": [name], "account": "main"},
                                 headers=headers)
 
-    answers = at_once(50, post(keyed, {"Idempotency-Key": "one of fifty"}))
+    answers = at_once(50 * [post(keyed, {"Idempotency-Key": "one of fifty"})])
     assert {answer.status for answer in answers} == {202}
     [job] = {answer.json()["id"] for answer in answers}
     # Without a key the name is taken once it is taken.
-    assert sorted(answer.status for answer in at_once(50, post(bare))) == [202] + 49 * [409]
+    assert sorted(answer.status for answer in at_once(50 * [post(bare)])) == [202] + 49 * [409]
     api.succeeded(job)
     # A job of the kind that is under way is answered with itself, as long as it is.
-    renewals = at_once(50, lambda: api.post(f"/certificates/{keyed}/renew", {"force": True},
-                                            headers={"Idempotency-Key": "again"}))
+    renewals = at_once(50 * [lambda: api.post(f"/certificates/{keyed}/renew", {"force": True},
+                                              headers={"Idempotency-Key": "again"})])
     [renewal] = {answer.json()["id"] for answer in renewals}
     api.succeeded(renewal)
     issues = api.ok("GET", f"/jobs?certificate={keyed}&kind=certificate.issue")["items"]

@@ -201,7 +201,8 @@ def test_a_pending_certificate(api):
     resource = api.certificate("b.example.com")
     assert resource["identifiers"] == ["a.example.com", "b.example.com"]
     assert resource["status"] == "pending" and resource["version"] is None
-    assert resource["key"] == {"type": "rsa-2048", "reuse": True, "spki_sha256": None}
+    assert resource["key"] == {"type": "rsa-2048", "reuse": True, "exportable": True,
+                               "spki_sha256": None}
     assert resource["trusted"] is False and resource["active_job"] == job["id"]
     for file in ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem", "combined.pem",
                  "csr.pem", "bundle", "versions/1", "versions/1/cert.pem", "versions/x"):
