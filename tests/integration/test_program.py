@@ -101,9 +101,10 @@ def test_what_the_config_points_to_must_be_there(tmp_path, value, told):
 
 def test_first_start_makes_private_files(certwright):
     service = certwright()
-    for name in ("admin.token", "master.key"):
-        assert stat.S_IMODE((service.data / name).stat().st_mode) == 0o600
-    assert stat.S_IMODE(service.data.stat().st_mode) & 0o077 == 0
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in service.data.iterdir()}
+    assert {"admin.token", "master.key", "certwright.db", "certwright.db-wal"} <= set(files)
+    modes = {**files, "the directory": stat.S_IMODE(service.data.stat().st_mode)}
+    assert [name for name, mode in modes.items() if mode & 0o077] == []
 
 
 def test_the_environment_beats_the_file_and_flags_beat_both(certwright, tmp_path):
