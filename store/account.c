@@ -315,18 +315,16 @@ static int call_back_jobs(struct store_tx *tx, const char *name, struct err *e)
 int account_delete(struct store_tx *tx, int64_t id, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    struct db_row *row;
-    int64_t used, deleted;
-    if (db_query(db, &row, e, "SELECT count (*) FROM certificate WHERE account_id = ?1", "i", id) <
-            0 ||
-        record_int(row, &used, e) < 0)
-        return -1;
-    if (used)
-        return err_set(e, ERR_IN_USE, "Certificates refer to the account.");
+    int64_t deleted;
     struct account account;
     if (account_load_by_id(db, id, &account, e) < 0)
         return -1;
-    int rc = call_back_jobs(tx, account.name, e);
+    int rc = record_unused(db, e,
+                           "SELECT certificate.name FROM certificate JOIN account ON account.id ="
+                           " certificate.account_id WHERE account.name = ?1 ORDER BY 1",
+                           "Certificates refer to the account", account.name);
+    if (rc == 0)
+        rc = call_back_jobs(tx, account.name, e);
     account_finish(&account);
     if (rc < 0 || db_run(db, &deleted, e, "DELETE FROM account WHERE id = ?1", "i", id) < 0)
         return -1;

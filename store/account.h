@@ -105,7 +105,10 @@ int account_set_orders(struct store_tx *tx, int64_t id, const char *orders, stru
 
 /* Its certificates are not renewed any more, for that reason (problem JSON). */
 int account_stop_certificates(struct store_tx *tx, int64_t id, const char *error, struct err *e);
-/* With its keys; its jobs are called back. ERR_IN_USE while a certificate refers to it. */
+/*
+ * With its keys; its jobs are called back. ERR_IN_USE, with their names, while certificates refer
+ * to it.
+ */
 int account_delete(struct store_tx *tx, int64_t id, struct err *e);
 
 /* error NULL clears; job NULL: none is active. */

@@ -125,7 +125,8 @@ static void finish_entry(void *out)
     " count, previous, hash FROM audit"                                                            \
     " WHERE n < ?1 AND at >= ?2"
 
-/* One statement for all filters would keep the indexes from being used. */
+/* One statement for all filters would keep the indexes from being used. '0' comes after '/', so
+   that what begins with a path and a slash lies between. */
 int audit_list(struct db *db, const struct audit_filter *filter, int64_t before, size_t limit,
                struct audit_entry **out, size_t *count, struct err *e)
 {
@@ -134,7 +135,9 @@ int audit_list(struct db *db, const struct audit_filter *filter, int64_t before,
     int rc;
     if (filter->resource)
         rc = db_query(db, &row, e,
-                      SELECT_ENTRIES " AND resource = ?3 AND (?4 IS NULL OR principal = ?4)"
+                      SELECT_ENTRIES " AND (resource = ?3"
+                                     " OR (resource > ?3 || '/' AND resource < ?3 || '0'))"
+                                     " AND (?4 IS NULL OR principal = ?4)"
                                      " ORDER BY n DESC LIMIT ?5",
                       "iitti", before, filter->since, filter->resource, filter->principal,
                       (int64_t)limit);

@@ -51,7 +51,7 @@ int audit_add(struct store_tx *tx, const struct audit_note *note, struct err *e)
 
 struct audit_filter {
     const char *principal; /* NULL: any */
-    const char *resource;  /* NULL: any */
+    const char *resource;  /* and what is below that path; NULL: any */
     int64_t since;         /* ms UTC; 0: any */
 };
 

@@ -174,7 +174,9 @@ int seal_open(const unsigned char master[SEAL_KEY_SIZE], const void *wrapped, si
     if (seal_plain_size(size) != SEAL_KEY_SIZE ||
         !unwrap(master, data_key_place, wrapped, size, seal->data_key)) {
         seal_destroy(seal);
-        return err_set(e, ERR_SEAL, "The database's data key does not open under this master key.");
+        return err_set(e, ERR_SEAL,
+                       "The database does not open under this master key. Give the one it was "
+                       "written with; a copy from before a rekey wants the former one.");
     }
     seal->id = id_of(wrapped);
     derive_fingerprint_key(seal);

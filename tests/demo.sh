@@ -147,9 +147,6 @@ TOKEN=$(cat "$home/data/admin.token")
 cat <<END
 Pebble is the CA, certwright's configuration is
 $(sed 's/^/    /' "$home/certwright.json")
-
-API=$API
-TOKEN=\$(cat $home/data/admin.token)
 END
 
 # The commands are evaluated in this directory, where $API and $TOKEN are set.
@@ -172,8 +169,11 @@ show 'openssl x509 -in fullchain.pem -noout -subject -issuer -enddate -ext subje
 
 cat <<END
 
-The certificate is good. The API is at $API, its token in
-$home/data/admin.token.
+The certificate is good. From here on, in another shell:
+
+API=$API
+TOKEN=\$(cat $home/data/admin.token)
+
 END
 if [ "$once" = --once ]; then
     exit 0

@@ -190,7 +190,9 @@ static const struct err_info infos[ERR_COUNT] = {
     [ERR_TARGET_MISMATCH] = {"target.mismatch", "the target shows another certificate",
                              "Something else may install certificates there.", true},
     [ERR_TARGET_FILES] = {"target.files", "the files cannot be written",
-                          "Look at the folder, its owner and mode, and at the space left.", true},
+                          "Look at the folder, its owner and mode, and at the space left. One of "
+                          "file_roots that was not there at the start takes a restart.",
+                          true},
     [ERR_TARGET_RELOAD] = {"target.reload", "the files are in place, but the reload failed",
                            "Look at the process that is to read them; the reload is tried again.",
                            true},

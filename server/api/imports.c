@@ -75,12 +75,19 @@ static int apply(struct call *call, struct store_tx *tx, struct err *e)
     if (certificate_load(store_tx_db(tx), spec->certificate.name, &row, e) < 0)
         return e->code == ERR_NOT_FOUND ? add(call, tx, e) : -1;
     int rc = has_leaf(store_tx_db(tx), &row, spec->leaf.data, &has, e);
+    bool has_account = row.account_id != 0;
     certificate_finish(&row);
     if (rc < 0)
         return -1;
     if (!has)
         return err_set(e, ERR_NAME_TAKEN,
                        "There is a certificate \"%s\" already, and it never was this one.",
+                       spec->certificate.name);
+    /* Who asks for renewals must not go away believing that they will come. */
+    if (!has_account && (spec->certificate.account || spec->certificate.authority))
+        return err_set(e, ERR_NAME_TAKEN,
+                       "There is a certificate \"%s\" already, imported without an account: PUT it"
+                       " with one.",
                        spec->certificate.name);
     return answer(call, store_tx_db(tx), 200, spec->certificate.name, e);
 }

@@ -130,7 +130,8 @@ int options_parse(int argc, char **argv, struct options *out, struct err *e)
     } else if (!strcmp(argv[1], "check-config")) {
         if (argc != 3)
             return err_set(e, ERR_INVALID, "check-config takes one file");
-        o.verb = OPTIONS_CHECK_CONFIG;
+        o.verb =
+            argv[2][0] == '-' && is_one_of(argv[2], help) ? OPTIONS_HELP : OPTIONS_CHECK_CONFIG;
         o.flags.config = argv[2];
     } else if (strcmp(argv[1], "serve") != 0) {
         return err_set(e, ERR_INVALID, "there is no command %s", argv[1]);

@@ -97,9 +97,15 @@ int http_require(const struct http_exchange *x, uint32_t scopes, struct err *e)
     struct buf missing = {0};
     if (!(scopes & ~x->principal.scopes))
         return 0;
-    scope_list(scopes & ~x->principal.scopes, &missing);
-    err_set(e, ERR_FORBIDDEN, "What is asked for takes a scope that %s has not: %s.",
-            x->principal.name, buf_string(&missing));
+    uint32_t withheld = scopes & ~x->listener->scopes;
+    scope_list(withheld ? withheld : scopes & ~x->principal.scopes, &missing);
+    if (withheld)
+        err_set(e, ERR_FORBIDDEN,
+                "What is asked for takes a scope that this listener grants to nobody: %s.",
+                buf_string(&missing));
+    else
+        err_set(e, ERR_FORBIDDEN, "What is asked for takes a scope that %s has not: %s.",
+                x->principal.name, buf_string(&missing));
     buf_finish(&missing);
     return -1;
 }

@@ -152,6 +152,10 @@ static int pass_authentication(struct http_exchange *x, int *status, struct err 
         authorization && !caller.token
             ? err_set(e, ERR_UNAUTHENTICATED, "The Authorization header holds no Bearer token.")
             : x->server->authenticate(x->server->context, &caller, &x->principal, e);
+    if (rc < 0 && !authorization && origin_is_nobody(origin))
+        err_set(e, ERR_UNAUTHENTICATED,
+                "This request carries no token, and its client certificate is none of the "
+                "listener's identities.");
     if (rc < 0) {
         count_failure(x, status, e);
         return -1;

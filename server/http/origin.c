@@ -72,6 +72,11 @@ const struct identity *origin_identity(const struct connection_origin *origin)
     return is_over ? NULL : origin->identity;
 }
 
+bool origin_is_nobody(const struct connection_origin *origin)
+{
+    return origin->identity_until_ms && !origin->identity;
+}
+
 void origin_finish(struct connection_origin *origin)
 {
     X509_free(origin->shown);

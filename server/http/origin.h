@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct identity;
@@ -17,7 +18,7 @@ struct connection_origin {
     char peer_address[INET6_ADDRSTRLEN]; /* likewise */
     int64_t uid;                         /* of the other end of a Unix socket, else -1 */
     const struct identity *identity;     /* that the config gives the peer; NULL: none */
-    int64_t identity_until_ms;           /* wall time; 0: it does not end */
+    int64_t identity_until_ms;           /* of its certificate, wall time; 0: it has shown none */
     X509 *shown;                         /* over TLS: our certificate; owned */
 };
 
@@ -30,6 +31,9 @@ void origin_of_tls(const struct listener *listener, int fd, const SSL *ssl,
 
 /* Who the peer is now: nobody once its certificate has expired. */
 const struct identity *origin_identity(const struct connection_origin *origin);
+
+/* Whether it has shown a certificate that is good, but none of the identities'. */
+bool origin_is_nobody(const struct connection_origin *origin);
 
 void origin_finish(struct connection_origin *origin);
 

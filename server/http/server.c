@@ -136,7 +136,7 @@ static int bind_listener(struct http_server *server, const struct http_listener_
         return err_set(e, ERR_CONFIG,
                        "cannot listen on %s: libmicrohttpd %s lets requests through that a proxy "
                        "may read differently, so before its version 1.0 only loopback and Unix "
-                       "sockets are served",
+                       "sockets are served. Listen there, behind a proxy, or take Debian 13",
                        options->address, MHD_get_version());
     if (listener->bound.given_host && !host_list_add(&server->hosts, listener->bound.given_host))
         return err_set(e, ERR_CONFIG, "%s: this is no host", options->address);

@@ -75,8 +75,8 @@ static int add_path(int ruleset, const struct sandbox_path *path, uint64_t handl
     int fd = open(path->path, O_PATH | O_CLOEXEC);
     if (fd < 0) {
         if (path->access != SANDBOX_READ)
-            log_warn("the sandbox is closed to what is not there", "path", path->path, "reason",
-                     strerror(errno), NULL);
+            log_warn("the sandbox is closed to what is not there: make it, then restart", "path",
+                     path->path, "reason", strerror(errno), NULL);
         return 0;
     }
     rule.parent_fd = fd;

@@ -379,6 +379,8 @@ static int make_token(const char *directory, const char *path, struct err *e)
     if (secret_make(secret, e) < 0)
         return -1;
     int rc = write_file(directory, path, secret, e);
+    if (rc == 0)
+        log_info("the admin token is made", "file", path, NULL);
     OPENSSL_cleanse(secret, sizeof secret);
     return rc;
 }

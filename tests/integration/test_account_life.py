@@ -259,7 +259,8 @@ def test_an_account_in_use_is_not_deleted(certwright, fake, names):
     [name] = names()
     service.api.succeeded(service.api.post_certificate(name))
     service.api.succeeded(service.api.ok("POST", "/accounts/main/deactivate"))
-    assert service.api.delete("/accounts/main").json()["code"] == "resource.in_use"
+    used = service.api.delete("/accounts/main").json()
+    assert used["code"] == "resource.in_use" and used["detail"].endswith(f": {name}."), used
     assert service.api.delete(f"/certificates/{name}").status == 204
     assert service.api.delete("/accounts/main").status == 204
 

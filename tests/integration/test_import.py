@@ -115,6 +115,17 @@ def test_the_same_again_changes_nothing(api, own):
     assert api.certificate("again.example.com") == first
 
 
+def test_the_same_again_gives_no_account(certwright, pebble, own):
+    api = certwright(pebble).api
+    api.put_account("main")
+    sent = body(own, pem.make_key(), "again.example.com")
+    api.ok("POST", "/imports", sent, status=(201,))
+    for more in ({"account": "main"}, {"authority": "pebble"}):
+        refused = api.post("/imports", {**sent, **more})
+        assert refused.status == 409 and "PUT it with one" in refused.json()["detail"]
+    assert api.certificate("again.example.com")["account"] is None
+
+
 def test_an_idempotency_key(api, own):
     sent = body(own, pem.make_key(), "once.example.com")
     headers = {"Idempotency-Key": "import-1"}

@@ -185,8 +185,9 @@ def test_who_a_client_is(certwright, ca):
     for shown in (ca.issue("n1", "one.example.com.evil.example"), ca.issue("n2", "10.1.2.4"),
                   ca.issue("n3", subject="one.example.com"), ca.issue("n4", "a.example.net"),
                   ca.issue("n5", "spiffe://example.com/two/more"), None):
-        code, status, _ = service.curl("/certificates", ca=ca, shown=shown)
+        code, status, body = service.curl("/certificates", ca=ca, shown=shown)
         assert (code, status) == (0, 401), shown and shown.cert_file
+        assert ("none of the listener's identities" in body) == bool(shown), body
         # Its certificate lets it in, a token says what it may do.
         assert service.curl("/certificates", ca=ca, shown=shown, token=True)[1] == 200
 
@@ -233,7 +234,7 @@ def test_a_listener_caps_everybody(certwright, ca):
     service = Listeners(certwright, {"tls": with_files(ca.server()), "scopes": READ}).start()
     assert service.curl("/certificates", ca=ca, token=True)[1] == 200
     code, status, body = service.curl("/accounts", ca=ca, token=True)
-    assert status == 403 and "accounts:read" in body, body
+    assert status == 403 and "this listener grants to nobody: accounts:read." in body, body
     assert service.service.api.get("/accounts").status == 200  # of the other listener
 
 

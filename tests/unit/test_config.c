@@ -369,6 +369,10 @@ static void parses_the_command_line(void **state)
                      0);
     assert_int_equal(o.verb, OPTIONS_CHECK_CONFIG);
     assert_string_equal(o.flags.config, "f");
+    options_finish(&o);
+    assert_int_equal(
+        parse((const char *const[]){"certwright", "check-config", "--help", NULL}, &o, &e), 0);
+    assert_int_equal(o.verb, OPTIONS_HELP);
     assert_int_equal(parse((const char *const[]){"certwright", "--version", NULL}, &o, &e), 0);
     assert_int_equal(o.verb, OPTIONS_VERSION);
     assert_int_equal(parse((const char *const[]){"certwright", "serve", "-h", NULL}, &o, &e), 0);

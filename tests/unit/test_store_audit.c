@@ -113,8 +113,19 @@ static void test_filters(void **state)
         assert_int_equal(count, cases[i].count);
         finish(entries, count);
     }
+    const char *const others[] = {"/targets/web/test", "/targets/web/test/more", "/targets/web0",
+                                  "/targets/web-2", "/targets/web.2"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct audit_note note = note_at(6000);
+        note.resource = others[i];
+        must(f, add, &note);
+    }
     struct audit_entry *entries;
     size_t count;
+    entries = list(f, &by_resource, &count); /* and what is below, but not beside */
+    assert_int_equal(count, 5);
+    assert_string_equal(entries[0].resource, "/targets/web/test/more");
+    finish(entries, count);
     struct err e;
     assert_ok(audit_list(f->db, &since, 5, 1, &entries, &count, &e), e);
     assert_int_equal(count, 1);
