@@ -34,12 +34,12 @@ def test_a_page_has_all_in_order(service, names):
     api = service.api
     api.put_account()
     job = api.succeeded(api.post_certificate(*names()))
-    events = all_events(api)
+    page = api.ok("GET", "/events?page_size=1000")
+    events = all_events(api)  # what was committed since comes after it: the renewal's job, planned
     assert [e["seq"] for e in events] == sorted(e["seq"] for e in events)
     assert len({e["seq"] for e in events}) == len(events)
-    page = api.ok("GET", "/events?page_size=1000")
-    assert page["last_seq"] == events[-1]["seq"] and page["complete_after"] == 0
-    assert page["items"] == events
+    assert page["items"] == events[:len(page["items"])] and page["complete_after"] == 0
+    assert page["last_seq"] == page["items"][-1]["seq"]
 
     own = [e for e in events if e["job"] == job["id"]]
     assert own[0]["type"] == "job.queued" and own[-1]["type"] == "job.succeeded"
