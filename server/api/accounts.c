@@ -275,7 +275,7 @@ static void get_key(struct http_exchange *x, void *context)
 }
 
 const struct http_route accounts_routes[] = {
-    {HTTP_GET, "/accounts", list, 0, SCOPE_ACCOUNTS_READ},
+    {HTTP_GET, "/accounts", list, HTTP_ROUTE_QUERY, SCOPE_ACCOUNTS_READ},
     {HTTP_POST, "/accounts", post, 0, SCOPE_ACCOUNTS_WRITE},
     {HTTP_GET, "/accounts/{name}", get, 0, SCOPE_ACCOUNTS_READ},
     {HTTP_GET, "/accounts/{name}/key", get_key, 0, SCOPE_ACCOUNTS_READ | SCOPE_KEYS_READ},

@@ -138,6 +138,6 @@ static void list(struct http_exchange *x, void *context)
 }
 
 const struct http_route audit_routes[] = {
-    {HTTP_GET, "/audit", list, 0, SCOPE_AUDIT_READ},
+    {HTTP_GET, "/audit", list, HTTP_ROUTE_QUERY, SCOPE_AUDIT_READ},
     {0},
 };

@@ -256,7 +256,7 @@ static void refresh(struct http_exchange *x, void *context)
 }
 
 const struct http_route authorities_routes[] = {
-    {HTTP_GET, "/authorities", list, 0, SCOPE_AUTHORITIES_READ},
+    {HTTP_GET, "/authorities", list, HTTP_ROUTE_QUERY, SCOPE_AUTHORITIES_READ},
     {HTTP_GET, "/authorities/{name}", get, 0, SCOPE_AUTHORITIES_READ},
     {HTTP_PUT, "/authorities/{name}", put, 0, SCOPE_AUTHORITIES_WRITE},
     {HTTP_DELETE, "/authorities/{name}", delete, 0, SCOPE_AUTHORITIES_WRITE},

@@ -314,11 +314,11 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route certificates_routes[] = {
-    {HTTP_GET, "/certificates", certificates_list, 0, SCOPE_CERTIFICATES_READ},
+    {HTTP_GET, "/certificates", certificates_list, HTTP_ROUTE_QUERY, SCOPE_CERTIFICATES_READ},
     {HTTP_POST, "/certificates", post, 0, SCOPE_CERTIFICATES_ISSUE},
     {HTTP_GET, "/certificates/{name}", get, 0, SCOPE_CERTIFICATES_READ},
     {HTTP_PUT, "/certificates/{name}", put, 0, SCOPE_CERTIFICATES_ISSUE},
     {HTTP_PATCH, "/certificates/{name}", patch, 0, SCOPE_CERTIFICATES_ISSUE},
-    {HTTP_DELETE, "/certificates/{name}", delete, 0, SCOPE_CERTIFICATES_DELETE},
+    {HTTP_DELETE, "/certificates/{name}", delete, HTTP_ROUTE_QUERY, SCOPE_CERTIFICATES_DELETE},
     {0},
 };

@@ -242,7 +242,7 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route credentials_routes[] = {
-    {HTTP_GET, "/credentials", list, 0, SCOPE_CREDENTIALS_READ},
+    {HTTP_GET, "/credentials", list, HTTP_ROUTE_QUERY, SCOPE_CREDENTIALS_READ},
     {HTTP_GET, "/credentials/{name}", get, 0, SCOPE_CREDENTIALS_READ},
     {HTTP_PUT, "/credentials/{name}", put, 0, SCOPE_CREDENTIALS_WRITE},
     {HTTP_DELETE, "/credentials/{name}", delete, 0, SCOPE_CREDENTIALS_WRITE},

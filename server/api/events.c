@@ -260,7 +260,7 @@ static void get_of_job(struct http_exchange *x, void *context)
 }
 
 const struct http_route events_routes[] = {
-    {HTTP_GET, "/events", get_all, 0, SCOPE_JOBS_READ},
-    {HTTP_GET, "/jobs/{id}/events", get_of_job, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/events", get_all, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
+    {HTTP_GET, "/jobs/{id}/events", get_of_job, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
     {0},
 };

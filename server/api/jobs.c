@@ -200,7 +200,7 @@ static void go_on(struct http_exchange *x, void *context)
 }
 
 const struct http_route jobs_routes[] = {
-    {HTTP_GET, "/jobs", list, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/jobs", list, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
     {HTTP_GET, "/jobs/{id}", get, 0, SCOPE_JOBS_READ},
     {HTTP_POST, "/jobs/{id}/cancel", cancel, HTTP_ROUTE_NO_BODY, SCOPE_JOBS_WRITE},
     {HTTP_POST, "/jobs/{id}/retry", retry, HTTP_ROUTE_NO_BODY, SCOPE_JOBS_WRITE},

@@ -141,7 +141,7 @@ static void get(struct http_exchange *x, void *context)
 }
 
 const struct http_route orders_routes[] = {
-    {HTTP_GET, "/orders", list, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/orders", list, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
     {HTTP_GET, "/orders/{id}", get, 0, SCOPE_JOBS_READ},
     {0},
 };

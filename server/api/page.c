@@ -2,6 +2,7 @@
 
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
+#include "server/api/check.h"
 #include "server/api/cursor.h"
 #include "server/api/rights.h"
 #include "server/api/spec_common.h"
@@ -55,11 +56,24 @@ static int refuse_parameter(const char *name, const char *const *names, struct e
     return -1;
 }
 
+/* Filters by what no resource can be called. */
+static int check_names(const struct http_exchange *x, struct err *e)
+{
+    static const char *const parameters[] = {"account", "authority", "certificate", NULL};
+    for (const char *const *parameter = parameters; *parameter; parameter++) {
+        const char *name = http_query(x, *parameter);
+        const char *fault = name ? check_name(name) : NULL;
+        if (fault)
+            return err_set(e, ERR_MALFORMED, "%s %s.", *parameter, fault);
+    }
+    return 0;
+}
+
 int page_check_query(const struct http_exchange *x, const char *const *names, struct err *e)
 {
     struct check check = {.names = names};
     http_query_each(x, check_one, &check);
-    return check.unknown ? refuse_parameter(check.unknown, names, e) : 0;
+    return check.unknown ? refuse_parameter(check.unknown, names, e) : check_names(x, e);
 }
 
 static int check_query(const struct http_exchange *x, const char *const *filters, struct err *e)

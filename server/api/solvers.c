@@ -296,7 +296,7 @@ static void test(struct http_exchange *x, void *context)
 }
 
 const struct http_route solvers_routes[] = {
-    {HTTP_GET, "/solvers", list, 0, SCOPE_SOLVERS_READ},
+    {HTTP_GET, "/solvers", list, HTTP_ROUTE_QUERY, SCOPE_SOLVERS_READ},
     {HTTP_GET, "/solvers/{name}", get, 0, SCOPE_SOLVERS_READ},
     {HTTP_PUT, "/solvers/{name}", put, 0, SCOPE_SOLVERS_WRITE},
     {HTTP_DELETE, "/solvers/{name}", delete, 0, SCOPE_SOLVERS_WRITE},

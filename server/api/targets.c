@@ -343,7 +343,7 @@ static void test(struct http_exchange *x, void *context)
 }
 
 const struct http_route targets_routes[] = {
-    {HTTP_GET, "/targets", list, 0, SCOPE_TARGETS_READ},
+    {HTTP_GET, "/targets", list, HTTP_ROUTE_QUERY, SCOPE_TARGETS_READ},
     {HTTP_GET, "/targets/{name}", get, 0, SCOPE_TARGETS_READ},
     {HTTP_PUT, "/targets/{name}", put, 0, SCOPE_TARGETS_WRITE},
     {HTTP_DELETE, "/targets/{name}", delete, 0, SCOPE_TARGETS_WRITE},

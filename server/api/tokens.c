@@ -228,7 +228,7 @@ static void delete(struct http_exchange *x, void *context)
 }
 
 const struct http_route tokens_routes[] = {
-    {HTTP_GET, "/tokens", list, 0, SCOPE_TOKENS_READ},
+    {HTTP_GET, "/tokens", list, HTTP_ROUTE_QUERY, SCOPE_TOKENS_READ},
     {HTTP_POST, "/tokens", post, 0, SCOPE_TOKENS_WRITE},
     {HTTP_GET, "/tokens/{name}", get, 0, SCOPE_TOKENS_READ},
     {HTTP_DELETE, "/tokens/{name}", delete, 0, SCOPE_TOKENS_WRITE},

@@ -35,6 +35,7 @@ enum http_route_flags {
     HTTP_ROUTE_OPS = 2,      /* served by the ops listener too, there without a token */
     HTTP_ROUTE_ANY_HOST = 4, /* not subject to the Host allow-list (http-01 challenges) */
     HTTP_ROUTE_NO_BODY = 8,  /* a POST that needs none: an empty body is fine, else JSON */
+    HTTP_ROUTE_QUERY = 16,   /* looks at the query, all of it; others that want a token take none */
 };
 
 /* "/certificates/{name}/renew": a segment in braces is a parameter. Tables end with path NULL. */

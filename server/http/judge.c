@@ -190,6 +190,16 @@ static int pass_body_rules(struct http_exchange *x, struct err *e)
     return judge_reserve(x, (size_t)x->framing.length, e);
 }
 
+/* A parameter that is misspelt or misplaced must not be passed over: ?revok=true. */
+static int pass_query(const struct http_exchange *x, struct err *e)
+{
+    bool is_open = x->listener->kind != HTTP_LISTENER_API || x->route->flags & HTTP_ROUTE_OPEN;
+    if (is_open || x->route->flags & HTTP_ROUTE_QUERY || !x->target.parameter_count)
+        return 0;
+    return err_set(e, ERR_MALFORMED, "There is no query parameter \"%.100s\" here.",
+                   x->target.parameters[0].name);
+}
+
 /* What changes something must not be done for a caller who then refuses to hear of it; what only
    reads is judged by what it gives. */
 static int pass_accept(const struct http_exchange *x, struct err *e)
@@ -252,7 +262,7 @@ void judge_request(struct http_exchange *x, const char *method, const char *vers
     }
     if (x->is_settled)
         return;
-    if (pass_authentication(x, &status, &e) < 0 || pass_body_rules(x, &e) < 0 ||
-        pass_accept(x, &e) < 0)
+    if (pass_authentication(x, &status, &e) < 0 || pass_query(x, &e) < 0 ||
+        pass_body_rules(x, &e) < 0 || pass_accept(x, &e) < 0)
         judge_settle(x, status, &e);
 }

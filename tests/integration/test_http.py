@@ -254,3 +254,20 @@ def test_what_is_used_is_not_removed(certwright, pebble):
     assert answer.status == 409 and answer.json()["code"] == "resource.in_use"
     assert api.delete("/authorities/letsencrypt").status == 409
     assert api.get("/authorities/mine").status == 200
+
+
+@pytest.mark.parametrize("method, path, body", [
+    ("DELETE", "/certificates/x?revok=true", None), ("DELETE", "/solvers/x?revoke=true", None),
+    ("POST", "/certificates?name=x", {"identifiers": ["a.example.com"]}),
+    ("GET", "/certificates/x?version=1", None), ("GET", "/jobs?state=failed&sort=name", None),
+    ("GET", "/jobs?account=Main", None), ("GET", "/events?certificate=" + "a" * 201, None),
+])
+def test_a_query_that_is_none(certwright, method, path, body):
+    answer = certwright().api.call(method, path, body)
+    assert answer.status == 400 and answer.json()["code"] == "request.malformed", answer
+
+
+def test_what_is_open_takes_any_query(certwright):
+    api = certwright().api
+    for path in ("/livez?verbose", "/readyz?probe=1", "/openapi.json?v=2"):
+        assert api.get(path, token=False).status == 200

@@ -208,7 +208,7 @@ static inline void count_served(void *context, const struct http_served *request
 }
 
 static const struct http_route service_routes[] = {
-    {HTTP_GET, "/things/{name}", show, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/things/{name}", show, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
     {HTTP_PATCH, "/things/{name}", measure, 0, SCOPE_JOBS_READ},
     {HTTP_PUT, "/things/{name}", guarded, 0, SCOPE_JOBS_READ},
     {HTTP_DELETE, "/things/{name}", guarded, 0, SCOPE_JOBS_READ},

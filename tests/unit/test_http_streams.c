@@ -74,7 +74,7 @@ static const void *news(void *context)
 }
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/stream", open_stream, 0, SCOPE_JOBS_READ},
+    {HTTP_GET, "/stream", open_stream, HTTP_ROUTE_QUERY, SCOPE_JOBS_READ},
     {HTTP_GET, "/things/{name}", show, 0, SCOPE_JOBS_READ},
     {0},
 };

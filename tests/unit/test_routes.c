@@ -34,6 +34,22 @@ static const struct http_route *find_route(const char *method, const char *path)
     return NULL;
 }
 
+/* Whether the operation or its path has parameters in the query; shared ones are references. */
+static bool has_query(struct json_object *contract, struct json_object *operation)
+{
+    struct json_object *list = json_object_object_get(operation, "parameters");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *parameter = json_object_array_get_idx(list, i);
+        struct json_object *reference = json_object_object_get(parameter, "$ref");
+        if (reference &&
+            json_pointer_get(contract, json_object_get_string(reference) + 1, &parameter) < 0)
+            fail_msg("%s leads nowhere", json_object_get_string(reference));
+        if (!strcmp(json_object_get_string(json_object_object_get(parameter, "in")), "query"))
+            return true;
+    }
+    return false;
+}
+
 /* `security` is [] for what is open, else [{"bearer": [scopes]}]. */
 static void compare(const char *path, const char *method, struct json_object *operation,
                     const struct http_route *route)
@@ -74,6 +90,8 @@ static void test_each_operation_is_a_route(void **state)
             if (!route)
                 fail_msg("no route serves %s %s", method, path);
             compare(path, method, operation, route);
+            if (has_query(*state, operation) != !!(route->flags & HTTP_ROUTE_QUERY))
+                fail_msg("%s %s: a query on one side only", method, path);
         }
     }
 }
