@@ -97,7 +97,8 @@ static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
     const struct spec_certificate *spec = call->spec;
     struct certificate_request request = request_of(call, spec->name);
     struct applied applied = {0};
-    if (certificate_insert_spec(tx, &request, &applied, e) < 0 ||
+    if (rights_check_name(call, spec->name, e) < 0 ||
+        certificate_insert_spec(tx, &request, &applied, e) < 0 ||
         target_folders_check(store_tx_db(tx), spec->name, &call->errors, e) < 0)
         return -1;
     memcpy(call->out.job, applied.job, ULID_SIZE);
@@ -141,10 +142,13 @@ static int answer_certificate(struct call *call, struct db *db, struct err *e)
 static int check_put(const struct call *call, struct db *db, struct err *e)
 {
     struct certificate row;
-    if (load_for_change(call, db, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND ? call_if_match(call, NULL, e) : -1;
-    certificate_finish(&row);
-    return 0;
+    if (load_for_change(call, db, &row, e) == 0) {
+        certificate_finish(&row);
+        return 0;
+    }
+    if (e->code != ERR_NOT_FOUND || call_if_match(call, NULL, e) < 0)
+        return -1;
+    return rights_check_name(call, http_param(call->x, "name"), e);
 }
 
 static int apply_put(struct call *call, struct store_tx *tx, struct err *e)

@@ -5,6 +5,7 @@
 #include "server/api/call.h"
 #include "server/api/certificate.h"
 #include "server/api/certificate_view.h"
+#include "server/api/rights.h"
 #include "server/api/spec_import.h"
 #include "server/api/target_folders.h"
 
@@ -61,7 +62,8 @@ static int add(struct call *call, struct store_tx *tx, struct err *e)
         .not_before = spec->info.not_before_ms,
         .not_after = spec->info.not_after_ms,
     };
-    if (certificate_import(tx, &request, spec->key, &version, e) < 0 ||
+    if (rights_check_name(call, request.name, e) < 0 ||
+        certificate_import(tx, &request, spec->key, &version, e) < 0 ||
         target_folders_check(store_tx_db(tx), request.name, &call->errors, e) < 0)
         return -1;
     return answer(call, store_tx_db(tx), 201, request.name, e);

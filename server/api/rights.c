@@ -5,6 +5,7 @@
 #include "server/access/grant.h"
 #include "server/access/principal.h"
 #include "server/api/call.h"
+#include "server/config/config.h"
 #include "store/certificate.h"
 #include "store/certificate_subject.h"
 #include "store/job.h"
@@ -156,6 +157,20 @@ int rights_permit(struct db *db, const struct http_exchange *x, struct err *e)
             return families[i].permit(db, x, e);
     return err_set(e, ERR_FORBIDDEN, "%s is for some certificates only, and this is about others.",
                    http_principal(x));
+}
+
+int rights_check_name(const struct call *call, const char *name, struct err *e)
+{
+    const struct config_listeners *listen = &call->api->options.config->listen;
+    if (!rights_are_narrow(call->x))
+        return 0;
+    for (size_t i = 0; i < listen->count; i++)
+        if (listen->items[i].certificate && !strcmp(listen->items[i].certificate, name))
+            return err_set(e, ERR_FORBIDDEN,
+                           "The certificate \"%s\" is what the service itself shows: it is not for"
+                           " %s to make.",
+                           name, http_principal(call->x));
+    return 0;
 }
 
 /* ---- after ---- */

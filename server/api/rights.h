@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct call;
 struct call_out;
 struct certificate;
 struct db;
@@ -32,6 +33,10 @@ int rights_permit(struct db *db, const struct http_exchange *x, struct err *e);
 /* 0 if what a write is about to answer with may be so; ERR_FORBIDDEN, with complaints. */
 int rights_check_result(struct db *db, const struct http_exchange *x, const struct call_out *out,
                         struct fields *errors, struct err *e);
+
+/* ERR_FORBIDDEN for a new certificate of a name that a listener of the config shows: whoever has
+   its key is the service to those who come there. */
+int rights_check_name(const struct call *call, const char *name, struct err *e);
 
 /* 1 if it may be seen, 0 if not, -1. */
 int rights_see_certificate(const struct http_exchange *x, const struct certificate *row);

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 import pem
+from api import Api
 from process import until
 from service import BINARY
 from tls import Listeners, TestCa
@@ -296,6 +297,28 @@ def test_a_certificate_of_the_service_itself(certwright, ca, pebble):
     until(lambda: service.shown().serial_number == second.serial_number, 30, "the new one is")
     service.service.restart()
     assert service.shown().serial_number == second.serial_number
+
+
+def test_what_a_listener_shows_is_not_everybodys_to_make(certwright, ca, pebble):
+    """Its name is free until it is issued; who took it would be the service to all who come."""
+    service = Listeners(certwright, {"tls": {"certificate": "front"}}, pebble=pebble).start()
+    api = service.service.api
+    api.put_account()
+    made = api.ok("POST", "/tokens", {"name": "ci", "scopes": ["certificates:issue"],
+                                      "identifiers": ["*.ci.example.com"]})
+    ci = Api(api.contract, api.port, made["token"])
+    own = ca.server("own", "a.ci.example.com")
+    spec = {"identifiers": ["a.ci.example.com"], "account": "main"}
+    imported = {"certificate": own.cert_file.read_text(), "private_key": own.key_file.read_text()}
+    before = service.shown()
+    for answer in (ci.post("/certificates", {**spec, "name": "front"}),
+                   ci.put("/certificates/front", spec),
+                   ci.post("/imports", {**imported, "name": "front"})):
+        assert answer.status == 403 and answer.json()["code"] == "auth.forbidden", answer
+    assert ci.post("/imports", {**imported, "name": "other"}).status == 201
+    assert service.shown() == before
+    assert api.post("/imports", {**imported, "name": "front"}).status == 201
+    until(lambda: service.shown() == own.certificate, 20, "the listener shows it")
 
 
 def test_a_page_of_the_plain_site_may_not_write_to_the_secured_one(certwright, ca):
