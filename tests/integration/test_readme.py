@@ -1,4 +1,4 @@
-"""The README's session with curl, run as it stands there."""
+"""What README.md and SECURITY.md show, run as it stands there."""
 
 import json
 import os
@@ -15,11 +15,12 @@ import pytest
 import pem
 from hook import Hook
 from pebble import make_server_certificate
-from process import Process, free_port, until
+from process import Process, die_with_parent, free_port, until
 from service import BINARY
 from tls import Listeners, TestCa
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+SECURITY = README.with_name("SECURITY.md")
 
 
 def session():
@@ -71,8 +72,8 @@ def test_events_with_curl(certwright, pebble):
 
 def test_tokens_with_curl(certwright):
     service = certwright()
-    section = README.read_text().split("## Tokens\n")[1].split("\n## ")[0]
-    [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    section = SECURITY.read_text().split("## Tokens\n")[1].split("\n## ")[0]
+    block, _ = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
                    "TOKEN": service.api.token}
     done = subprocess.run(["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
@@ -116,7 +117,7 @@ def test_the_list_of_certificates(certwright, tmp_path):
 def test_the_audit_trail_is_exported(certwright):
     service = certwright()
     service.api.ok("PUT", "/credentials/hook", {"type": "webhook-secret", "secret": "s" * 30})
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", SECURITY.read_text(), re.DOTALL)
                if "/audit" in block]
     block = block.replace("/certificates/www.example.org", "/credentials/hook")
     block = block.replace("2026-11-20", "2020-01-01")  # as the test may run on any day
@@ -129,9 +130,72 @@ def test_the_audit_trail_is_exported(certwright):
     assert entry["principal"] == "token:admin" and entry["status"] == 201
 
 
+def test_every_link_leads_somewhere():
+    pages = {page.name: page.read_text() for page in README.parent.glob("*.md")}
+    anchors = {name: {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+                      for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+               for name, text in pages.items()}
+    links = [(name, *link) for name, text in pages.items()
+             for link in re.findall(r"\]\(([\w.]*)#([^)]+)\)", text)]
+    assert links
+    for name, page, anchor in links:
+        assert anchor in anchors[page or name], (name, page, anchor)
+
+
+def test_without_a_token(certwright, tmp_path):
+    service = certwright()
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", SECURITY.read_text(), re.DOTALL)
+               if "--unix-socket" in block]
+    block = block.replace("/run/certwright/api.socket", str(service.socket))
+    assert run_block(service, block, tmp_path) == {"items": [], "next": None}
+
+
+def test_a_ca_of_your_own(certwright, tmp_path):
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+               if "trust_bundle" in block]
+    root = TestCa(tmp_path / "ca").root.cert_file.read_text()
+    (tmp_path / "root.pem").write_text(root)
+    shown = run_block(certwright(), block, tmp_path)
+    assert shown["name"] == "internal" and shown["trust_bundle"] == root
+
+
+@pytest.fixture
+def daemon():
+    """Any process that may be told to read its files again."""
+    process = subprocess.Popen(["sh", "-c", "trap '' HUP; echo ready; exec sleep 600"],
+                               stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    assert process.stdout.readline() == "ready\n"
+    yield process.pid
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_installing_certificates(certwright, pebble, daemon, tmp_path):
+    section = README.read_text().split("## Installing certificates\n")[1].split("\n## ")[0]
+    [calls] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    certs, pidfile = tmp_path / "certs", tmp_path / "nginx.pid"
+    certs.mkdir()
+    pidfile.write_text(f"{daemon}\n")
+    service = certwright(pebble, file_roots=[str(certs)], pidfiles={"nginx": str(pidfile)})
+    api = service.api
+    api.put_account("me")
+    api.succeeded(api.post_certificate("www.example.org", account="me"))
+    calls = calls.replace('"/certs"', json.dumps(str(certs)))
+    done = subprocess.run(["sh", "-eu", "-c", calls.replace("curl -s ", "curl -sS --fail ")],
+                          env={**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                               "TOKEN": api.token},
+                          capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0 and '"state":"succeeded"' in done.stdout, done
+    until(lambda: api.certificate("www.example.org")["targets"][0]["state"] == "deployed", 60,
+          "it is installed")
+    assert (certs / "www.example.org" / "fullchain.pem").read_text() \
+        == api.pem("www.example.org", "fullchain.pem")
+
+
 def test_the_master_key_is_replaced(certwright):
     service = certwright()
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", SECURITY.read_text(), re.DOTALL)
                if "/rekey" in block]
     before = (service.data / "master.key").read_text()
     environment = {**os.environ, "API": f"http://127.0.0.1:{service.port}",
@@ -143,7 +207,7 @@ def test_the_master_key_is_replaced(certwright):
 
 
 def test_the_configurations_are_good(tmp_path):
-    text = README.read_text()
+    text = README.read_text() + SECURITY.read_text()
     shown = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)
     shown += re.findall(r"^cat >certwright.json <<'END'\n(.*?)^END$", text,
                         re.DOTALL | re.MULTILINE)
@@ -159,7 +223,7 @@ def test_the_configurations_are_good(tmp_path):
 
 def test_letting_others_in(certwright, tmp_path):
     """The section's calls, against a listener as it has it, but for files and ports."""
-    section = README.read_text().split("## Letting others in\n")[1].split("\n## ")[0]
+    section = SECURITY.read_text().split("## Listeners\n")[1].split("\n## ")[0]
     [shown] = re.findall(r"```jsonc\n(.*?)```", section, re.DOTALL)
     [calls] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     ca = TestCa(tmp_path / "ca")
@@ -171,7 +235,8 @@ def test_letting_others_in(certwright, tmp_path):
     listener["tls"] |= {"cert_file": str(server.cert_file), "key_file": str(server.key_file)}
     service = Listeners(certwright, listener).start()
     (ca.folder / "root.pem").write_text(ca.root.cert_file.read_text())
-    calls = calls.replace("curl -s ", "curl -sS --fail ").replace(":8443/", f":{service.tls_port}/")
+    calls = calls.replace("curl -s ", "curl -sS --fail ")
+    calls = calls.replace("certs.example.com:8443/", f"localhost:{service.tls_port}/")
     done = subprocess.run(["sh", "-eu", "-c", calls], cwd=ca.folder, capture_output=True, text=True,
                           env={**os.environ, "TOKEN": service.token}, timeout=90)
     assert done.returncode == 0 and done.stdout.count('"items"') == 2, done
