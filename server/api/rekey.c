@@ -25,6 +25,10 @@ struct rekey {
 /* One at a time, since they share the file of the new key. */
 static atomic_flag is_busy = ATOMIC_FLAG_INIT;
 
+/* The file of the new key holds what the database opens with, and waits to be put in its place:
+   another one must not be written there. */
+static atomic_bool is_unsettled;
+
 static void destroy_rekey(void *spec)
 {
     OPENSSL_secure_clear_free(spec, sizeof(struct rekey));
@@ -68,6 +72,7 @@ static void settle(struct call *call)
     failpoint("rekey settles", NULL);
     if (master->settle(master->context, &settled, &e) < 0) {
         settled = false;
+        atomic_store(&is_unsettled, true);
         log_error("the new master key is not in its place; the former one still opens the database",
                   "detail", e.detail, NULL);
     }
@@ -105,15 +110,26 @@ static bool find_key(struct api *api, struct http_exchange *x, struct json_objec
     return !call_refused(x, &errors);
 }
 
+/* 0: it is to be given back. */
+static int begin(struct err *e)
+{
+    if (atomic_flag_test_and_set(&is_busy))
+        return err_set(e, ERR_CONFLICT, "The master key is being changed already.");
+    if (!atomic_load(&is_unsettled))
+        return 0;
+    atomic_flag_clear(&is_busy);
+    return err_set(e, ERR_CONFLICT,
+                   "The new master key could not be put in its place: do that, and restart first.");
+}
+
 static void post(struct http_exchange *x, void *context)
 {
     struct err e;
     struct json_object *body = call_body(x);
     if (!body)
         return;
-    if (atomic_flag_test_and_set(&is_busy)) {
+    if (begin(&e) < 0) {
         body_destroy(body);
-        err_set(&e, ERR_CONFLICT, "The master key is being changed already.");
         http_respond_error(x, &e, NULL, NULL);
         return;
     }

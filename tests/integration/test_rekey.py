@@ -189,3 +189,29 @@ def test_what_lies_in_the_new_keys_place_is_not_taken_for_it(certwright):
     assert service.api.ok("POST", "/rekey", {}, status=(200,))["former_key_opens"] is False
     service.restart()
     is_whole(service)
+
+
+def test_a_new_key_that_waits_for_its_place_is_not_written_over(certwright):
+    service = certwright()
+    service.api.ok("PUT", "/credentials/hook", WEBHOOK)
+    path, waiting = service.data / "master.key", service.data / "master.key.next"
+    former = path.read_text()
+    path.unlink()
+    path.mkdir()  # so that no file can take the place
+    assert service.api.ok("POST", "/rekey", {}, status=(200,))["former_key_opens"] is True
+    key = waiting.read_text()
+    assert service.api.post("/rekey", {}).status == 409
+    assert waiting.read_text() == key
+    service.stop()
+    path.rmdir()
+    path.write_text(former)
+    path.chmod(0o600)
+    service.start()
+    is_whole(service)
+    service.stop()
+    waiting.rename(path)
+    service.start()
+    is_whole(service)
+    service.stop()
+    place(service, former)
+    refused(service)
