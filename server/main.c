@@ -139,8 +139,7 @@ int main(int argc, char **argv)
     struct err error;
     mem_guard_openssl();
     if (options_parse(argc, argv, &options, &error) < 0) {
-        fprintf(stderr, "certwright: %s\n\n", error.detail);
-        options_usage(stderr);
+        fprintf(stderr, "certwright: %s; certwright --help tells what there is\n", error.detail);
         return OPTIONS_EXIT_USAGE;
     }
     int code = OPTIONS_EXIT_DONE;

@@ -114,7 +114,9 @@ static int listen_tcp(const char *address, enum address_reach reach, struct boun
     freeaddrinfo(list);
     if (fd < 0) {
         free(host);
-        return err_set(e, ERR_IO, "cannot listen on %s: %s", address, strerror(reason));
+        return err_set(e, ERR_IO, "cannot listen on %s: %s%s", address, strerror(reason),
+                       reason == EACCES ? " (ports below 1024 take root or CAP_NET_BIND_SERVICE)"
+                                        : "");
     }
     *out = (struct bound_address){
         .fd = fd, .name = bound_name(fd), .given_host = host, .is_local_only = is_local_only};
