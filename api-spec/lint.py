@@ -2,9 +2,10 @@
 """Checks openapi.yaml beyond its being YAML; prints every finding, exits 1 if there is one.
 
 The document has the shape of OpenAPI 3.1 as far as it is used here; every reference leads somewhere
-and every component is referred to; every operation has an id, the scopes it takes, a known tag, a summary, a
-default answer, and examples that are valid against their schemas; bodies refuse what they do not define;
-problems in the examples carry the title and hint that the table of codes gives them.
+and every component is referred to; every operation has an id, the scopes it takes, a known tag, a
+summary, a default answer, and an example for each of its path parameters, bodies and answers, valid
+against its schema; bodies refuse what they do not define; problems in the examples carry the title
+and hint that the table of codes gives them.
 """
 
 import pathlib
@@ -140,6 +141,8 @@ class Lint:
         for parameter in parameters:
             if parameter["in"] == "path" and not parameter.get("required"):
                 self.say(where, f"the path parameter {parameter['name']} is not required")
+            if parameter["in"] == "path" and "example" not in parameter:
+                self.say(where, f"the path parameter {parameter['name']} has no example")
             if "example" in parameter:
                 self.validate(f"{where} {parameter['name']}", parameter["example"],
                               parameter["schema"])
