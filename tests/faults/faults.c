@@ -63,6 +63,7 @@ __attribute__((constructor)) static void begin(void)
     folder = getenv("CERTWRIGHT_FAULTS_FOLDER");
     struct sigaction action = {.sa_handler = crash, .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGABRT, &action, NULL);
     failed_frames = backtrace(failed_at, FRAMES_MAX); /* loads what it needs, with memory */
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0)
@@ -91,8 +92,10 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
     if (!set)
         return real(how, set, before);
     without = *set;
-    if (how != SIG_UNBLOCK)
+    if (how != SIG_UNBLOCK) {
         sigdelset(&without, SIGSEGV);
+        sigdelset(&without, SIGABRT);
+    }
     return real(how, &without, before);
 }
 
