@@ -184,8 +184,12 @@ static int start_store(struct house *house, struct err *e)
     if (rc < 0)
         return -1;
     if (store_opened_by_former(house->store))
-        log_warn("this master key was being replaced: put the new one in place, or rekey again",
-                 NULL);
+        /* What lies beside it may be of an attempt that never came to anything. */
+        log_warn(
+            secrets_master_is_given(&source)
+                ? "this master key was being replaced: put the new one in place, or rekey again"
+                : "this master key was being replaced: rekey again",
+            NULL);
     store_subscribe(house->store, told, house);
     return 0;
 }
