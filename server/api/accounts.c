@@ -5,7 +5,7 @@
 #include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/engine/intake.h"
 
 #include <stdlib.h>
@@ -13,17 +13,20 @@
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return account_list(page->db, page->after, page->limit, rows, count, e);
+    return account_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = account_show(row);
-    return 0;
+    return account_list(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return account_show(row);
 }
 
 static char *key_of(const void *row)
@@ -32,36 +35,37 @@ static char *key_of(const void *row)
     return mem_strdup(account->name);
 }
 
+static enum origin origin_of(const void *row)
+{
+    const struct account *account = row;
+    return account->origin;
+}
+
 static void finish_row(void *row)
 {
     account_finish(row);
 }
 
+static const struct named accounts = {
+    .what = "account",
+    .path = "/accounts",
+    .row_size = sizeof(struct account),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .origin = origin_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct account),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &accounts);
 }
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct account account;
-    struct err e;
-    struct db *db = call_reader(context, x);
-    if (!db)
-        return;
-    if (account_load(db, http_param(x, "name"), &account, &e) < 0) {
-        http_respond_error(x, &e, NULL, NULL);
-        return;
-    }
-    http_respond_json(x, 200, account_show(&account));
-    account_finish(&account);
+    named_get(context, x, &accounts);
 }
 
 /* ---- POST and PUT ---- */
@@ -77,24 +81,17 @@ static struct spec_account *read_body(struct api *api, struct http_exchange *x, 
 {
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return NULL;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return NULL;
-    }
     struct spec_account *spec = mem_new(1, sizeof *spec);
     if (name)
         call_check_name(name, &errors);
     spec_account_read(body, !name, &errors, spec);
     int rc = account_check(db, body, &errors, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_spec(spec);
         return NULL;
     }
@@ -124,31 +121,11 @@ static void post(struct http_exchange *x, void *context)
         call_post(context, x, apply_post, spec, destroy_spec);
 }
 
-/* Whether the call may change the account of its path. */
-static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
-{
-    const char *name = http_param(call->x, "name");
-    struct account row;
-    if (account_load(db, name, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
-    int rc = call_check_origin(row.origin, "account", name, e);
-    if (rc == 0)
-        rc = call_if_match(call, account_show(&row), e);
-    account_finish(&row);
-    return rc;
-}
-
 static int answer_account(struct call *call, struct db *db, const char *job, struct err *e)
 {
-    struct account row;
-    if (job[0]) {
-        memcpy(call->out.job, job, ULID_SIZE);
-        return 0;
-    }
-    if (account_load(db, http_param(call->x, "name"), &row, e) < 0)
-        return -1;
-    call_answer(call, 200, account_show(&row));
-    account_finish(&row);
+    if (!job[0])
+        return named_answer(call, db, &accounts, false, e);
+    memcpy(call->out.job, job, ULID_SIZE);
     return 0;
 }
 
@@ -156,7 +133,7 @@ static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     const struct spec_account *spec = call->spec;
     struct applied applied = {0};
-    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
+    if (named_check_change(call, store_tx_db(tx), &accounts, false, e) < 0 ||
         account_apply(tx, http_param(call->x, "name"), spec, ORIGIN_API, retry_for(spec), &applied,
                       e) < 0)
         return -1;
@@ -178,7 +155,7 @@ static int check_patch(const struct call *call, struct db *db, struct err *e)
     const struct spec_account_patch *patch = call->spec;
     struct account row;
     if (patch->contacts)
-        return check_change(call, db, true, e);
+        return named_check_change(call, db, &accounts, true, e);
     if (account_load(db, http_param(call->x, "name"), &row, e) < 0)
         return -1;
     int rc = call_if_match(call, account_show(&row), e);
@@ -224,7 +201,7 @@ static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
     struct account row;
-    if (check_change(call, store_tx_db(tx), true, e) < 0 ||
+    if (named_check_change(call, store_tx_db(tx), &accounts, true, e) < 0 ||
         account_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     bool lives = row.url && !strcmp(row.status, "valid");

@@ -6,7 +6,7 @@
 #include "server/api/authority.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/api/show.h"
 #include "server/engine/intake.h"
 #include "store/owner.h"
@@ -53,17 +53,20 @@ struct json_object *authority_show(const struct authority *authority)
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return authority_list(page->db, page->after, page->limit, rows, count, e);
+    return authority_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = authority_show(row);
-    return 0;
+    return authority_list(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return authority_show(row);
 }
 
 static char *key_of(const void *row)
@@ -72,21 +75,37 @@ static char *key_of(const void *row)
     return mem_strdup(authority->name);
 }
 
+static enum origin origin_of(const void *row)
+{
+    const struct authority *authority = row;
+    return authority->origin;
+}
+
 static void finish_row(void *row)
 {
     authority_finish(row);
 }
 
+static const struct named authorities = {
+    .what = "authority",
+    .path = "/authorities",
+    .row_size = sizeof(struct authority),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .origin = origin_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct authority),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &authorities);
+}
+
+static void get(struct http_exchange *x, void *context)
+{
+    named_get(context, x, &authorities);
 }
 
 /* The authority of the path; false: x is answered. */
@@ -101,15 +120,6 @@ static bool load(struct api *api, struct http_exchange *x, struct authority *out
         return false;
     }
     return true;
-}
-
-static void get(struct http_exchange *x, void *context)
-{
-    struct authority authority;
-    if (!load(context, x, &authority))
-        return;
-    http_respond_json(x, 200, authority_show(&authority));
-    authority_finish(&authority);
 }
 
 static void get_directory(struct http_exchange *x, void *context)
@@ -173,34 +183,14 @@ int authority_apply(struct store_tx *tx, const char *name, const struct spec_aut
     return authority_put(tx, &wanted, created, e);
 }
 
-/* Whether the call may change the authority of its path. */
-static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
-{
-    const char *name = http_param(call->x, "name");
-    struct authority row;
-    if (authority_load(db, name, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
-    int rc = call_check_origin(row.origin, "authority", name, e);
-    if (rc == 0)
-        rc = call_if_match(call, authority_show(&row), e);
-    authority_finish(&row);
-    return rc;
-}
-
 static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
-    struct authority row;
     bool created;
-    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
-        authority_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
-        authority_load(store_tx_db(tx), name, &row, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &authorities, false, e) < 0 ||
+        authority_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0)
         return -1;
-    call_answer(call, created ? 201 : 200, authority_show(&row));
-    if (created)
-        call->out.location = mem_printf("/authorities/%s", name);
-    authority_finish(&row);
-    return 0;
+    return named_answer(call, store_tx_db(tx), &authorities, created, e);
 }
 
 static void destroy_spec(void *spec)
@@ -228,7 +218,7 @@ static void put(struct http_exchange *x, void *context)
 
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
-    if (check_change(call, store_tx_db(tx), true, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &authorities, true, e) < 0)
         return -1;
     return authority_delete(tx, http_param(call->x, "name"), e);
 }

@@ -347,6 +347,18 @@ struct json_object *call_body(struct http_exchange *x)
     return json;
 }
 
+struct json_object *call_body_with_reader(struct api *api, struct http_exchange *x, struct db **db)
+{
+    struct json_object *body = call_body(x);
+    if (!body)
+        return NULL;
+    *db = call_reader(api, x);
+    if (*db)
+        return body;
+    body_destroy(body);
+    return NULL;
+}
+
 bool call_empty_body(struct http_exchange *x)
 {
     static const char *const names[] = {NULL};
@@ -373,6 +385,15 @@ bool call_refused(struct http_exchange *x, struct fields *errors)
     if (fields_verdict(errors, &e) == 0)
         return false;
     http_respond_error(x, &e, fields_json(errors), NULL);
+    fields_finish(errors);
+    return true;
+}
+
+bool call_rejected(struct http_exchange *x, int rc, const struct err *e, struct fields *errors)
+{
+    if (rc == 0)
+        return call_refused(x, errors);
+    http_respond_error(x, e, NULL, NULL);
     fields_finish(errors);
     return true;
 }

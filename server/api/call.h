@@ -78,6 +78,9 @@ void call_answer(struct call *call, int status, struct json_object *json);
  */
 struct json_object *call_body(struct http_exchange *x);
 
+/* The same, with call_reader's connection to check it against. */
+struct json_object *call_body_with_reader(struct api *api, struct http_exchange *x, struct db **db);
+
 /* For routes whose body is {} or nothing; false: x is answered. */
 bool call_empty_body(struct http_exchange *x);
 
@@ -86,6 +89,9 @@ void call_check_name(const char *name, struct fields *errors);
 
 /* If there are complaints: answers x with them, frees them, and returns true. */
 bool call_refused(struct http_exchange *x, struct fields *errors);
+
+/* The same after checks that may fail themselves: rc < 0, with e, which is answered then. */
+bool call_rejected(struct http_exchange *x, int rc, const struct err *e, struct fields *errors);
 
 /* Appends JSON that holds a secret as text, and cleanses its memory; its ownership passes. */
 void call_secret_text(struct json_object *json, struct buf *out);

@@ -56,24 +56,17 @@ static struct spec_certificate *read_body(struct api *api, struct http_exchange 
 {
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return NULL;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return NULL;
-    }
     struct spec_certificate *spec = mem_new(1, sizeof *spec);
     if (name)
         call_check_name(name, &errors);
     spec_certificate_read(body, !name, &errors, spec);
     int rc = certificate_check(db, api->options.defaults, ORIGIN_API, body, &errors, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_spec(spec);
         return NULL;
     }
@@ -219,22 +212,15 @@ static struct spec_certificate_patch *read_patch(struct api *api, struct http_ex
 {
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return NULL;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return NULL;
-    }
     struct spec_certificate_patch *spec = mem_new(1, sizeof *spec);
     spec_certificate_patch_read(body, &errors, spec);
     int rc = certificate_targets_check_patch(db, http_param(x, "name"), body, &errors, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_patch(spec);
         return NULL;
     }

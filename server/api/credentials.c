@@ -3,7 +3,7 @@
 #include "server/access/scope.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
@@ -48,17 +48,20 @@ struct json_object *credential_show(const struct credential *credential)
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return credential_list(page->db, page->after, page->limit, rows, count, e);
+    return credential_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = credential_show(row);
-    return 0;
+    return credential_list(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return credential_show(row);
 }
 
 static char *key_of(const void *row)
@@ -67,36 +70,37 @@ static char *key_of(const void *row)
     return mem_strdup(credential->name);
 }
 
+static enum origin origin_of(const void *row)
+{
+    const struct credential *credential = row;
+    return credential->origin;
+}
+
 static void finish_row(void *row)
 {
     credential_finish(row);
 }
 
+static const struct named credentials = {
+    .what = "credential",
+    .path = "/credentials",
+    .row_size = sizeof(struct credential),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .origin = origin_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct credential),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &credentials);
 }
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct credential credential;
-    struct err e;
-    struct db *db = call_reader(context, x);
-    if (!db)
-        return;
-    if (credential_load(db, http_param(x, "name"), &credential, &e) < 0) {
-        http_respond_error(x, &e, NULL, NULL);
-        return;
-    }
-    http_respond_json(x, 200, credential_show(&credential));
-    credential_finish(&credential);
+    named_get(context, x, &credentials);
 }
 
 /* ---- changing ---- */
@@ -177,34 +181,14 @@ int credential_apply(struct store_tx *tx, const char *name, const struct spec_cr
     return *created ? 0 : credential_deploy_all(tx, name, e);
 }
 
-/* Whether the call may change the credential of its path. */
-static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
-{
-    const char *name = http_param(call->x, "name");
-    struct credential row;
-    if (credential_load(db, name, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
-    int rc = call_check_origin(row.origin, "credential", name, e);
-    if (rc == 0)
-        rc = call_if_match(call, credential_show(&row), e);
-    credential_finish(&row);
-    return rc;
-}
-
 static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
-    struct credential row;
     bool created;
-    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
-        credential_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
-        credential_load(store_tx_db(tx), name, &row, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &credentials, false, e) < 0 ||
+        credential_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0)
         return -1;
-    call_answer(call, created ? 201 : 200, credential_show(&row));
-    if (created)
-        call->out.location = mem_printf("/credentials/%s", name);
-    credential_finish(&row);
-    return 0;
+    return named_answer(call, store_tx_db(tx), &credentials, created, e);
 }
 
 static void destroy_spec(void *spec)
@@ -231,7 +215,7 @@ static void put(struct http_exchange *x, void *context)
 
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
-    if (check_change(call, store_tx_db(tx), true, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &credentials, true, e) < 0)
         return -1;
     return credential_delete(tx, http_param(call->x, "name"), e);
 }

@@ -105,21 +105,14 @@ static void post(struct http_exchange *x, void *context)
     struct api *api = context;
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return;
-    }
     struct spec_import *spec = mem_new(1, sizeof *spec);
     int rc = spec_import_read(db, api->options.defaults, body, &errors, spec, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_spec(spec);
         return;
     }

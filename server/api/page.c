@@ -310,7 +310,7 @@ void page_answer(struct api *api, struct http_exchange *x, const struct page_sou
     char scope[CURSOR_SCOPE_SIZE + 1];
     char *after = NULL, *reached = NULL;
     struct json_object *json = NULL;
-    struct page page = {.x = x, .reached = &reached};
+    struct page page = {.x = x, .context = source->context, .reached = &reached};
     make_scope(x, source->filters, scope);
     int rc = check_query(x, source->filters, &e);
     if (rc == 0)

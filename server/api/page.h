@@ -13,13 +13,15 @@ enum { PAGE_SIZE_DEFAULT = 50, PAGE_SIZE_MAX = 1000 };
 struct page {
     struct http_exchange *x;
     struct db *db;
-    const char *after; /* key of the last item of the page before; NULL: the first page */
-    size_t limit;      /* rows to load: one more than the page holds, to know of a next one */
-    char **reached;    /* for load, if it found fewer and there may be more: behind which key */
+    const void *context; /* the source's */
+    const char *after;   /* key of the last item of the page before; NULL: the first page */
+    size_t limit;        /* rows to load: one more than the page holds, to know of a next one */
+    char **reached;      /* for load, if it found fewer and there may be more: behind which key */
 };
 
 /* How the rows of a list are had; key's result is borrowed from the row. */
 struct page_source {
+    const void *context; /* for the functions, as page->context */
     size_t row_size;
     /* *rows gets an array that is freed after each of its rows was finished. */
     int (*load)(const struct page *page, void *rows, size_t *count, struct err *e);

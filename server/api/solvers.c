@@ -5,7 +5,7 @@
 #include "server/api/allowed.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
@@ -58,17 +58,20 @@ struct json_object *solver_show(const struct solver *solver)
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return solver_list(page->db, page->after, page->limit, rows, count, e);
+    return solver_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = solver_show(row);
-    return 0;
+    return solver_list(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return solver_show(row);
 }
 
 static char *key_of(const void *row)
@@ -77,36 +80,37 @@ static char *key_of(const void *row)
     return mem_strdup(solver->name);
 }
 
+static enum origin origin_of(const void *row)
+{
+    const struct solver *solver = row;
+    return solver->origin;
+}
+
 static void finish_row(void *row)
 {
     solver_finish(row);
 }
 
+static const struct named solvers = {
+    .what = "solver",
+    .path = "/solvers",
+    .row_size = sizeof(struct solver),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .origin = origin_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct solver),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &solvers);
 }
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct solver solver;
-    struct err e;
-    struct db *db = call_reader(context, x);
-    if (!db)
-        return;
-    if (solver_load(db, http_param(x, "name"), &solver, &e) < 0) {
-        http_respond_error(x, &e, NULL, NULL);
-        return;
-    }
-    http_respond_json(x, 200, solver_show(&solver));
-    solver_finish(&solver);
+    named_get(context, x, &solvers);
 }
 
 /* ---- changing ---- */
@@ -153,34 +157,14 @@ int solver_apply(struct store_tx *tx, const char *name, const struct spec_solver
     return solver_put(tx, &wanted, created, e);
 }
 
-/* Whether the call may change the solver of its path. */
-static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
-{
-    const char *name = http_param(call->x, "name");
-    struct solver row;
-    if (solver_load(db, name, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
-    int rc = call_check_origin(row.origin, "solver", name, e);
-    if (rc == 0)
-        rc = call_if_match(call, solver_show(&row), e);
-    solver_finish(&row);
-    return rc;
-}
-
 static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
-    struct solver row;
     bool created;
-    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
-        solver_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0 ||
-        solver_load(store_tx_db(tx), name, &row, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &solvers, false, e) < 0 ||
+        solver_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0)
         return -1;
-    call_answer(call, created ? 201 : 200, solver_show(&row));
-    if (created)
-        call->out.location = mem_printf("/solvers/%s", name);
-    solver_finish(&row);
-    return 0;
+    return named_answer(call, store_tx_db(tx), &solvers, created, e);
 }
 
 static void destroy_spec(void *spec)
@@ -194,24 +178,17 @@ static struct spec_solver *read_body(struct api *api, struct http_exchange *x)
 {
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return NULL;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return NULL;
-    }
     struct spec_solver *spec = mem_new(1, sizeof *spec);
     call_check_name(http_param(x, "name"), &errors);
     spec_solver_read(body, &errors, spec);
     allowed_check_solver(api->options.config, body, &errors);
     int rc = solver_check(db, body, &errors, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_spec(spec);
         return NULL;
     }
@@ -227,7 +204,7 @@ static void put(struct http_exchange *x, void *context)
 
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
-    if (check_change(call, store_tx_db(tx), true, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &solvers, true, e) < 0)
         return -1;
     return solver_delete(tx, http_param(call->x, "name"), e);
 }
@@ -273,12 +250,10 @@ static void test(struct http_exchange *x, void *context)
     struct fields errors = {0};
     struct solver solver;
     struct err e;
-    struct json_object *body = call_body(x);
-    struct db *db = body ? call_reader(context, x) : NULL;
-    if (!db) {
-        body_destroy(body);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(context, x, &db);
+    if (!body)
         return;
-    }
     if (solver_load(db, http_param(x, "name"), &solver, &e) < 0) {
         body_destroy(body);
         http_respond_error(x, &e, NULL, NULL);

@@ -6,7 +6,7 @@
 #include "server/api/call.h"
 #include "server/api/canonical.h"
 #include "server/api/check.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/api/peek.h"
 #include "server/api/resource.h"
 #include "server/api/show.h"
@@ -43,17 +43,20 @@ struct json_object *target_show(const struct target *target)
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return target_list(page->db, page->after, page->limit, rows, count, e);
+    return target_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = target_show(row);
-    return 0;
+    return target_list(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return target_show(row);
 }
 
 static char *key_of(const void *row)
@@ -62,36 +65,37 @@ static char *key_of(const void *row)
     return mem_strdup(target->name);
 }
 
+static enum origin origin_of(const void *row)
+{
+    const struct target *target = row;
+    return target->origin;
+}
+
 static void finish_row(void *row)
 {
     target_finish(row);
 }
 
+static const struct named targets = {
+    .what = "target",
+    .path = "/targets",
+    .row_size = sizeof(struct target),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .origin = origin_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct target),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &targets);
 }
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct target target;
-    struct err e;
-    struct db *db = call_reader(context, x);
-    if (!db)
-        return;
-    if (target_load(db, http_param(x, "name"), &target, &e) < 0) {
-        http_respond_error(x, &e, NULL, NULL);
-        return;
-    }
-    http_respond_json(x, 200, target_show(&target));
-    target_finish(&target);
+    named_get(context, x, &targets);
 }
 
 /* ---- changing ---- */
@@ -186,37 +190,16 @@ int credential_deploy_all(struct store_tx *tx, const char *credential, struct er
     return rc;
 }
 
-/* Whether the call may change the target of its path. */
-static int check_change(const struct call *call, struct db *db, bool must_exist, struct err *e)
-{
-    const char *name = http_param(call->x, "name");
-    struct target row;
-    if (target_load(db, name, &row, e) < 0)
-        return e->code == ERR_NOT_FOUND && !must_exist ? call_if_match(call, NULL, e) : -1;
-    int rc = call_check_origin(row.origin, "target", name, e);
-    if (rc == 0)
-        rc = call_if_match(call, target_show(&row), e);
-    target_finish(&row);
-    return rc;
-}
-
 static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
-    struct target row;
     bool created;
-    if (check_change(call, store_tx_db(tx), false, e) < 0 ||
+    if (named_check_change(call, store_tx_db(tx), &targets, false, e) < 0 ||
         target_apply(tx, name, call->spec, ORIGIN_API, &created, e) < 0)
         return -1;
     if (!created && target_folders_check_target(store_tx_db(tx), name, &call->errors, e) < 0)
         return -1;
-    if (target_load(store_tx_db(tx), name, &row, e) < 0)
-        return -1;
-    call_answer(call, created ? 201 : 200, target_show(&row));
-    if (created)
-        call->out.location = mem_printf("/targets/%s", name);
-    target_finish(&row);
-    return 0;
+    return named_answer(call, store_tx_db(tx), &targets, created, e);
 }
 
 static void destroy_spec(void *spec)
@@ -230,24 +213,17 @@ static struct spec_target *read_body(struct api *api, struct http_exchange *x)
 {
     struct fields errors = {0};
     struct err e;
-    struct json_object *body = call_body(x);
+    struct db *db;
+    struct json_object *body = call_body_with_reader(api, x, &db);
     if (!body)
         return NULL;
-    struct db *db = call_reader(api, x);
-    if (!db) {
-        body_destroy(body);
-        return NULL;
-    }
     struct spec_target *spec = mem_new(1, sizeof *spec);
     call_check_name(http_param(x, "name"), &errors);
     spec_target_read(body, &errors, spec);
     allowed_check_target(api->options.config, body, &errors);
     int rc = target_check(db, body, &errors, &e);
     body_destroy(body);
-    if (rc < 0)
-        http_respond_error(x, &e, NULL, NULL);
-    if (rc < 0 || call_refused(x, &errors)) {
-        fields_finish(&errors);
+    if (call_rejected(x, rc, &e, &errors)) {
         destroy_spec(spec);
         return NULL;
     }
@@ -263,7 +239,7 @@ static void put(struct http_exchange *x, void *context)
 
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
-    if (check_change(call, store_tx_db(tx), true, e) < 0)
+    if (named_check_change(call, store_tx_db(tx), &targets, true, e) < 0)
         return -1;
     return target_delete(tx, http_param(call->x, "name"), e);
 }

@@ -6,7 +6,7 @@
 #include "server/access/secret.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
-#include "server/api/page.h"
+#include "server/api/named.h"
 #include "server/api/show.h"
 #include "server/api/spec_token.h"
 #include "server/api/token_set.h"
@@ -37,17 +37,20 @@ static struct json_object *token_show(const struct token *token)
 
 /* ---- reading ---- */
 
-static int load_page(const struct page *page, void *rows, size_t *count, struct err *e)
+static int load_row(struct db *db, const char *name, void *row, struct err *e)
 {
-    return token_page(page->db, page->after, page->limit, rows, count, e);
+    return token_load(db, name, row, e);
 }
 
-static int show_row(const struct page *page, const void *row, struct json_object **out,
-                    struct err *e)
+static int list_rows(struct db *db, const char *after, size_t limit, void *rows, size_t *count,
+                     struct err *e)
 {
-    (void)page, (void)e;
-    *out = token_show(row);
-    return 0;
+    return token_page(db, after, limit, rows, count, e);
+}
+
+static struct json_object *show_row(const void *row)
+{
+    return token_show(row);
 }
 
 static char *key_of(const void *row)
@@ -61,31 +64,25 @@ static void finish_row(void *row)
     token_finish(row);
 }
 
+static const struct named tokens = {
+    .what = "token",
+    .path = "/tokens",
+    .row_size = sizeof(struct token),
+    .load = load_row,
+    .list = list_rows,
+    .show = show_row,
+    .key = key_of,
+    .finish = finish_row,
+};
+
 static void list(struct http_exchange *x, void *context)
 {
-    static const struct page_source source = {
-        .row_size = sizeof(struct token),
-        .load = load_page,
-        .show = show_row,
-        .key = key_of,
-        .finish = finish_row,
-    };
-    page_answer(context, x, &source);
+    named_list(context, x, &tokens);
 }
 
 static void get(struct http_exchange *x, void *context)
 {
-    struct token token;
-    struct err e;
-    struct db *db = call_reader(context, x);
-    if (!db)
-        return;
-    if (token_load(db, http_param(x, "name"), &token, &e) < 0) {
-        http_respond_error(x, &e, NULL, NULL);
-        return;
-    }
-    http_respond_json(x, 200, token_show(&token));
-    token_finish(&token);
+    named_get(context, x, &tokens);
 }
 
 /* ---- POST ---- */
@@ -209,10 +206,10 @@ static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
     if (token_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     int rc = check_ending(call->x, &row, e);
-    if (rc == 0)
-        rc = call_if_match(call, token_show(&row), e);
     token_finish(&row);
-    return rc < 0 ? -1 : token_delete(tx, name, e);
+    if (rc < 0 || named_check_change(call, store_tx_db(tx), &tokens, true, e) < 0)
+        return -1;
+    return token_delete(tx, name, e);
 }
 
 static void remove_from_set(struct call *call)
