@@ -124,6 +124,9 @@ def test_the_same_again_gives_no_account(certwright, pebble, own):
         refused = api.post("/imports", {**sent, **more})
         assert refused.status == 409 and "PUT it with one" in refused.json()["detail"]
     assert api.certificate("again.example.com")["account"] is None
+    owned = {**body(own, pem.make_key(), "owned.example.com"), "account": "main"}
+    first = api.ok("POST", "/imports", owned, status=(201,))
+    assert api.ok("POST", "/imports", owned, status=(200,))["account"] == first["account"] == "main"
 
 
 def test_an_idempotency_key(api, own):
