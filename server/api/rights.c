@@ -80,6 +80,25 @@ int rights_see_order(struct db *db, const struct http_exchange *x, const struct 
 
 /* ---- before ---- */
 
+/* While the version in use is still one of former names, another target would get its key, and a
+   revocation would be of these. */
+static int permit_change(struct db *db, const struct http_exchange *x,
+                         const struct certificate *row, struct err *e)
+{
+    struct version version;
+    if (!row->version || http_is_read(x))
+        return 0;
+    if (version_load(db, row->id, 0, &version, e) < 0)
+        return -1;
+    int rc = 0;
+    if (!rights_see_version(x, &version))
+        rc = err_set(e, ERR_FORBIDDEN,
+                     "Version %lld of \"%s\", which is in use, has names that are not for %s.",
+                     (long long)version.n, row->name, http_principal(x));
+    version_finish(&version);
+    return rc;
+}
+
 /* What is not there is the handler's to tell. */
 static int permit_certificate(struct db *db, const struct http_exchange *x, struct err *e)
 {
@@ -88,9 +107,10 @@ static int permit_certificate(struct db *db, const struct http_exchange *x, stru
     if (certificate_load(db, name, &row, e) < 0)
         return e->code == ERR_NOT_FOUND ? 0 : -1;
     int sees = rights_see_certificate(x, &row);
+    int rc = sees ? permit_change(db, x, &row, e) : 0;
     certificate_finish(&row);
     if (sees)
-        return 0;
+        return rc;
     if (!strcmp(http_method(x), "PUT"))
         return err_set(e, ERR_FORBIDDEN, "The certificate \"%s\" is not for %s to change.", name,
                        http_principal(x));

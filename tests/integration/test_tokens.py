@@ -332,6 +332,12 @@ def test_a_narrow_token_has_nothing_of_former_names(house):
     has_nothing(path)
     refused(narrow.get(path + "/bundle"), 403, "auth.forbidden")
     assert items_of(narrow, path + "/versions") == []
+    # Nor can it have the key put elsewhere, or revoke what is in use.
+    for method, end, body in (("PATCH", "", {"targets": []}), ("PUT", "", now),
+                              ("POST", "/deploy", None), ("POST", "/revoke", None),
+                              ("DELETE", "?revoke=true", None)):
+        refused(narrow.call(method, path + end, body), 403, "auth.forbidden")
+    assert admin.certificate("moved")["status"] == "valid"
     admin.succeeded(admin.ok("PUT", path, now, status=(202,)))
     has_nothing(path + "/versions/1")
     refused(narrow.get(path + "/versions/1"), 403, "auth.forbidden")
