@@ -167,16 +167,16 @@ show "curl -sS --fail -k https://$ca_management/roots/0 -o root.pem"
 show 'openssl verify -CAfile root.pem -untrusted fullchain.pem fullchain.pem'
 show 'openssl x509 -in fullchain.pem -noout -subject -issuer -enddate -ext subjectAltName'
 
+printf '\nThe certificate is good.\n'
+if [ "$once" = --once ]; then
+    exit 0
+fi
 cat <<END
-
-The certificate is good. From here on, in another shell:
+From here on, in another shell:
 
 API=$API
 TOKEN=\$(cat $home/data/admin.token)
 
+Ctrl-C ends the demo and removes everything it made.
 END
-if [ "$once" = --once ]; then
-    exit 0
-fi
-echo 'Ctrl-C ends the demo and removes everything it made.'
 wait "${pids%% *}"
