@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -115,4 +116,43 @@ size_t strict_json_number_size(const char *text, size_t size)
     if (end < size && (text[end] == 'e' || text[end] == 'E'))
         end = skip_part(text, size, end, true);
     return end < size && text[end] && strchr("0123456789+-.eE", text[end]) ? 0 : end;
+}
+
+size_t strict_json_members(struct json_object *tree)
+{
+    size_t count = 0;
+    if (json_object_is_type(tree, json_type_object)) {
+        json_object_object_foreach(tree, name, member)
+        {
+            (void)name;
+            count += 1 + strict_json_members(member);
+        }
+    } else if (json_object_is_type(tree, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(tree); i++)
+            count += strict_json_members(json_object_array_get_idx(tree, i));
+    }
+    return count;
+}
+
+static void cleanse(struct json_object *tree)
+{
+    if (json_object_is_type(tree, json_type_object)) {
+        json_object_object_foreach(tree, name, member)
+        {
+            (void)name;
+            cleanse(member);
+        }
+    } else if (json_object_is_type(tree, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(tree); i++)
+            cleanse(json_object_array_get_idx(tree, i));
+    } else if (json_object_is_type(tree, json_type_string)) {
+        OPENSSL_cleanse((char *)json_object_get_string(tree),
+                        (size_t)json_object_get_string_len(tree));
+    }
+}
+
+void strict_json_destroy(struct json_object *tree)
+{
+    cleanse(tree);
+    json_object_put(tree);
 }

@@ -24,4 +24,11 @@ struct json_object *strict_json_parse(struct json_tokener *tokener, const char *
  */
 size_t strict_json_number_size(const char *text, size_t size);
 
+/* How many members its objects have, in all of the tree. Fewer than were written: json-c lets the
+   last of two of one name win. */
+size_t strict_json_members(struct json_object *tree);
+
+/* Frees the tree and overwrites its strings, since any of them may be a key. NULL is fine. */
+void strict_json_destroy(struct json_object *tree);
+
 #endif

@@ -5,26 +5,8 @@
 
 #include <ctype.h>
 #include <json-c/json.h>
-#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <string.h>
-
-/* The objects' members in all of the tree. */
-static size_t count_members(struct json_object *value)
-{
-    size_t count = 0;
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member)
-        {
-            (void)name;
-            count += 1 + count_members(member);
-        }
-    } else if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++)
-            count += count_members(json_object_array_get_idx(value, i));
-    }
-    return count;
-}
 
 /*
  * json-c is lenient in places, each version in others: names in single quotes, NaN, control
@@ -86,7 +68,7 @@ static int check_tree(struct json_object *tree, size_t colons, struct err *e)
         return err_set(e, ERR_INVALID, "The body has to be a JSON object.");
     /* json-c lets the last of two members of one name win; RFC 8259 leaves open which one does, so
        a proxy in front might have read the other. */
-    if (count_members(tree) != colons)
+    if (strict_json_members(tree) != colons)
         return err_set(e, ERR_MALFORMED, "The body gives a member of one name twice.");
     return 0;
 }
@@ -128,25 +110,7 @@ int body_parse(const char *text, size_t size, struct json_object **out, struct e
     return 0;
 }
 
-static void cleanse(struct json_object *value)
-{
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member)
-        {
-            (void)name;
-            cleanse(member);
-        }
-    } else if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++)
-            cleanse(json_object_array_get_idx(value, i));
-    } else if (json_object_is_type(value, json_type_string)) {
-        OPENSSL_cleanse((char *)json_object_get_string(value),
-                        (size_t)json_object_get_string_len(value));
-    }
-}
-
 void body_destroy(struct json_object *body)
 {
-    cleanse(body);
-    json_object_put(body);
+    strict_json_destroy(body);
 }

@@ -9,7 +9,6 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,22 +92,6 @@ static int blank_comments(char *text, size_t size, size_t *colons, struct err *e
     return 0;
 }
 
-static size_t count_members(struct json_object *value)
-{
-    size_t count = 0;
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member)
-        {
-            (void)name;
-            count += 1 + count_members(member);
-        }
-    } else if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++)
-            count += count_members(json_object_array_get_idx(value, i));
-    }
-    return count;
-}
-
 static int parse(const char *text, size_t size, struct json_object **out, struct err *e)
 {
     /* json-c counts a scalar inside as a level. */
@@ -147,7 +130,7 @@ int source_parse(const char *text, size_t size, struct json_object **out, struct
     buf_finish_secret(&copy);
     if (rc < 0)
         return -1;
-    if (count_members(json) != colons) {
+    if (strict_json_members(json) != colons) {
         source_destroy(json);
         return err_set(e, ERR_CONFIG, "a member of one name is given twice");
     }
@@ -155,25 +138,7 @@ int source_parse(const char *text, size_t size, struct json_object **out, struct
     return 0;
 }
 
-static void cleanse(struct json_object *value)
-{
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member)
-        {
-            (void)name;
-            cleanse(member);
-        }
-    } else if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++)
-            cleanse(json_object_array_get_idx(value, i));
-    } else if (json_object_is_type(value, json_type_string)) {
-        OPENSSL_cleanse((char *)(uintptr_t)json_object_get_string(value),
-                        (size_t)json_object_get_string_len(value));
-    }
-}
-
 void source_destroy(struct json_object *json)
 {
-    cleanse(json);
-    json_object_put(json);
+    strict_json_destroy(json);
 }
