@@ -115,8 +115,6 @@ class Page:
     def limits(self, schema):
         told = [f"{bound} {schema[key]} {what}{'s' if what and schema[key] != 1 else ''}".rstrip()
                 for key, (bound, what) in LIMITS.items() if key in schema]
-        if schema.get("uniqueItems"):
-            told.append("no item twice")
         if schema.get("writeOnly"):
             told.append("never shown")
         parts = [escape(", ".join(told))] if told else []

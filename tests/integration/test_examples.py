@@ -1,6 +1,6 @@
 """
-The contract's examples, each of them sent to the real service, in an order in which they make sense.
-What they cannot hold is put in: PEM blocks are shortened in the contract, and paths are a machine's.
+The contract's examples, each of them sent to the real service, in an order in which they make
+sense. What they cannot hold is put in: PEM blocks are shortened there, and paths are a machine's.
 """
 
 import re
@@ -53,7 +53,7 @@ class Examples:
                 if p["in"] == prefix and "example" in p}
 
     def send(self, operation_id, example="", /, *, query=True, **path):
-        """Sends one, which has to be taken; the API client holds the answer against the contract."""
+        """Sends one, which has to be taken; the client holds its answer against the contract."""
         method, template, _, _ = self.operations[operation_id]
         target = template.format(**{key: quote(str(part), safe="") for key, part in path.items()})
         asked = self._query(operation_id, "query") if query else {}
@@ -96,7 +96,8 @@ def service(certwright, pebble_with, stand_ins, resolvers, tmp_path):
         "tlsserver": {"description": "the one of the examples", "validityPeriod": 7776000}}})
     nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "all_proxy")}
     return certwright(
-        resources={"authorities": {"pebble": pebble.authority(test=False)}}, env=nowhere, file_roots=[stand_ins["/certs"]], defaults={"account": "main"},
+        resources={"authorities": {"pebble": pebble.authority(test=False)}}, env=nowhere,
+        file_roots=[stand_ins["/certs"]], defaults={"account": "main"},
         pidfiles={"nginx": str(tmp_path / "nginx.pid")},
         commands={"dns-hook": ["/bin/true"], "install-certificate": ["/bin/true"]}, **resolvers)
 
