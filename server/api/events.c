@@ -46,7 +46,10 @@ static int read_type(const char *type, int *out, struct err *e)
     if (!type)
         return 0;
     if (event_type_state(type, &state) < 0)
-        return err_set(e, ERR_MALFORMED, "There is no type of event \"%.40s\".", type);
+        return err_set(e, ERR_MALFORMED,
+                       "There is no type of event \"%.40s\"; each is \"job.\" and the job's state, "
+                       "such as job.succeeded.",
+                       type);
     *out = (int)state;
     return 0;
 }
@@ -65,8 +68,8 @@ static int read_filter(const struct http_exchange *x, struct event_filter *out, 
     *out = (struct event_filter){.job = http_query(x, "job"),
                                  .certificate = http_query(x, "certificate"),
                                  .kind = http_query(x, "kind")};
-    if (out->kind && !job_kind_by_name(out->kind))
-        return err_set(e, ERR_MALFORMED, "There is no kind of job \"%.40s\".", out->kind);
+    if (out->kind && job_kind_check(out->kind, e) < 0)
+        return -1;
     if (out->job && !ulid_is(out->job))
         return err_set(e, ERR_MALFORMED, "\"%.40s\" is no job's id.", out->job);
     return read_type(http_query(x, "type"), &out->state, e);

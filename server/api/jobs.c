@@ -33,8 +33,8 @@ static int read_filter(const struct http_exchange *x, struct job_filter *out, st
     const char *account = http_query(x, "account");
     enum job_state found;
     *out = (struct job_filter){.kind = http_query(x, "kind"), .state = -1};
-    if (out->kind && !job_kind_by_name(out->kind))
-        return err_set(e, ERR_MALFORMED, "There is no kind of job \"%.40s\".", out->kind);
+    if (out->kind && job_kind_check(out->kind, e) < 0)
+        return -1;
     if (state) {
         if (job_state_by_name(state, &found) < 0)
             return refuse_state(state, e);

@@ -194,6 +194,8 @@ int64_t context_arg_int(const struct step_context *c, const char *name, int64_t 
 /* ---- the table (table.c) ---- */
 
 const struct job_kind *job_kind_by_name(const char *name);
+/* ERR_MALFORMED, with those that there are, for a name that none has. */
+int job_kind_check(const char *name, struct err *e);
 const struct step *job_kind_step(const struct job_kind *kind, const char *name);
 bool step_may_follow(const struct step *step, const char *next);
 bool step_may_join(const struct job_kind *kind, const struct step *step, const char *next);

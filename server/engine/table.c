@@ -1,3 +1,4 @@
+#include "acme/base/buffer.h"
 #include "server/engine/step.h"
 
 #include <assert.h>
@@ -18,6 +19,19 @@ const struct job_kind *job_kind_by_name(const char *name)
         if (!strcmp(kinds[i]->name, name))
             return kinds[i];
     return NULL;
+}
+
+int job_kind_check(const char *name, struct err *e)
+{
+    struct buf names = {0};
+    if (job_kind_by_name(name))
+        return 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", kinds[i]->name);
+    err_set(e, ERR_MALFORMED, "There is no kind of job \"%.40s\", but: %s.", name,
+            buf_string(&names));
+    buf_finish(&names);
+    return -1;
 }
 
 const struct step *job_kind_step(const struct job_kind *kind, const char *name)

@@ -83,6 +83,14 @@ def test_a_wrong_question_is_refused(service, query, accept):
     assert answer.status == 400 and answer.json()["code"] == "request.malformed"
 
 
+def test_what_there_is_is_told(service, contract):
+    kinds = contract.spec["components"]["schemas"]["JobKind"]["enum"]
+    for path in ("/events", "/jobs"):
+        told = service.api.get(f"{path}?kind=none").json()["detail"]
+        assert all(kind in told for kind in kinds), told
+    assert "job.succeeded" in service.api.get("/events?type=none").json()["detail"]
+
+
 def test_a_wrong_position_is_refused(service):
     for last in ("x", "-1", "1 2", "9" * 30):
         answer = service.api.get("/events", headers={"Accept": "text/event-stream",
