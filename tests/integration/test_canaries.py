@@ -139,7 +139,8 @@ def use_right_places(api, c, names):
                                        key={"pem": pem.key_pem(c.make_key("given key"))}))
     key = c.make_key("imported key")
     api.ok("POST", "/imports", {"certificate": self_signed(key, imported),
-                                "private_key": pem.key_pem(key)})
+                                "private_key": pem.key_pem(key)},
+           headers={"Idempotency-Key": "so that the body is remembered"})
     # The answer is the secret, behind the password.
     answer = api.post(f"/certificates/{given}/pkcs12", {"password": c.make("PKCS#12 password")})
     assert answer.status == 200
