@@ -291,7 +291,7 @@ def test_neither_key_nor_body_is_left_in_plain(certwright, own):
     assert answer.status == 201
     service.stop()
     secrets = [key.private_numbers().private_value.to_bytes(32, "big"),
-               pem.key_pem(key).splitlines()[1].encode(),
+               *pem.key_pem(key).encode().splitlines()[1:-1],
                hashlib.sha256(raw).digest(), hashlib.sha256(raw).hexdigest().encode()]
     stored = b""
     for path in service.folder.rglob("*"):
