@@ -377,12 +377,8 @@ int certificate_list_unplanned(struct db *db, size_t limit, struct certificate *
 {
     struct db_row *row;
     if (db_query(db, &row, e,
-                 SELECT " WHERE c.renew = 1 AND c.renew_stopped = 0 AND v.state = 'valid'"
-                        " AND c.account_id IS NOT NULL"
-                        " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.resource_type = 'certificate'"
-                        "  AND j.resource_name = c.name AND j.resource_id = c.id"
-                        "  AND j.finished_at = 0"
-                        "  AND j.kind IN ('certificate.issue', 'certificate.renew'))"
+                 SELECT " WHERE c.planning_jobs = 0 AND c.renew = 1 AND c.renew_stopped = 0"
+                        " AND c.version > 0 AND c.account_id IS NOT NULL AND v.state = 'valid'"
                         " ORDER BY c.name LIMIT ?1",
                  "i", (int64_t)limit) < 0)
         return -1;

@@ -33,13 +33,31 @@
     " WHERE k.key = ?4 AND k.value = ?5 AND +c.not_after <= ?10"
 #define ACCOUNT ALL_LONG " AND " BY_ACCOUNT
 #define PENDING ALL_LONG " AND c.version = 0"
+#define REVOKED                                                                                    \
+    "SELECT c.id FROM version k CROSS JOIN certificate c ON c.id = k.certificate_id"               \
+    " AND c.version = k.n WHERE k.state = 'revoked' AND +c.not_after <= ?10"
 
 #define NAME(column) WANTED " AND " column " > ?2 ORDER BY " column " LIMIT ?11"
 #define TIME(time)   WANTED " AND (" time ", c.name) > (?1, ?2) ORDER BY " time ", c.name LIMIT ?11"
 #define STATEMENTS(from, name)                                                                     \
     {from NAME(name), from TIME("+c.not_after"), from TIME("+c.created_at")}
 
-enum way { WAY_ALL, WAY_IDENTIFIER, WAY_LABEL, WAY_ACCOUNT, WAY_PENDING, WAY_EXPIRY };
+/* A page of each of the authority's accounts, and the first of all these. */
+#define AUTHORITY                                                                                  \
+    "SELECT o.id FROM account k CROSS JOIN certificate o WHERE k.authority = ?7 AND o.id IN"       \
+    " (SELECT c.id FROM certificate c WHERE c.account_id = k.id AND +c.not_after <= ?10" NAME(     \
+        "c.name") ") ORDER BY o.name LIMIT ?11"
+
+enum way {
+    WAY_ALL,
+    WAY_IDENTIFIER,
+    WAY_LABEL,
+    WAY_ACCOUNT,
+    WAY_AUTHORITY,
+    WAY_PENDING,
+    WAY_EXPIRY,
+    WAY_REVOKED,
+};
 
 /* By the way in, and by the order. */
 static const char *const statements[][3] = {
@@ -47,7 +65,10 @@ static const char *const statements[][3] = {
     [WAY_IDENTIFIER] = STATEMENTS(IDENTIFIER, "k.name"),
     [WAY_LABEL] = STATEMENTS(LABEL, "k.name"),
     [WAY_ACCOUNT] = STATEMENTS(ACCOUNT, "c.name"),
+    /* By a time an index gives the order, and the authority is looked for in that. */
+    [WAY_AUTHORITY] = {AUTHORITY, ALL TIME("c.not_after"), ALL_LONG TIME("c.created_at")},
     [WAY_PENDING] = STATEMENTS(PENDING, "c.name"),
+    [WAY_REVOKED] = STATEMENTS(REVOKED, "c.name"),
     [WAY_EXPIRY] = {ALL NAME("+c.name"), ALL TIME("c.not_after"), ALL TIME("+c.created_at")},
 };
 
@@ -60,9 +81,13 @@ static enum way choose(const struct certificate_search *search)
         return WAY_LABEL;
     if (search->status == CERTIFICATE_PENDING)
         return WAY_PENDING;
+    if (search->status == CERTIFICATE_REVOKED)
+        return WAY_REVOKED;
     if (search->expires_before || search->status == CERTIFICATE_EXPIRED)
         return WAY_EXPIRY;
-    return search->account ? WAY_ACCOUNT : WAY_ALL;
+    if (search->account)
+        return WAY_ACCOUNT;
+    return search->authority ? WAY_AUTHORITY : WAY_ALL;
 }
 
 const char *certificate_find_sql(const struct certificate_search *search)

@@ -31,8 +31,9 @@ struct certificate_search {
  * The first limit certificates behind the place that the last one of the page before had: its name
  * and what it was ordered by (0 by name). after NULL: from the start. *out as certificate_list.
  *
- * By name, those of an identifier, a label or an account and those pending are found by an index in
- * their order, and so are all by either time; other mixes are sorted, or looked for among these.
+ * By name, those of an identifier, a label, an account or an authority and those pending are found
+ * by an index in their order, and so are all by either time. Those revoked are found by an index
+ * and sorted; other mixes are sorted, or looked for among these.
  */
 int certificate_find(struct db *db, const struct certificate_search *search, const char *after,
                      int64_t after_value, size_t limit, struct certificate **out, size_t *count,

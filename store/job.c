@@ -152,12 +152,18 @@ int job_list(struct db *db, const struct job_filter *filter, const char *after, 
     return rc < 0 ? -1 : record_list(row, &job_type, out, count, e);
 }
 
+/* From one lane to the next, since a single one may hold the jobs of a million certificates. */
 int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t due),
               void *context, struct err *e)
 {
     struct db_row *row;
     if (db_query(db, &row, e,
-                 "SELECT lane, min (due_at) FROM job WHERE finished_at = 0 GROUP BY lane", "") < 0)
+                 "WITH RECURSIVE lane (name) AS (SELECT min (lane) FROM job WHERE finished_at = 0"
+                 " UNION ALL SELECT (SELECT min (job.lane) FROM job WHERE job.lane > lane.name"
+                 "  AND job.finished_at = 0) FROM lane WHERE lane.name IS NOT NULL)"
+                 " SELECT name, (SELECT min (due_at) FROM job WHERE job.lane = lane.name"
+                 "  AND job.finished_at = 0) FROM lane WHERE name IS NOT NULL",
+                 "") < 0)
         return -1;
     int rc;
     while ((rc = db_next(row, e)) > 0)

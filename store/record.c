@@ -86,19 +86,21 @@ int record_exists(struct db *db, bool *exists, struct err *e, const char *sql, c
 
 int record_unused(struct db *db, struct err *e, const char *sql, const char *what, const char *name)
 {
-    enum { TOLD = 3 };
+    enum { TOLD = 3, COUNTED = 1000 };
     struct db_row *row;
     struct buf users = {0};
-    int found = 0, rc;
+    int found = 0, rc = 0;
     if (db_query(db, &row, e, sql, "t", name) < 0)
         return -1;
-    while ((rc = db_next(row, e)) > 0)
+    while (found <= COUNTED && (rc = db_next(row, e)) > 0)
         if (++found <= TOLD)
             buf_printf(&users, "%s%s", found > 1 ? ", " : "", db_text(row, 0));
     db_row_finish(row);
-    if (rc == 0 && found > TOLD)
+    if (found > COUNTED)
+        buf_printf(&users, " and more than %d more", COUNTED - TOLD);
+    else if (found > TOLD)
         buf_printf(&users, " and %d more", found - TOLD);
-    if (rc == 0 && found > 0)
+    if (rc >= 0 && found > 0)
         rc = err_set(e, ERR_IN_USE, "%s \"%s\": %s.", what, name, buf_string(&users));
     buf_finish(&users);
     return rc;

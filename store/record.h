@@ -27,7 +27,8 @@ int record_exists(struct db *db, bool *exists, struct err *e, const char *sql, c
 
 /*
  * ERR_IN_USE with what and the name, and the first of those that the query by that name finds:
- * their names are its only column. 0 if there are none.
+ * their names are its only column. 0 if there are none. No more than about a thousand are read, so
+ * the query should need no sort.
  */
 int record_unused(struct db *db, struct err *e, const char *sql, const char *what,
                   const char *name);

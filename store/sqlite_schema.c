@@ -327,8 +327,7 @@ static const char *const first_schema[] = {
     ") STRICT, WITHOUT ROWID",
     "CREATE INDEX idempotency_by_time ON idempotency (at)",
 
-    /* How far the wall clock was set since then, and how far times were moved back at that start.
-     */
+    /* How far the wall clock was set since then, and how far back that start moved times. */
     "CREATE TABLE clock ("
     " only INTEGER PRIMARY KEY CHECK (only = 1),"
     " since INTEGER NOT NULL,"
@@ -471,6 +470,30 @@ static const char *const access_schema[] = {
     "  AND (key, value) IN (SELECT key, value FROM json_each (OLD.labels));"
     " INSERT INTO certificate_label SELECT key, value, NEW.name FROM json_each (NEW.labels); END",
 
+    /* How many unfinished jobs issue a certificate or plan for it; those without one are found. */
+    "ALTER TABLE certificate ADD COLUMN planning_jobs INTEGER NOT NULL DEFAULT 0",
+    "UPDATE certificate SET planning_jobs = (SELECT count (*) FROM job j WHERE finished_at = 0"
+    " AND resource_type = 'certificate' AND resource_name = name AND resource_id = certificate.id"
+    " AND kind IN ('certificate.issue', 'certificate.renew'))",
+    "CREATE INDEX certificate_unplanned ON certificate (name) WHERE planning_jobs = 0"
+    " AND renew = 1 AND renew_stopped = 0 AND version > 0 AND account_id IS NOT NULL",
+    "CREATE TRIGGER job_begins_to_plan AFTER INSERT ON job"
+    " WHEN NEW.kind IN ('certificate.issue', 'certificate.renew') AND NEW.finished_at = 0 BEGIN"
+    " UPDATE certificate SET planning_jobs = planning_jobs + 1 WHERE id = NEW.resource_id; END",
+    "CREATE TRIGGER job_has_planned AFTER UPDATE OF finished_at ON job WHEN OLD.finished_at = 0"
+    " AND NEW.finished_at > 0 AND NEW.kind IN ('certificate.issue', 'certificate.renew') BEGIN"
+    " UPDATE certificate SET planning_jobs = planning_jobs - 1 WHERE id = NEW.resource_id; END",
+
+    /* Those that are few among many, so that they are counted and found without the others. */
+    "CREATE INDEX certificate_failing ON certificate (id) WHERE last_error IS NOT NULL",
+    "CREATE INDEX certificate_of_config ON certificate (name) WHERE origin = 'config'",
+    "CREATE INDEX version_revoked ON version (certificate_id, n) WHERE state = 'revoked'",
+    "CREATE INDEX job_for_person ON job (due_at)"
+    " WHERE due_at = 9223372036854775807 AND finished_at = 0",
+    "CREATE INDEX account_by_authority ON account (authority, name)",
+    "DROP INDEX certificate_by_solver",
+    "CREATE INDEX certificate_of_solver ON certificate (challenge_solver, name)"
+    " WHERE challenge_solver IS NOT NULL",
     NULL,
 };
 

@@ -80,8 +80,8 @@ int target_put(struct store_tx *tx, const struct target *target, bool *created, 
 int target_check_unused(struct db *db, const char *name, struct err *e)
 {
     return record_unused(db, e,
-                         "SELECT DISTINCT certificate.name FROM deployment JOIN certificate ON"
-                         " certificate.id = deployment.certificate_id WHERE target = ?1 ORDER BY 1",
+                         "SELECT DISTINCT certificate.name FROM deployment CROSS JOIN certificate"
+                         " ON certificate.id = deployment.certificate_id WHERE target = ?1",
                          "Certificates are installed on the target", name);
 }
 

@@ -321,7 +321,8 @@ def fill(path, count):
     [source] = db.execute("SELECT certificate_id FROM version WHERE state = 'valid'"
                           " ORDER BY certificate_id LIMIT 1").fetchone()
     name = f"'s{base}-' || i || '.example.com'"
-    copy_rows(db, "certificate", f"id = {source}", count, id=f"{base} + i", name=name)
+    copy_rows(db, "certificate", f"id = {source}", count, id=f"{base} + i", name=name,
+              planning_jobs="0")  # until its job comes
     copy_rows(db, "version", f"certificate_id = {source} AND state = 'valid'", count,
               certificate_id=f"{base} + i", spki_sha256=f"printf ('%064x', {base} + i)")
     copy_rows(db, "job", f"kind = 'certificate.renew' AND resource_id = {source}", count,

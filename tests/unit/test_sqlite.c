@@ -68,6 +68,18 @@ static size_t count_found(struct fixture *f, const struct certificate_search *se
     return count;
 }
 
+static size_t count_unplanned(struct fixture *f)
+{
+    struct certificate *list;
+    size_t count;
+    struct err e;
+    assert_ok(certificate_list_unplanned(f->db, 10, &list, &count, &e), e);
+    for (size_t i = 0; i < count; i++)
+        certificate_finish(&list[i]);
+    free(list);
+    return count;
+}
+
 static void test_a_database_of_the_first_schema_is_brought_up(void **state)
 {
     static const char *const rows[] = {
@@ -85,6 +97,10 @@ static void test_a_database_of_the_first_schema_is_brought_up(void **state)
         " chain, serial, issuer, not_after, created_at) VALUES"
         " (1, 1, 1, 'valid', 'ec-p256', 's', x'', 'L', '', '01', 'CN=i', 5000, 1),"
         " (1, 2, 1, 'valid', 'ec-p256', 's', x'', 'L', '', '02', 'CN=i', 9000, 1)",
+        "INSERT INTO job (id, kind, state, step, lane, due_at, resource_type, resource_name,"
+        " resource_id, part, args, exclusive, deadline_at, created_at, updated_at) VALUES"
+        " (printf ('%026d', 1), 'certificate.renew', 'waiting', 'plan', 'local', 9000,"
+        " 'certificate', 'a', 1, -1, '{}', 1, 9000, 1, 1)",
         NULL,
     };
     struct fixture *f = *state;
@@ -98,6 +114,7 @@ static void test_a_database_of_the_first_schema_is_brought_up(void **state)
     assert_string_equal(c.account, "main");
     assert_int_equal(c.not_after, 9000);
     certificate_finish(&c);
+    assert_int_equal(count_unplanned(f), 0);
     struct certificate_search search = {.status = -1, .expires_before = 8999};
     assert_int_equal(count_found(f, &search), 0);
     search.expires_before = 9000;
