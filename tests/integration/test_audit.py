@@ -253,3 +253,8 @@ def test_a_refused_write_leaves_no_success(certwright):
     assert etag
     assert [told(entry) for entry in entries(api) if not entry["code"]] == [
         ("PUT", "/credentials/hook", 201)]
+
+
+def test_nothing_as_lines_is_nothing(certwright):
+    answer = certwright().api.get("/audit?resource=/nothing", headers={"Accept": "application/jsonl"})
+    assert answer.status == 200 and answer.body == b""

@@ -14,7 +14,7 @@ from generator import Generator
 from seed import SEED, dice
 
 # The requests of each operation, and how often all of them have their turn.
-EXAMPLES, ROUNDS = (60, 6) if os.environ.get("CERTWRIGHT_LONG") else (12, 2)
+EXAMPLES, ROUNDS = (40, 4) if os.environ.get("CERTWRIGHT_LONG") else (12, 2)
 
 
 def refusal(contract, operation, request):
