@@ -42,8 +42,11 @@
 #define STATEMENTS(from, name)                                                                     \
     {from NAME(name), from TIME("+c.not_after"), from TIME("+c.created_at")}
 
-/* A page of each of the authority's accounts, and the first of all these. */
 #define AUTHORITY                                                                                  \
+    "SELECT c.id FROM account k CROSS JOIN certificate c ON c.account_id = k.id"                   \
+    " WHERE k.authority = ?7 AND +c.not_after <= ?10"
+/* A page of each of the authority's accounts, and the first of all these. */
+#define AUTHORITY_BY_NAME                                                                          \
     "SELECT o.id FROM account k CROSS JOIN certificate o WHERE k.authority = ?7 AND o.id IN"       \
     " (SELECT c.id FROM certificate c WHERE c.account_id = k.id AND +c.not_after <= ?10" NAME(     \
         "c.name") ") ORDER BY o.name LIMIT ?11"
@@ -65,11 +68,24 @@ static const char *const statements[][3] = {
     [WAY_IDENTIFIER] = STATEMENTS(IDENTIFIER, "k.name"),
     [WAY_LABEL] = STATEMENTS(LABEL, "k.name"),
     [WAY_ACCOUNT] = STATEMENTS(ACCOUNT, "c.name"),
-    /* By a time an index gives the order, and the authority is looked for in that. */
-    [WAY_AUTHORITY] = {AUTHORITY, ALL TIME("c.not_after"), ALL_LONG TIME("c.created_at")},
+    [WAY_AUTHORITY] = {AUTHORITY_BY_NAME, AUTHORITY TIME("+c.not_after"),
+                       AUTHORITY TIME("+c.created_at")},
     [WAY_PENDING] = STATEMENTS(PENDING, "c.name"),
     [WAY_REVOKED] = STATEMENTS(REVOKED, "c.name"),
     [WAY_EXPIRY] = {ALL NAME("+c.name"), ALL TIME("c.not_after"), ALL TIME("+c.created_at")},
+};
+
+/* Whether there are more than ?11 by this way in; NULL where that does not matter. */
+#define MANY " LIMIT 1 OFFSET ?11"
+static const char *const probes[] = {
+    [WAY_ALL] = NULL,
+    [WAY_IDENTIFIER] = IDENTIFIER MANY,
+    [WAY_LABEL] = LABEL MANY,
+    [WAY_ACCOUNT] = ACCOUNT MANY,
+    [WAY_AUTHORITY] = AUTHORITY MANY,
+    [WAY_PENDING] = PENDING MANY,
+    [WAY_EXPIRY] = ALL " AND c.not_after > 0" MANY, /* those pending have 0 */
+    [WAY_REVOKED] = REVOKED MANY,
 };
 
 /* The one that is likely to leave the fewest. */
@@ -102,16 +118,58 @@ static int64_t last_moment(const struct certificate_search *search)
     return search->status == CERTIFICATE_EXPIRED && search->now < last ? search->now : last;
 }
 
-static int find_ids(struct db *db, const struct certificate_search *search, const char *after,
-                    int64_t after_value, size_t limit, int64_t *ids, size_t *count, struct err *e)
+/* Where a search begins: behind that place, with so many at most. */
+struct range {
+    const char *after;
+    int64_t after_value;
+    int64_t limit;
+};
+
+static int query(struct db *db, const char *sql, const struct certificate_search *search,
+                 const struct range *range, struct db_row **row, struct err *e)
+{
+    return db_query(db, row, e, sql, "ittttttiiii", range->after ? range->after_value : -1,
+                    range->after ? range->after : "", search->identifier, search->label,
+                    search->label_value, search->account, search->authority,
+                    (int64_t)search->status, search->now, last_moment(search), range->limit);
+}
+
+/* Whether what the way finds is not in that order. */
+static bool is_sorted(enum way way, enum certificate_order order)
+{
+    if (way == WAY_EXPIRY)
+        return order != CERTIFICATE_BY_NOT_AFTER;
+    return way == WAY_REVOKED || (way != WAY_ALL && order != CERTIFICATE_BY_NAME);
+}
+
+/* Too many to be sorted for each page are instead soon met among all, whose order an index has. */
+static int settle(struct db *db, const struct certificate_search *search, enum way *way,
+                  struct err *e)
+{
+    enum { SORTED_MAX = 10000 };
+    const struct range many = {NULL, 0, SORTED_MAX};
+    struct db_row *row;
+    *way = choose(search);
+    if (!is_sorted(*way, search->order))
+        return 0;
+    if (query(db, probes[*way], search, &many, &row, e) < 0)
+        return -1;
+    int rc = db_next(row, e);
+    db_row_finish(row);
+    if (rc > 0)
+        *way = WAY_ALL;
+    return rc < 0 ? -1 : 0;
+}
+
+static int find_ids(struct db *db, const struct certificate_search *search,
+                    const struct range *range, int64_t *ids, size_t *count, struct err *e)
 {
     struct db_row *row;
+    enum way way;
     int rc;
     size_t n = 0;
-    if (db_query(db, &row, e, certificate_find_sql(search), "ittttttiiii", after ? after_value : -1,
-                 after ? after : "", search->identifier, search->label, search->label_value,
-                 search->account, search->authority, (int64_t)search->status, search->now,
-                 last_moment(search), (int64_t)limit) < 0)
+    if (settle(db, search, &way, e) < 0 ||
+        query(db, statements[way][search->order], search, range, &row, e) < 0)
         return -1;
     while ((rc = db_next(row, e)) > 0)
         ids[n++] = db_int(row, 0);
@@ -139,7 +197,8 @@ int certificate_find(struct db *db, const struct certificate_search *search, con
     int64_t *ids = mem_new(limit, sizeof *ids);
     struct certificate *list = NULL;
     size_t found;
-    int rc = find_ids(db, search, after, after_value, limit, ids, &found, e);
+    const struct range range = {after, after_value, (int64_t)limit};
+    int rc = find_ids(db, search, &range, ids, &found, e);
     if (rc == 0) {
         list = mem_new(found, sizeof *list);
         rc = load_all(db, ids, found, list, e);

@@ -33,13 +33,14 @@ struct certificate_search {
  *
  * By name, those of an identifier, a label, an account or an authority and those pending are found
  * by an index in their order, and so are all by either time. Those revoked are found by an index
- * and sorted; other mixes are sorted, or looked for among these.
+ * and sorted; other mixes are sorted if they are no more than some thousands, else looked for among
+ * all.
  */
 int certificate_find(struct db *db, const struct certificate_search *search, const char *after,
                      int64_t after_value, size_t limit, struct certificate **out, size_t *count,
                      struct err *e);
 
-/* The statement that it takes, for who wants to see the plan of that. */
+/* The statement that it takes while there are few, for who wants to see the plan of that. */
 const char *certificate_find_sql(const struct certificate_search *search);
 
 #endif

@@ -12,6 +12,7 @@
 enum {
     FEW = 1100, /* more than a refusal to delete counts */
     MANY = 2300,
+    SORTED = 10000, /* at most for a page */
     NOW = 5000,
     PAGE = 3,
 };
@@ -282,6 +283,38 @@ static void others_cost_nothing(void **state)
     }
 }
 
+static void look_through_many(struct fixture *f)
+{
+    const struct certificate_search searches[] = {
+        {.status = -1, .account = "main", .order = CERTIFICATE_BY_NOT_AFTER},
+        {.status = -1, .authority = "ca", .order = CERTIFICATE_BY_NOT_AFTER},
+        {.status = -1, .account = "main", .order = CERTIFICATE_BY_CREATED_AT},
+        {.status = -1, .expires_before = INT64_MAX - 1},
+    };
+    const int64_t firsts[] = {6, 6, 1, 1};
+    for (size_t i = 0; i < sizeof searches / sizeof *searches; i++)
+        expect(f, searches[i], PAGE, firsts[i]);
+    struct certificate_search rare = {
+        .status = -1, .authority = "rare", .order = CERTIFICATE_BY_NOT_AFTER};
+    expect(f, rare, 1, 4);
+}
+
+/* Those that are many are not sorted, and those that are few not looked for among the many. */
+static void orders_that_no_index_has(void **state)
+{
+    struct fixture *f = *state;
+    make(f);
+    look_through_many(f);
+    add(f, FEW + 1, SORTED + 100);
+    atomic_store(&steps, 0);
+    look_through_many(f);
+    long before = atomic_load(&steps);
+    add(f, SORTED + 101, 2 * SORTED);
+    atomic_store(&steps, 0);
+    look_through_many(f);
+    assert_true(atomic_load(&steps) <= before);
+}
+
 /* The pages of an authority with several accounts come in the order of names. */
 static void pages_of_an_authority(void **state)
 {
@@ -344,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(others_cost_nothing),
+        CASE(orders_that_no_index_has),
         CASE(pages_of_an_authority),
         CASE(a_job_that_ends_leaves_it_unplanned),
     };
