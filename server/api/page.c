@@ -56,15 +56,30 @@ static int refuse_parameter(const char *name, const char *const *names, struct e
     return -1;
 }
 
-/* Filters by what no resource can be called. */
-static int check_names(const struct http_exchange *x, struct err *e)
+static size_t count_characters(const char *utf8)
 {
-    static const char *const parameters[] = {"account", "authority", "certificate", NULL};
-    for (const char *const *parameter = parameters; *parameter; parameter++) {
-        const char *name = http_query(x, *parameter);
-        const char *fault = name ? check_name(name) : NULL;
+    size_t count = 0;
+    for (; *utf8; utf8++)
+        count += ((unsigned char)*utf8 & 0xc0) != 0x80;
+    return count;
+}
+
+/* Filters by what nothing here can be called. */
+static int check_filters(const struct http_exchange *x, struct err *e)
+{
+    static const struct {
+        const char *parameter;
+        size_t max; /* characters; 0: a resource's name */
+    } filters[] = {{"account", 0}, {"authority", 0},   {"certificate", 0},
+                   {"label", 319}, {"principal", 255}, {"resource", 1024}};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const char *value = http_query(x, filters[i].parameter);
+        const char *fault = value && !filters[i].max ? check_name(value) : NULL;
         if (fault)
-            return err_set(e, ERR_MALFORMED, "%s %s.", *parameter, fault);
+            return err_set(e, ERR_MALFORMED, "%s %s.", filters[i].parameter, fault);
+        if (value && filters[i].max && count_characters(value) > filters[i].max)
+            return err_set(e, ERR_MALFORMED, "%s must have at most %zu characters.",
+                           filters[i].parameter, filters[i].max);
     }
     return 0;
 }
@@ -73,7 +88,7 @@ int page_check_query(const struct http_exchange *x, const char *const *names, st
 {
     struct check check = {.names = names};
     http_query_each(x, check_one, &check);
-    return check.unknown ? refuse_parameter(check.unknown, names, e) : check_names(x, e);
+    return check.unknown ? refuse_parameter(check.unknown, names, e) : check_filters(x, e);
 }
 
 static int check_query(const struct http_exchange *x, const char *const *filters, struct err *e)

@@ -256,5 +256,6 @@ def test_a_refused_write_leaves_no_success(certwright):
 
 
 def test_nothing_as_lines_is_nothing(certwright):
-    answer = certwright().api.get("/audit?resource=/nothing", headers={"Accept": "application/jsonl"})
+    api = certwright().api
+    answer = api.get("/audit?resource=/nothing", headers={"Accept": "application/jsonl"})
     assert answer.status == 200 and answer.body == b""

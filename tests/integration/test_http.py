@@ -260,7 +260,8 @@ def test_what_is_used_is_not_removed(certwright, pebble):
     ("DELETE", "/certificates/x?revok=true", None), ("DELETE", "/solvers/x?revoke=true", None),
     ("POST", "/certificates?name=x", {"identifiers": ["a.example.com"]}),
     ("GET", "/certificates/x?version=1", None), ("GET", "/jobs?state=failed&sort=name", None),
-    ("GET", "/jobs?account=Main", None), ("GET", "/events?certificate=" + "a" * 201, None),
+    ("GET", "/audit?principal=" + "a" * 256, None), ("GET", "/audit?resource=/" + "a" * 1024, None),
+    ("GET", "/certificates?label=a=" + "b" * 318, None), ("GET", "/jobs?account=Main", None), ("GET", "/events?certificate=" + "a" * 201, None),
 ])
 def test_a_query_that_is_none(certwright, method, path, body):
     answer = certwright().api.call(method, path, body)
