@@ -69,6 +69,7 @@ static void add_system(struct paths *paths)
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)
         add(paths, read[i], SANDBOX_READ);
     add(paths, "/dev/null", SANDBOX_WRITE);
+    add(paths, "/proc/self/exe", SANDBOX_READ); /* so that a sanitizer's report has names */
     add(paths, getenv(X509_get_default_cert_file_env()), SANDBOX_READ);
     add(paths, getenv(X509_get_default_cert_dir_env()), SANDBOX_READ);
 }

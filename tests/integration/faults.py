@@ -19,9 +19,10 @@ class Faults:
         path.write_bytes(bytes(mmap.PAGESIZE))
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
-        # What backtrace() loads when the library begins stays loaded.
+        # What backtrace() loads when the library begins stays loaded; by the loader's name too, for
+        # when its functions have none.
         suppressions = service.folder / "leaks"
-        suppressions.write_text("leak:dl_open_worker_begin\nleak:_dl_\n")
+        suppressions.write_text("leak:dl_open_worker_begin\nleak:_dl_\nleak:/ld-linux\n")
         env = service.process.env
         env.update(LD_PRELOAD=str(LIBRARY), CERTWRIGHT_FAULTS=str(path),
                    CERTWRIGHT_FAULTS_FOLDER=str(service.data),

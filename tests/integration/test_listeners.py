@@ -9,6 +9,8 @@ import select
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -449,13 +451,17 @@ def as_user(uid, gid, groups, argv):
                            "--clear-groups", *argv], capture_output=True, text=True, timeout=60)
 
 
+@pytest.fixture
+def open_folder():
+    """Where other users come to; pytest closes its own folders to them whenever it starts."""
+    with tempfile.TemporaryDirectory(prefix="certwright-") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
-def test_users_of_a_unix_socket(certwright, tmp_path):
-    folder = tmp_path / "socket"
-    for part in (*tmp_path.parents, tmp_path):
-        if os.stat(part).st_uid == os.geteuid() and str(part) != "/":
-            os.chmod(part, os.stat(part).st_mode | 0o011)
-    folder.mkdir(mode=0o755)
+def test_users_of_a_unix_socket(certwright, open_folder):
+    folder = open_folder
     service = Listeners(certwright, {
         "address": f"unix:{folder / 'api'}",
         "identities": [identity("web", uid=3001), identity("ops", gid=3002,
