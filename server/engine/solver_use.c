@@ -11,9 +11,13 @@ static int prepare(struct step_context *c, struct solver_use *use, struct err *e
 {
     use->provider = solver_provider_by_name(use->row.type);
     use->context.settings = json_tokener_parse(use->row.settings);
-    if (!use->provider || !use->context.settings)
-        return err_set(e, ERR_INTERNAL, "The solver \"%s\" has the unknown type %s.", use->row.name,
-                       use->row.type);
+    if (!use->provider) /* it was replaced by one of another kind while its records stood */
+        return err_set(e, ERR_SOLVER_MISSING,
+                       "The solver \"%s\" has become one of type %s, which handles no records.",
+                       use->row.name, use->row.type);
+    if (!use->context.settings)
+        return err_set(e, ERR_INTERNAL, "The solver \"%s\" has unreadable settings.",
+                       use->row.name);
     struct json_object *zones = json_tokener_parse(use->row.zones);
     if (zones)
         json_object_object_add(use->context.settings, "zones", zones);

@@ -206,3 +206,19 @@ def test_a_wildcard_without_a_dns_solver_is_refused_at_once(certwright, pebble):
                                         "account": "main"})
     assert answer.status == 422 and answer.json()["code"] in ("solver.missing", "request.invalid")
     assert api.get("/certificates/wildcard.nobody.example.com").status == 404
+
+
+def test_a_solver_that_became_another_leaves_its_records(certwright, pebble, resolvers):
+    zone = "became.example.com"
+    exec_solver = {"type": "exec", "command": "true", "zones": [zone]}
+    api = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers).api
+    api.put_account()
+    api.ok("PUT", "/solvers/changed", exec_solver)
+    job = api.post_certificate(zone, challenge={"type": "dns-01"})
+    api.until_job(job, lambda j: j["step"] == "propagate")
+    api.ok("PUT", "/solvers/changed", {"type": "http-01", "zones": [zone]})
+    api.ok("POST", f"/jobs/{job['id']}/cancel", {}, status=(202,))
+    api.ended(job)
+    [cleanup] = api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]
+    error = api.failed(cleanup)["error"]
+    assert error["code"] == "solver.missing" and "http-01" in error["detail"]
