@@ -125,8 +125,10 @@ static int place_of(struct db *db, const char *id, int64_t *place, struct err *e
     return found < 0 ? -1 : record_expect(found, e, "job", id);
 }
 
-#define FILTER " WHERE n < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR state = ?3)"
-
+#define LIST                                                                                       \
+    "SELECT " COLUMNS " FROM job WHERE n < ?1 AND (?2 IS NULL OR kind = ?2)"                       \
+    " AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR resource_type = ?4)"
+#define NEWEST " ORDER BY n DESC LIMIT ?5"
 int job_list(struct db *db, const struct job_filter *filter, const char *after, size_t limit,
              struct job **out, size_t *count, struct err *e)
 {
@@ -136,19 +138,17 @@ int job_list(struct db *db, const struct job_filter *filter, const char *after, 
     const char *state = filter->state < 0 ? NULL : state_names[filter->state];
     struct db_row *row;
     int rc;
-    /* One statement for both would keep the index on the resource from being used. */
+    /* One statement for all would keep the indexes from being used. */
+    const char *sql = filter->state == JOB_FAILED || filter->state == JOB_CANCELLED ? LIST
+                          " AND state IN ('failed', 'cancelled') AND state = ?3" NEWEST
+                                                                                    : LIST NEWEST;
     if (filter->resource_name)
-        rc = db_query(db, &row, e,
-                      "SELECT " COLUMNS " FROM job" FILTER
-                      " AND (?4 IS NULL OR resource_type = ?4) AND resource_name = ?5"
-                      " ORDER BY n DESC LIMIT ?6",
-                      "itttti", before, filter->kind, state, filter->resource_type,
-                      filter->resource_name, (int64_t)limit);
+        rc = db_query(db, &row, e, LIST " AND resource_name = ?6" NEWEST, "itttit", before,
+                      filter->kind, state, filter->resource_type, (int64_t)limit,
+                      filter->resource_name);
     else
-        rc = db_query(db, &row, e,
-                      "SELECT " COLUMNS " FROM job" FILTER " AND (?4 IS NULL OR resource_type = ?4)"
-                      " ORDER BY n DESC LIMIT ?5",
-                      "ittti", before, filter->kind, state, filter->resource_type, (int64_t)limit);
+        rc = db_query(db, &row, e, sql, "ittti", before, filter->kind, state, filter->resource_type,
+                      (int64_t)limit);
     return rc < 0 ? -1 : record_list(row, &job_type, out, count, e);
 }
 

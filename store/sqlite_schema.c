@@ -483,13 +483,13 @@ static const char *const access_schema[] = {
     "CREATE TRIGGER job_has_planned AFTER UPDATE OF finished_at ON job WHEN OLD.finished_at = 0"
     " AND NEW.finished_at > 0 AND NEW.kind IN ('certificate.issue', 'certificate.renew') BEGIN"
     " UPDATE certificate SET planning_jobs = planning_jobs - 1 WHERE id = NEW.resource_id; END",
-
     /* Those that are few among many, so that they are counted and found without the others. */
     "CREATE INDEX certificate_failing ON certificate (id) WHERE last_error IS NOT NULL",
     "CREATE INDEX certificate_of_config ON certificate (name) WHERE origin = 'config'",
     "CREATE INDEX version_revoked ON version (certificate_id, n) WHERE state = 'revoked'",
     "CREATE INDEX job_for_person ON job (due_at)"
     " WHERE due_at = 9223372036854775807 AND finished_at = 0",
+    "CREATE INDEX job_in_vain ON job (state) WHERE state IN ('failed', 'cancelled')",
     "CREATE INDEX account_by_authority ON account (authority, name)",
     "DROP INDEX certificate_by_solver",
     "CREATE INDEX certificate_of_solver ON certificate (challenge_solver, name)"

@@ -175,6 +175,22 @@ static void look_for_a_common_authority(struct fixture *f)
     expect(f, (struct certificate_search){.status = -1, .authority = "ca"}, PAGE, 1);
 }
 
+static void look_for_failed_jobs(struct fixture *f)
+{
+    const struct job_filter filter = {.state = JOB_FAILED};
+    const int64_t ids[] = {7, 6, 4};
+    struct job *list;
+    size_t count;
+    struct err e;
+    assert_ok(job_list(f->db, &filter, NULL, PAGE + 1, &list, &count, &e), e);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(list[i].resource_id, ids[i]);
+        job_finish(&list[i]);
+    }
+    free(list);
+}
+
 static void note_lane(void *context, const char *lane, int64_t due)
 {
     assert_string_equal(lane, "local");
@@ -235,6 +251,7 @@ static void keep_what_is_in_use(struct fixture *f)
         if (!strstr(e.detail, ": c000001, c000002, c000003 and more than 997 more."))
             fail_msg("%s", e.detail);
     }
+    assert_ok(target_check_unused(f->db, "other", &e), e);
 }
 
 static int sweep_jobs(struct store_tx *tx, void *arg, struct err *e)
@@ -259,6 +276,7 @@ static void others_cost_nothing(void **state)
         look_for_revoked,
         look_for_a_rare_authority,
         look_for_a_common_authority,
+        look_for_failed_jobs,
         look_at_lanes,
         release_config,
         keep_what_is_in_use,
