@@ -3,13 +3,14 @@
 #include "acme/base/buffer.h"
 #include "acme/base/memory.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_MAX_BYTES = 200, WORD_SIZE = 300 };
+enum { WORD_MAX_BYTES = 200 };
 
 static void finish(struct request *request)
 {
@@ -61,7 +62,7 @@ static void take(struct requests *log, struct request *request)
 /* A word of a line: nothing in it that would end it. */
 static char *word(const char *text, size_t size)
 {
-    char *copy = mem_strndup(text, size < PATH_MAX_BYTES ? size : PATH_MAX_BYTES);
+    char *copy = mem_strndup(text, size < WORD_MAX_BYTES ? size : WORD_MAX_BYTES);
     for (char *c = copy; *c; c++)
         if (*c <= ' ' || *c > '~')
             *c = '?';
@@ -88,20 +89,53 @@ void requests_add(struct requests *log, const struct request *request, const cha
 
 /* ---- as it is stored: a line each, "+N" before them if N are not there ---- */
 
+/* The number that *at leads to, and moves *at behind it and a blank. */
+static bool read_number(const char **at, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(*at, &end, 10);
+    if (end == *at || errno || (*end && *end != ' '))
+        return false;
+    *at = end + (*end == ' ');
+    return true;
+}
+
+/* The same for a word; NULL if there is none. */
+static char *read_word(const char **at)
+{
+    size_t size = strcspn(*at, " ");
+    char *found = size ? mem_strndup(*at, size) : NULL;
+    *at += size + ((*at)[size] == ' ');
+    return found;
+}
+
 static void read_line(const char *line, struct requests *out)
 {
     struct request r = {0};
-    char method[WORD_SIZE], step[WORD_SIZE], identifier[WORD_SIZE], path[WORD_SIZE];
-    if (sscanf(line, "+%" SCNd64, &out->omitted) == 1)
+    int64_t status = 0;
+    const char *at = line + (*line == '+');
+    if (*line == '+') {
+        read_number(&at, &out->omitted);
         return;
-    if (sscanf(line, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %299s %d %299s %299s %299s",
-               &r.at, &r.last_at, &r.count, &r.duration_ms, method, &r.status, step, identifier,
-               path) != 9)
+    }
+    if (!read_number(&at, &r.at) || !read_number(&at, &r.last_at) || !read_number(&at, &r.count) ||
+        !read_number(&at, &r.duration_ms))
         return;
-    r.method = mem_strdup(method);
-    r.step = mem_strdup(step);
-    r.identifier = strcmp(identifier, "-") != 0 ? mem_strdup(identifier) : NULL;
-    r.path = mem_strdup(path);
+    r.method = read_word(&at);
+    bool has_status = read_number(&at, &status);
+    r.status = (int)status;
+    r.step = read_word(&at);
+    r.identifier = read_word(&at);
+    r.path = read_word(&at);
+    if (!has_status || !r.path) {
+        finish(&r);
+        return;
+    }
+    if (!strcmp(r.identifier, "-")) {
+        free(r.identifier);
+        r.identifier = NULL;
+    }
     take(out, &r);
 }
 
