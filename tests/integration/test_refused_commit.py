@@ -20,7 +20,7 @@ def alter(service, sql):
     [f"CREATE TRIGGER no_authorization BEFORE INSERT ON authorization {REFUSE}"],
     # Its end is refused as well, and even to let its certificate go.
     [f"CREATE TRIGGER no_authorization BEFORE INSERT ON authorization {REFUSE}",
-     f"CREATE TRIGGER no_plan BEFORE UPDATE ON certificate {REFUSE}"],
+     f"CREATE TRIGGER no_news BEFORE UPDATE OF last_error ON certificate {REFUSE}"],
 ], ids=["the step", "the end too"])
 def test_a_refused_commit_ends_the_job(certwright, fake, names, triggers):
     service = certwright(resources={"authorities": {"fake": fake.authority()}})
@@ -44,7 +44,7 @@ def test_a_refused_commit_ends_the_job(certwright, fake, names, triggers):
 @pytest.mark.parametrize("triggers", [
     [f"CREATE TRIGGER no_duty BEFORE INSERT ON duty {REFUSE}"],
     [f"CREATE TRIGGER no_duty BEFORE INSERT ON duty {REFUSE}",
-     f"CREATE TRIGGER no_plan BEFORE UPDATE ON certificate {REFUSE}"],
+     f"CREATE TRIGGER no_news BEFORE UPDATE OF last_error ON certificate {REFUSE}"],
 ], ids=["the step", "the end too"])
 def test_a_refused_commit_leaves_no_answer(certwright, fake, names, triggers):
     """Challenges are answered a moment before the commit that tells so."""
