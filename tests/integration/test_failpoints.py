@@ -151,23 +151,31 @@ def test_killed_between_the_commit_and_its_answer(world, tmp_path):
     trace = tmp_path / "points"
     assert world.start(None, trace)
     ready = len(trace.read_text().splitlines())
-    for beyond, made in ((1, 0), (2, 1)):
-        assert world.ended() is False
+    seen, beyond = set(), 0
+    for _ in range(12):
+        if seen == {0, 1}:
+            break
+        beyond += 1
         name = world.new_name()
+        world.ended()
         assert world.start(ready + beyond)
-        assert world.post("/certificates", world.body(name), name) is None
-        assert world.ended()
+        answered = world.post("/certificates", world.body(name), name)
+        assert world.ended() or answered
         before = world.rows("SELECT id FROM job WHERE resource_name = ?", name)
-        assert len(before) == made
+        if answered:
+            beyond = 0  # a commit that comes now and then, as of a token's use, was left out
+        else:
+            seen.add(len(before))
         assert world.start()
         job = world.post("/certificates", world.body(name), name)
-        assert not made or [(job["id"],)] == before
+        assert not before or [(job["id"],)] == before
         other = world.api.post("/certificates", world.body("other.web.example.com"),
                                headers={"Idempotency-Key": name})
         assert other.status == 422
         world.api.succeeded(job)
         world.settle()
         world.check_certificate(name)
+    assert seen == {0, 1}
     world.check_clean()
 
 
