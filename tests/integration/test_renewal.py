@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+import pem
 from fake_ca import FakeCa
+from fake_ca_objects import Issuer, common_name
 from fake_ca_script import paused, problem, user_action
 from process import until
 
@@ -506,3 +508,16 @@ def test_a_ca_without_renewal_information_is_told_of_no_replacement(start, fake,
     issue(api, name)
     api.succeeded(api.ok("POST", f"/certificates/{name}/renew", {"force": True}))
     assert ["replaces" in order for order in fake.posts("/new-order")] == [False, False]
+
+
+def test_no_issuer_is_pinned(start, fake):
+    """CAs pick an intermediate at random, and new ones come."""
+    api = start().api
+    api.succeeded(api.post_certificate("moved.example.com"))
+    before = api.certificate("moved.example.com")["issuer"]
+    fake.objects.issuer = Issuer()
+    fake.objects.issuer.name = common_name("another issuer")
+    api.succeeded(api.ok("POST", "/certificates/moved.example.com/renew", {"force": True}))
+    after = api.certificate("moved.example.com")
+    assert after["version"] == 2 and "another issuer" in str(after["issuer"]) != str(before)
+    assert "another issuer" in str(pem.load(api.pem("moved.example.com", "cert.pem")).issuer)
