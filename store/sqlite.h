@@ -15,6 +15,7 @@ void sqlite_set_defensive(struct db *db, bool defensive);
 /* Each a list of statements that ends with NULL. */
 enum { SQLITE_SCHEMA_VERSION = 2 };
 extern const char *const *const sqlite_migrations[SQLITE_SCHEMA_VERSION];
+extern const char *const sqlite_access_schema[]; /* sqlite_schema_access.c */
 
 /* ---- sqlite_migrate.c ---- */
 
