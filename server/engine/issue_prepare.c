@@ -1,5 +1,6 @@
 /* The first step of an issue: key and CSR, durable before anything is ordered. */
 #include "acme/base/memory.h"
+#include "acme/cert.h"
 #include "acme/csr.h"
 #include "server/engine/account_recovery.h"
 #include "server/engine/engine_private.h"
@@ -26,16 +27,54 @@ static void prepared_free(void *saved)
     free(p);
 }
 
-static bool reuses_key(const struct certificate *certificate)
+static bool has_names(const struct cert_info *info, const char *identifiers)
 {
-    return certificate->key_reuse && certificate->version &&
-           certificate->version_key_type == certificate->key_type;
+    struct identifier *ids;
+    size_t count;
+    struct err ignored;
+    if (issue_read_identifiers(identifiers, &ids, &count, &ignored) < 0)
+        return false;
+    bool same = info->count == count;
+    for (size_t i = 0; i < count && same; i++)
+        same = identifier_compare(&info->ids[i], &ids[i]) == 0;
+    free(ids);
+    return same;
+}
+
+/* What cannot be read is not known to be for the same names: then a new key is the safe way. */
+static bool is_for_these_names(const struct step_context *c)
+{
+    const struct certificate *wanted = &c->certificate;
+    struct version version;
+    struct cert_info info;
+    struct buf leaf = {0}, chain = {0};
+    struct err ignored;
+    if (version_load(c->db, wanted->id, wanted->version, &version, &ignored) < 0)
+        return false;
+    bool same = version.leaf && cert_chain_read(version.leaf, strlen(version.leaf), &leaf, &chain,
+                                                &info, &ignored) == 0;
+    if (same) {
+        same = has_names(&info, wanted->identifiers);
+        cert_info_finish(&info);
+    }
+    buf_finish(&leaf);
+    buf_finish(&chain);
+    version_finish(&version);
+    return same;
+}
+
+/* Who may have the keys of one set of names may not have those of another that it grew out of. */
+static bool reuses_key(const struct step_context *c)
+{
+    const struct certificate *wanted = &c->certificate;
+    return wanted->key_reuse && wanted->version && wanted->version_key_type == wanted->key_type &&
+           is_for_these_names(c);
 }
 
 bool issue_makes_key(const struct step_context *c)
 {
     const struct certificate *wanted = &c->certificate;
-    return !wanted->has_given_csr && !wanted->has_given_key && !reuses_key(wanted);
+    return !wanted->has_given_csr && !wanted->has_given_key && !reuses_key(c);
 }
 
 void issue_prepare_lane(const struct step_context *c, char out[LANE_NAME_SIZE])
@@ -49,7 +88,7 @@ static int choose_key(struct step_context *c, struct key **out, struct err *e)
     const struct certificate *wanted = &c->certificate;
     if (wanted->has_given_key)
         return certificate_open_given_key(c->db, wanted->id, out, e);
-    if (reuses_key(wanted))
+    if (reuses_key(c))
         return version_open_key(c->db, wanted->id, wanted->version, out, e);
     return key_generate(wanted->key_type, out, e);
 }

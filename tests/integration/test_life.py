@@ -33,6 +33,26 @@ def test_renewal_is_a_new_version(certwright, pebble, names, reuse):
     assert api.get(f"/certificates/{name}/versions/1/privkey.pem").text == first_key
 
 
+def test_a_reused_key_does_not_come_along_to_other_names(certwright, pebble, names):
+    """Who may have the key for the names of today may not have it for those of before."""
+    both = sorted(names(2))
+    api = certwright(pebble).api
+    api.put_account()
+
+    def of_spec(*identifiers, **more):
+        api.succeeded(api.ok("PUT", "/certificates/site", {
+            "identifiers": identifiers, "account": "main", **more,
+            "key": {"type": "ec-p256", "reuse": True}}, status=(202,)))
+        return api.pem("site", "privkey.pem")
+
+    keys = [of_spec(*both), of_spec(both[0]), of_spec(*both)]
+    assert len(set(keys)) == 3
+    # It stays where the names do, whatever else is another.
+    renew(api, "site")
+    assert api.pem("site", "privkey.pem") == keys[2]
+    assert of_spec(*both[::-1], preferred_chain="Pebble Root CA") == keys[2]
+
+
 def test_renewal_of_a_given_csr_uses_it_again(certwright, pebble, names):
     key = pem.make_key()
     api = certwright(pebble).api
