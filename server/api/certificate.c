@@ -236,6 +236,8 @@ int certificate_import(struct store_tx *tx, const struct certificate_request *re
     if (draft_make(store_tx_db(tx), request, &draft, e) < 0)
         return -1;
     int rc = insert_imported(tx, request, &draft, key, issued, e);
+    if (rc == 0)
+        rc = keep_key(tx, request, e);
     draft_finish(&draft);
     return rc;
 }

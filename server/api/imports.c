@@ -69,28 +69,39 @@ static int add(struct call *call, struct store_tx *tx, struct err *e)
     return answer(call, store_tx_db(tx), 201, request.name, e);
 }
 
+/* Who asks for what it is not must not go away believing that it is so now. */
+static int check_same(const struct spec_certificate *wanted, const struct certificate *row,
+                      struct err *e)
+{
+    if (!row->account_id && (wanted->account || wanted->authority))
+        return err_set(e, ERR_NAME_TAKEN,
+                       "There is a certificate \"%s\" already, imported without an account: PUT it"
+                       " with one.",
+                       row->name);
+    if (wanted->key_exportable_given && wanted->key_exportable != row->key_exportable)
+        return err_set(e, ERR_NAME_TAKEN,
+                       "There is a certificate \"%s\" already, and its keys are %s.", row->name,
+                       row->key_exportable ? "exportable: PATCH it to have them kept"
+                                           : "not exportable, and stay so");
+    return 0;
+}
+
 static int apply(struct call *call, struct store_tx *tx, struct err *e)
 {
     const struct spec_import *spec = call->spec;
     struct certificate row;
-    bool has;
+    bool has = false;
     if (certificate_load(store_tx_db(tx), spec->certificate.name, &row, e) < 0)
         return e->code == ERR_NOT_FOUND ? add(call, tx, e) : -1;
     int rc = has_leaf(store_tx_db(tx), &row, spec->leaf.data, &has, e);
-    bool has_account = row.account_id != 0;
+    if (rc == 0 && !has)
+        rc = err_set(e, ERR_NAME_TAKEN,
+                     "There is a certificate \"%s\" already, and it never was this one.", row.name);
+    if (rc == 0)
+        rc = check_same(&spec->certificate, &row, e);
     certificate_finish(&row);
     if (rc < 0)
         return -1;
-    if (!has)
-        return err_set(e, ERR_NAME_TAKEN,
-                       "There is a certificate \"%s\" already, and it never was this one.",
-                       spec->certificate.name);
-    /* Who asks for renewals must not go away believing that they will come. */
-    if (!has_account && (spec->certificate.account || spec->certificate.authority))
-        return err_set(e, ERR_NAME_TAKEN,
-                       "There is a certificate \"%s\" already, imported without an account: PUT it"
-                       " with one.",
-                       spec->certificate.name);
     return answer(call, store_tx_db(tx), 200, spec->certificate.name, e);
 }
 

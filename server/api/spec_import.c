@@ -25,6 +25,20 @@ static void read_key(const struct members *m, struct spec_import *out)
         members_wrong(m, "private_key", "%s", e.detail);
 }
 
+/* The key is there, so of what a new certificate says of its key, this alone is left to say. */
+static void read_exportable(const struct members *m, struct spec_certificate *out)
+{
+    static const char *const names[] = {"exportable", NULL};
+    struct members key;
+    if (!members_object(m, "key", MEMBERS_OPTIONAL, &key))
+        return;
+    members_only(&key, names);
+    if (!members_has(&key, "exportable"))
+        members_wrong(&key, "exportable", "is required");
+    out->key_exportable_given = true;
+    out->key_exportable = members_bool(&key, "exportable", true);
+}
+
 /* A name that no CA could be asked for would only be told by the first renewal. */
 static void check_names(const struct members *m, const struct spec_import *spec)
 {
@@ -134,16 +148,19 @@ static int read_rest(struct db *db, const struct api_defaults *defaults, const s
 int spec_import_read(struct db *db, const struct api_defaults *defaults, struct json_object *body,
                      struct fields *errors, struct spec_import *out, struct err *e)
 {
-    const char *names[sizeof shared / sizeof *shared + 3] = {"certificate", "chain", "private_key"};
+    static const char *const own[] = {"certificate", "chain", "private_key", "key"};
+    const char *names[sizeof shared / sizeof *shared + sizeof own / sizeof *own];
+    size_t own_count = sizeof own / sizeof *own;
     struct members m = members_of_body(body, errors);
-    for (size_t i = 0; shared[i]; i++)
-        names[i + 3] = shared[i];
+    memcpy(names, own, sizeof own);
+    memcpy(names + own_count, shared, sizeof shared);
     *out = (struct spec_import){0};
     members_only(&m, names);
     read_key(&m, out);
     bool has_names = read_certificates(&m, out);
     if (read_rest(db, defaults, &m, has_names, out, e) < 0)
         return -1;
+    read_exportable(&m, &out->certificate);
     out->certificate.key.type = out->info.key_type;
     return 0;
 }

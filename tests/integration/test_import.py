@@ -131,6 +131,38 @@ def test_the_same_again_gives_no_account(certwright, pebble, own):
     assert api.ok("POST", "/imports", owned, status=(200,))["account"] == first["account"] == "main"
 
 
+def test_a_key_that_nobody_gets_from_the_start(certwright, pebble, own, tmp_path):
+    api = certwright(pebble, file_roots=[str(tmp_path)]).api
+    api.put_account("main")
+    api.ok("PUT", "/targets/web", {"type": "files", "directory": str(tmp_path / "certs")})
+    sent = {**body(own, pem.make_key(), "kept.example.com", targets=["web"]),
+            "key": {"exportable": False}}
+    shown = api.ok("POST", "/imports", sent, status=(201,))
+    assert shown["key"]["exportable"] is False
+    path = "/certificates/kept.example.com"
+    for file in ("privkey.pem", "versions/1/privkey.pem"):
+        answer = api.get(f"{path}/{file}")
+        assert answer.status == 409 and "PRIVATE KEY" not in answer.text
+    assert api.ok("GET", path + "/bundle")["privkey_pem"] is None
+    until((tmp_path / "certs/kept.example.com/privkey.pem").exists, 30, "its target has it")
+    # The same again is the same; what it is not, it does not become.
+    assert api.ok("POST", "/imports", sent, status=(200,))["key"] == shown["key"]
+    for wish, of_now in ((True, "not exportable"), (False, "PATCH it")):
+        other = {**body(own, pem.make_key(), f"{of_now.split()[0].lower()}.example.com"),
+                 "key": {"exportable": not wish}}
+        api.ok("POST", "/imports", other, status=(201,))
+        refused = api.post("/imports", {**other, "key": {"exportable": wish}})
+        assert refused.status == 409 and of_now in refused.json()["detail"]
+        name = api.ok("POST", "/imports", other, status=(200,))["name"]
+        assert api.certificate(name)["key"]["exportable"] is not wish
+    # Nor does a version of our own bring it back.
+    api.ok("PATCH", path, {"targets": []})
+    api.succeeded(api.ok("PUT", path, {"identifiers": ["kept.example.com"], "account": "main"},
+                         status=(202,)))
+    assert api.certificate("kept.example.com")["version"] == 2
+    assert api.get(path + "/privkey.pem").status == 409
+
+
 def test_an_idempotency_key(api, own):
     sent = body(own, pem.make_key(), "once.example.com")
     headers = {"Idempotency-Key": "import-1"}
@@ -147,6 +179,10 @@ def test_everything_wrong_is_told_at_once(api, own):
              "labels": 7, "account": "nobody", "targets": ["nowhere"], "surplus": 1}
     assert pointers(api.post("/imports", wrong)) \
         == ["/account", "/labels", "/name", "/private_key", "/surplus", "/targets/0"]
+    for given, wrong in (({"type": "ec-p256"}, ["/key/exportable", "/key/type"]),
+                         ({"exportable": "no"}, ["/key/exportable"]), (7, ["/key"])):
+        sent = {**body(own, pem.make_key(), "wrong.example.com"), "key": given}
+        assert pointers(api.post("/imports", sent)) == wrong
     assert pointers(api.post("/imports", {})) == ["/certificate", "/private_key"]
 
 
