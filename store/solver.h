@@ -22,6 +22,8 @@ int solver_list(struct db *db, const char *after, size_t limit, struct solver **
                 struct err *e);
 /* ERR_INVALID if the credential does not exist. */
 int solver_put(struct store_tx *tx, const struct solver *solver, bool *created, struct err *e);
+/* ERR_IN_USE, with their jobs, while records that were placed with it are to be taken back. */
+int solver_expect_no_records(struct db *db, const char *name, struct err *e);
 /* ERR_IN_USE while a certificate's challenge names it or a duty is open with it. */
 int solver_delete(struct store_tx *tx, const char *name, struct err *e);
 /* The solver whose zones have the longest suffix of name; ERR_SOLVER_MISSING. */

@@ -18,7 +18,8 @@ struct json_object *target_show(const struct target *target);
 /*
  * Each makes it, or changes it where the spec differs. What is installed on a target is brought up
  * to date after a change of it or of its credential. ERR_IN_USE for another type of a target that
- * certificates are installed on, and of a credential that is referred to.
+ * certificates are installed on, and of a credential that is referred to, and for a solver that
+ * could not take back the records that it has placed.
  */
 int credential_apply(struct store_tx *tx, const char *name, const struct spec_credential *spec,
                      enum origin origin, bool *created, struct err *e);

@@ -130,6 +130,21 @@ static bool is_same(const struct solver *row, const struct spec_solver *spec)
            !strcmp(row->settings, spec->settings);
 }
 
+/*
+ * What placed a record has to take it back: another type cannot, nor the same one without its
+ * credential. Another credential may be the one that mends it, and with a manual solver a person
+ * sees to the records. The config's solvers are told by their jobs: the service starts all the
+ * same.
+ */
+static int check_records(struct db *db, const struct solver *row, const struct spec_solver *spec,
+                         enum origin origin, struct err *e)
+{
+    bool able = !strcmp(row->type, spec->type) && (!row->credential || spec->credential);
+    if (able || origin == ORIGIN_CONFIG || !strcmp(spec->type, "manual"))
+        return 0;
+    return solver_expect_no_records(db, row->name, e);
+}
+
 int solver_apply(struct store_tx *tx, const char *name, const struct spec_solver *spec,
                  enum origin origin, bool *created, struct err *e)
 {
@@ -139,9 +154,12 @@ int solver_apply(struct store_tx *tx, const char *name, const struct spec_solver
     if (solver_load(store_tx_db(tx), name, &row, &missing) == 0) {
         bool same = is_same(&row, spec);
         enum origin owner = row.origin;
+        int rc = same ? 0 : check_records(store_tx_db(tx), &row, spec, origin, e);
         solver_finish(&row);
         if (same)
             return owner == origin ? 0 : owner_set(tx, OWNED_SOLVER, name, origin, e);
+        if (rc < 0)
+            return -1;
     } else if (missing.code != ERR_NOT_FOUND) {
         *e = missing;
         return -1;

@@ -208,17 +208,76 @@ def test_a_wildcard_without_a_dns_solver_is_refused_at_once(certwright, pebble):
     assert api.get("/certificates/wildcard.nobody.example.com").status == 404
 
 
-def test_a_solver_that_became_another_leaves_its_records(certwright, pebble, resolvers):
-    zone = "became.example.com"
-    exec_solver = {"type": "exec", "command": "true", "zones": [zone]}
-    api = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers).api
-    api.put_account()
-    api.ok("PUT", "/solvers/changed", exec_solver)
+def begin_with_records(api, solver, zone):
+    """A job that has placed a record with the solver, and waits for it to be seen."""
+    api.ok("PUT", "/solvers/dns", solver)
     job = api.post_certificate(zone, challenge={"type": "dns-01"})
-    api.until_job(job, lambda j: j["step"] == "propagate")
-    api.ok("PUT", "/solvers/changed", {"type": "http-01", "zones": [zone]})
+    return api.until_job(job, lambda j: j["step"] == "propagate")
+
+
+def test_a_solver_keeps_what_takes_its_records_back(certwright, pebble, provider, resolvers):
+    """Another type, or none of the credential that placed them, would leave them for ever."""
+    zone = "keeps.example.com"
+    login = {"type": "basic", "username": "acme", "password": "secret"}
+    service = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers)
+    api = service.api
+    api.put_account()
+    for name in "one", "two":
+        api.ok("PUT", f"/credentials/{name}", login)
+    solver = {**httpreq(provider, zone), "credential": "one"}
+    provider.sabotage = lambda path, fqdn, value: (200, "another value")
+    job = begin_with_records(api, solver, zone)
+    without = {name: value for name, value in solver.items() if name != "credential"}
+    for other in ({"type": "exec", "command": "true", "zones": [zone]},
+                  {"type": "http-01", "zones": [zone]}, without):
+        answer = api.put("/solvers/dns", other)
+        assert answer.status == 409 and answer.json()["code"] == "resource.in_use"
+        assert answer.json()["detail"].endswith(f": {job['id']}.")
+    assert api.ok("GET", "/solvers/dns")["credential"] == "one"
+
+    changed = {**solver, "credential": "two", "propagation_timeout_seconds": 200}
+    assert api.ok("PUT", "/solvers/dns", changed)["credential"] == "two"
+
+    provider.sabotage = lambda path, fqdn, value: (500, value)
     api.ok("POST", f"/jobs/{job['id']}/cancel", {}, status=(202,))
     api.ended(job)
+    [cleanup] = api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]
+    answer = api.put("/solvers/dns", without)
+    assert answer.status == 409 and cleanup["id"] in answer.json()["detail"]
+    answer = api.delete("/solvers/dns")
+    assert answer.status == 409 and cleanup["id"] in answer.json()["detail"]
+    provider.sabotage = None
+    api.ok("POST", f"/jobs/{cleanup['id']}/retry", status=(200, 202))
+    api.succeeded(cleanup)
+    api.ok("PUT", "/solvers/dns", without)
+    api.ok("PUT", "/solvers/dns", {"type": "http-01", "zones": [zone]})
+
+
+def test_a_person_takes_over_the_records(certwright, pebble, resolvers):
+    zone = "person.example.com"
+    api = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers).api
+    api.put_account()
+    job = begin_with_records(api, {"type": "exec", "command": "true", "zones": [zone]}, zone)
+    api.ok("PUT", "/solvers/dns", {"type": "manual", "zones": [zone]})
+    api.ok("POST", f"/jobs/{job['id']}/cancel", {}, status=(202,))
+    api.ended(job)
+    [cleanup] = api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]
+    api.succeeded(cleanup)
+    api.ok("DELETE", "/solvers/dns", status=(204,))
+
+
+def test_a_solver_that_the_config_made_another_leaves_its_records(certwright, pebble, resolvers):
+    """The service starts all the same, and the job tells."""
+    zone = "became.example.com"
+    service = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers)
+    api = service.api
+    api.put_account()
+    job = begin_with_records(api, {"type": "exec", "command": "true", "zones": [zone]}, zone)
+    resources = {**service.config["resources"],
+                 "solvers": {"dns": {"type": "http-01", "zones": [zone]}}}
+    service.configure({**service.config, "resources": resources})
+    service.restart()
+    assert api.failed(job)["error"]["code"] == "solver.missing"
     [cleanup] = api.ok("GET", "/jobs?kind=challenge.cleanup")["items"]
     error = api.failed(cleanup)["error"]
     assert error["code"] == "solver.missing" and "http-01" in error["detail"]
