@@ -7,6 +7,7 @@
 #include "server/config/config.h"
 #include "server/config/options.h"
 #include "server/start/house.h"
+#include "server/start/startable.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -108,7 +109,7 @@ static int serve(const struct config *config, struct buf *complaints, struct err
 
 static int check(const struct config *config, struct buf *complaints, struct err *e)
 {
-    if (house_check(config, complaints, e) < 0)
+    if (startable_check(config, complaints, e) < 0)
         return -1;
     printf("%s is valid\n", config->file);
     return 0;

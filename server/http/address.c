@@ -88,8 +88,8 @@ static char *bound_name(int fd)
     return mem_printf("%s:%u", host, (unsigned)ntohs(((struct sockaddr_in *)&address)->sin_port));
 }
 
-static int listen_tcp(const char *address, enum address_reach reach, struct bound_address *out,
-                      struct err *e)
+/* The host as it is written, and its addresses; both are the caller's. */
+static int resolve(const char *address, char **out_host, struct addrinfo **out, struct err *e)
 {
     char *host = NULL, *port = NULL;
     if (split(address, &host, &port, e) < 0)
@@ -104,6 +104,18 @@ static int listen_tcp(const char *address, enum address_reach reach, struct boun
         free(host);
         return err_set(e, ERR_CONFIG, "%s: %s", address, gai_strerror(failed));
     }
+    *out_host = host;
+    *out = list;
+    return 0;
+}
+
+static int listen_tcp(const char *address, enum address_reach reach, struct bound_address *out,
+                      struct err *e)
+{
+    char *host;
+    struct addrinfo *list;
+    if (resolve(address, &host, &list, e) < 0)
+        return -1;
     int fd = -1;
     const struct addrinfo *info = list;
     for (; info; info = info->ai_next)
@@ -138,12 +150,19 @@ static bool is_abandoned(const struct sockaddr_un *address)
     return refused;
 }
 
+static int check_path(const char *path, struct err *e)
+{
+    enum { MOST = sizeof((struct sockaddr_un *)NULL)->sun_path - 1 };
+    if (!*path || strlen(path) > MOST)
+        return err_set(e, ERR_CONFIG, "unix:%s: a path has 1 to %d bytes", path, (int)MOST);
+    return 0;
+}
+
 static int listen_unix(const char *path, mode_t mode, struct bound_address *out, struct err *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!*path || strlen(path) >= sizeof address.sun_path)
-        return err_set(e, ERR_CONFIG, "unix:%s: a path has 1 to %zu bytes", path,
-                       sizeof address.sun_path - 1);
+    if (check_path(path, e) < 0)
+        return -1;
     memcpy(address.sun_path, path, strlen(path));
     if (is_abandoned(&address))
         unlink(path);
@@ -172,6 +191,24 @@ int address_listen(const char *address, enum address_reach reach, struct bound_a
     if (!strncmp(address, unix_prefix, prefix))
         return listen_unix(address + prefix, reach == ADDRESS_FOR_ALL ? 0666 : 0660, out, e);
     return listen_tcp(address, reach, out, e);
+}
+
+int address_look_up(const char *address, struct found_address *out, struct err *e)
+{
+    size_t prefix = sizeof unix_prefix - 1;
+    struct found_address found = {.is_local_only = true};
+    struct addrinfo *list;
+    if (!strncmp(address, unix_prefix, prefix)) {
+        if (check_path(address + prefix, e) < 0)
+            return -1;
+    } else {
+        if (resolve(address, &found.host, &list, e) < 0)
+            return -1;
+        found.is_local_only = is_loopback(list->ai_addr);
+        freeaddrinfo(list);
+    }
+    *out = found;
+    return 0;
 }
 
 void address_stop(struct bound_address *bound)

@@ -31,6 +31,15 @@ enum address_reach {
 int address_listen(const char *address, enum address_reach reach, struct bound_address *out,
                    struct err *e);
 
+/* What address_listen would be asked to bind. */
+struct found_address {
+    char *host;         /* as given_host; the caller frees */
+    bool is_local_only; /* likewise, of the first that would be tried */
+};
+
+/* Binds nothing; the host is looked up, which blocks. ERR_CONFIG as above. */
+int address_look_up(const char *address, struct found_address *out, struct err *e);
+
 /* Closes, and removes a Unix socket's file. */
 void address_finish(struct bound_address *bound);
 

@@ -109,6 +109,59 @@ static bool is_parser_old(void)
     return strtol(MHD_get_version(), NULL, 10) < 1;
 }
 
+/* The http-01 listener answers everyone the same public tokens: a smuggled request gains none. */
+static int check_parser(bool is_old, bool is_local_only,
+                        const struct http_listener_options *options, struct err *e)
+{
+    if (!is_old || is_local_only || options->kind == HTTP_LISTENER_HTTP01)
+        return 0;
+    return err_set(e, ERR_CONFIG,
+                   "cannot listen on %s: libmicrohttpd %s lets requests through that a proxy "
+                   "may read differently, so before its version 1.0 only loopback and Unix "
+                   "sockets are served. Listen there, behind a proxy, or take Debian 13",
+                   options->address, MHD_get_version());
+}
+
+static int add_given_host(struct host_list *hosts, const char *host, const char *address,
+                          struct err *e)
+{
+    return !host || host_list_add(hosts, host)
+               ? 0
+               : err_set(e, ERR_CONFIG, "%s: this is no host", address);
+}
+
+int http_server_check_listener(const struct http_listener_options *options, struct err *e)
+{
+    struct found_address found;
+    struct host_list hosts = {0};
+    if (address_look_up(options->address, &found, e) < 0)
+        return -1;
+    int rc = check_parser(is_parser_old(), found.is_local_only, options, e);
+    if (rc == 0)
+        rc = add_given_host(&hosts, found.host, options->address, e);
+    host_list_finish(&hosts);
+    free(found.host);
+    return rc;
+}
+
+int http_server_check_tls(enum http_tls_client client, const struct http_tls_material *material,
+                          struct err *e)
+{
+    struct tls_context *context;
+    if (tls_context_create(client, material, &context, e) < 0)
+        return -1;
+    tls_context_destroy(context);
+    return 0;
+}
+
+bool http_server_takes_host(const char *host)
+{
+    struct host_list hosts = {0};
+    bool takes = host_list_add(&hosts, host);
+    host_list_finish(&hosts);
+    return takes;
+}
+
 static int bind_listener(struct http_server *server, const struct http_listener_options *options,
                          struct err *e)
 {
@@ -129,18 +182,9 @@ static int bind_listener(struct http_server *server, const struct http_listener_
     if (options->tls &&
         tls_context_create(options->client, options->tls, &listener->tls, &cause) < 0)
         return err_set(e, cause.code, "listen on %s: %s", options->address, cause.detail);
-    /* The http-01 listener answers everyone the same public tokens: a smuggled request gains none.
-     */
-    if (server->is_parser_old && !listener->bound.is_local_only &&
-        options->kind != HTTP_LISTENER_HTTP01)
-        return err_set(e, ERR_CONFIG,
-                       "cannot listen on %s: libmicrohttpd %s lets requests through that a proxy "
-                       "may read differently, so before its version 1.0 only loopback and Unix "
-                       "sockets are served. Listen there, behind a proxy, or take Debian 13",
-                       options->address, MHD_get_version());
-    if (listener->bound.given_host && !host_list_add(&server->hosts, listener->bound.given_host))
-        return err_set(e, ERR_CONFIG, "%s: this is no host", options->address);
-    return 0;
+    if (check_parser(server->is_parser_old, listener->bound.is_local_only, options, e) < 0)
+        return -1;
+    return add_given_host(&server->hosts, listener->bound.given_host, options->address, e);
 }
 
 static int fill_hosts(struct http_server *server, const struct http_server_options *options,

@@ -100,6 +100,15 @@ struct http_server;
 int http_server_create(const struct http_server_options *options, struct http_server **out,
                        struct err *e);
 
+/* What http_server_create would say of the listener's address, which is only looked up. ERR_CONFIG.
+ */
+int http_server_check_listener(const struct http_listener_options *options, struct err *e);
+/* The same of what a listener shows, in whole sentences. */
+int http_server_check_tls(enum http_tls_client client, const struct http_tls_material *material,
+                          struct err *e);
+/* Whether it can be one of allowed_hosts. */
+bool http_server_takes_host(const char *host);
+
 /* "127.0.0.1:8555" of listener i as it is bound; borrowed. */
 const char *http_server_address(const struct http_server *server, size_t i);
 

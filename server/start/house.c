@@ -7,7 +7,6 @@
 #include "server/api/api.h"
 #include "server/api/builtin.h"
 #include "server/api/converge.h"
-#include "server/api/fields.h"
 #include "server/deploy/scratch.h"
 #include "server/deploy/target.h"
 #include "server/engine/engine.h"
@@ -22,6 +21,7 @@
 #include "server/start/listening.h"
 #include "server/start/secrets.h"
 #include "server/start/served_certificates.h"
+#include "server/start/startable.h"
 #include "store/audit.h"
 #include "store/job.h"
 
@@ -63,43 +63,6 @@ struct house {
     struct http_server *server;
     struct served_certificates *served;
 };
-
-/* ---- what the config says of resources ---- */
-
-static int read_plan(const struct config *config, struct api_defaults *defaults,
-                     struct converge_plan **plan, struct buf *complaints, struct err *e)
-{
-    struct fields errors = {0};
-    struct err first;
-    *plan = NULL;
-    api_defaults_read(config->defaults, &errors, defaults);
-    defaults->answers_tls_alpn01 = config->tls_alpn01_listen != NULL;
-    converge_read(config, &errors, plan);
-    int rc = fields_verdict(&errors, &first);
-    for (size_t i = 0; i < errors.count; i++)
-        buf_printf(complaints, "%s: %s: %s\n", config->file ? config->file : "the config",
-                   errors.items[i].pointer, errors.items[i].detail);
-    if (rc < 0) {
-        err_set(e, ERR_CONFIG, "%s", first.detail);
-        converge_destroy(*plan);
-        *plan = NULL;
-        api_defaults_finish(defaults);
-        *defaults = (struct api_defaults){0};
-    }
-    fields_finish(&errors);
-    return rc;
-}
-
-int house_check(const struct config *config, struct buf *complaints, struct err *e)
-{
-    struct api_defaults defaults = {0};
-    struct converge_plan *plan;
-    if (read_plan(config, &defaults, &plan, complaints, e) < 0)
-        return -1;
-    converge_destroy(plan);
-    api_defaults_finish(&defaults);
-    return 0;
-}
 
 /* ---- the parts ---- */
 
@@ -387,7 +350,7 @@ int house_create(const struct config *config, struct house **out, struct buf *co
     house->converge_at = INT64_MAX;
     house->sweep_at = clock_engine_ms();
     pthread_mutex_init(&house->server_mutex, NULL);
-    if (read_plan(config, &house->defaults, &house->plan, complaints, e) < 0 ||
+    if (startable_read(config, &house->defaults, &house->plan, complaints, e) < 0 ||
         start_all(house, e) < 0) {
         house_destroy(house);
         return -1;

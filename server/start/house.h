@@ -10,10 +10,6 @@
 
 struct house;
 
-/* Whether the config's resources and defaults can be read; complaints gets a line for each mistake.
-   Needs no data directory. ERR_CONFIG. */
-int house_check(const struct config *config, struct buf *complaints, struct err *e);
-
 /*
  * Starts everything: while the process has one thread, since the command helper is forked from it.
  * config is borrowed for the house's life. On failure all that was started has ended again.

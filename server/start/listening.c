@@ -3,20 +3,25 @@
 #include "acme/base/log.h"
 #include "server/start/served_certificates.h"
 
-static struct http_listener_options api_listener(const struct config_listener *from,
-                                                 const struct http_tls_material *tls)
+enum http_tls_client listening_client(const struct config_listener *listener)
 {
     static const enum http_tls_client clients[] = {
         [CONFIG_CLIENT_NONE] = HTTP_TLS_CLIENT_NONE,
         [CONFIG_CLIENT_OPTIONAL] = HTTP_TLS_CLIENT_OPTIONAL,
         [CONFIG_CLIENT_REQUIRED] = HTTP_TLS_CLIENT_REQUIRED,
     };
+    return clients[listener->client];
+}
+
+static struct http_listener_options api_listener(const struct config_listener *from,
+                                                 const struct http_tls_material *tls)
+{
     return (struct http_listener_options){
         .kind = HTTP_LISTENER_API,
         .address = from->address,
         .identities = {from->identities, from->identity_count},
         .scopes = from->scopes,
-        .client = clients[from->client],
+        .client = listening_client(from),
         .tls = tls,
     };
 }

@@ -9,6 +9,9 @@ struct served_certificates;
 
 enum { LISTENING_MAX = 16, LISTENING_API_MAX = LISTENING_MAX - 2 };
 
+/* Of whom a listener with TLS wants certificates. */
+enum http_tls_client listening_client(const struct config_listener *listener);
+
 /* Those of the API first, in the config's order. All is borrowed; returns how many there are. */
 size_t listening_list(const struct config *config, const struct served_certificates *served,
                       struct http_listener_options out[LISTENING_MAX]);

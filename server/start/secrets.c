@@ -336,6 +336,25 @@ int secrets_master(const char *directory, const struct master_source *source,
     return rc;
 }
 
+/* Whether to read it takes nothing from whoever reads it next; what is missing is looked for. */
+static bool is_lasting(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) < 0 || S_ISREG(status.st_mode);
+}
+
+int secrets_check_master(const struct master_source *source, struct err *e)
+{
+    unsigned char key[SEAL_KEY_SIZE];
+    bool can_be_read = source->text || (source->file && is_lasting(source->file));
+    if (!can_be_read)
+        return 0;
+    int rc = secrets_master("", source, key, e);
+    if (rc == 0)
+        OPENSSL_cleanse(key, sizeof key);
+    return rc;
+}
+
 /* ---- admin token ---- */
 
 static int save_token(struct store_tx *tx, void *arg, struct err *e)
@@ -343,9 +362,8 @@ static int save_token(struct store_tx *tx, void *arg, struct err *e)
     return token_put(tx, token_admin, arg, e);
 }
 
-static int keep_token(struct store *store, const char *token, const char *from, struct err *e)
+static int check_token(const char *token, const char *from, struct err *e)
 {
-    unsigned char hash[TOKEN_HASH_SIZE];
     if (strlen(token) < TOKEN_MIN)
         return err_set(e, ERR_CONFIG, "The admin token in %s is shorter than %d characters.", from,
                        TOKEN_MIN);
@@ -355,6 +373,14 @@ static int keep_token(struct store *store, const char *token, const char *from, 
                            "The admin token in %s holds a character that no header "
                            "can carry.",
                            from);
+    return 0;
+}
+
+static int keep_token(struct store *store, const char *token, const char *from, struct err *e)
+{
+    unsigned char hash[TOKEN_HASH_SIZE];
+    if (check_token(token, from, e) < 0)
+        return -1;
     secret_hash(token, hash);
     return store_write_wait(store, save_token, hash, e);
 }
@@ -415,6 +441,18 @@ int secrets_admin_token(struct store *store, const char *directory, const char *
     int rc = read_file(token_file, &token, e);
     if (rc == 0)
         rc = keep_token(store, buf_string(&token), token_file, e);
+    buf_finish_secret(&token);
+    return rc;
+}
+
+int secrets_check_admin_token(const char *token_file, struct err *e)
+{
+    struct buf token = {0};
+    if (!is_lasting(token_file))
+        return 0;
+    int rc = read_file(token_file, &token, e);
+    if (rc == 0)
+        rc = check_token(buf_string(&token), token_file, e);
     buf_finish_secret(&token);
     return rc;
 }

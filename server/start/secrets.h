@@ -32,6 +32,14 @@ int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e);
 
 /*
+ * What secrets_master would say of a text or a file, without anything being made. What can be read
+ * once only (a pipe, a descriptor) or runs is left alone.
+ */
+int secrets_check_master(const struct master_source *source, struct err *e);
+/* The same of secrets_admin_token and its token_file. */
+int secrets_check_admin_token(const char *token_file, struct err *e);
+
+/*
  * The master key that is to replace the one in use. Of a directory's own, a new one is made, in
  * DIRECTORY/master.key.next (0600, durable); one that comes from elsewhere has to be given, as a
  * text. ERR_INVALID where it is the other way about, ERR_CONFIG if it is none.

@@ -8,6 +8,7 @@
 #include "server/config/source.h"
 #include "server/http/server.h"
 #include "server/http/thread.h"
+#include "server/start/listening.h"
 #include "server/start/stop_gap.h"
 #include "store/certificate.h"
 
@@ -109,6 +110,27 @@ static int load_files(const struct config_listener *from, struct shown *out, str
     return read_text(from->cert_file, &out->chain, e) < 0 || read_key(from->key_file, &out->key, e)
                ? -1
                : 0;
+}
+
+/* A certificate of the service's own has a stand-in, to go with the clients' CA. */
+void served_certificates_check(const struct config_listener *from, served_certificates_tell *tell,
+                               void *context)
+{
+    struct shown shown = {0};
+    struct err e;
+    if (from->certificate && stop_gap_make(&shown.key, &shown.chain, &e) < 0)
+        tell(context, "certificate", e.detail);
+    if (from->cert_file && read_text(from->cert_file, &shown.chain, &e) < 0)
+        tell(context, "cert_file", e.detail);
+    if (from->key_file && read_key(from->key_file, &shown.key, &e) < 0)
+        tell(context, "key_file", e.detail);
+    if (from->client_ca && read_text(from->client_ca, &shown.client_ca, &e) < 0)
+        tell(context, "client_ca", e.detail);
+    const struct http_tls_material material = {shown.chain, shown.key, shown.client_ca};
+    bool is_whole = shown.chain && shown.key && (shown.client_ca || !from->client_ca);
+    if (is_whole && http_server_check_tls(listening_client(from), &material, &e) < 0)
+        tell(context, NULL, e.detail);
+    shown_finish(&shown);
 }
 
 /* ---- the store ---- */

@@ -23,6 +23,13 @@ struct store;
 int served_certificates_create(const struct config *config, struct store *store,
                                struct served_certificates **out, struct err *e);
 
+/* Told of a file by its member of the listener's `tls`; NULL: of all together. */
+typedef void served_certificates_tell(void *context, const char *member, const char *detail);
+
+/* Tells of each of the listener's files that does not do, or that they do not do together. */
+void served_certificates_check(const struct config_listener *from, served_certificates_tell *tell,
+                               void *context);
+
 /* Of listener i; NULL if it has no TLS. Borrowed until served_certificates_watch. */
 const struct http_tls_material *served_certificates_first(const struct served_certificates *served,
                                                           size_t i);

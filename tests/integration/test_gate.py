@@ -3,6 +3,7 @@
 import ctypes
 import json
 import socket
+import subprocess
 
 import pytest
 
@@ -146,3 +147,11 @@ def test_addresses_beyond_loopback_need_a_newer_library(certwright):
         service.start(ready=False)
         assert service.process.wait(10) not in (0, 99)
         assert "libmicrohttpd" in service.process.log()
+    check = [service.process.argv[0], "check-config", service.config_path]
+    for name, value in ("listen", ["0.0.0.0:1", "127.0.0.1:1"]), ("ops_listen", "0.0.0.0:1"):
+        service.configure({name: value})
+        done = subprocess.run(check, capture_output=True, text=True, timeout=30)
+        is_new = library_version() >= (1, 0)
+        assert (done.returncode, "libmicrohttpd" in done.stderr) == (0 if is_new else 3, not is_new)
+    service.configure({"http01_listen": "0.0.0.0:1"})  # what it serves is everybody's
+    assert subprocess.run(check, timeout=30).returncode == 0

@@ -520,7 +520,7 @@ def test_all_mistakes_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["no file", "no certificate", "another key", "no CA"])
-def test_files_that_do_not_do(certwright, ca, what):
+def test_files_that_do_not_do(certwright, ca, tmp_path, what):
     server, other = ca.server("server"), ca.server("other")
     if what == "no file":
         server.cert_file.unlink()
@@ -529,7 +529,27 @@ def test_files_that_do_not_do(certwright, ca, what):
     elif what == "another key":
         server.key_file.write_text(other.key_file.read_text())
     more = {"client_ca": str(server.key_file)} if what == "no CA" else {}
-    service = Listeners(certwright, {"tls": with_files(server, **more)})
+    listener = {"tls": with_files(server, **more)}
+    service = Listeners(certwright, listener)
     service.start(ready=False)
     assert service.service.process.wait(20) == 3
     assert "127.0.0.1" in service.service.process.log()
+    done = check(tmp_path, "127.0.0.1:1", {"address": "127.0.0.1:2", **listener})
+    member = {"no file": "/cert_file"}.get(what, "")
+    assert done.returncode == 3 and f": /listen/1/tls{member}: " in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_every_file_that_is_not_there_is_told(tmp_path, ca):
+    server = ca.server()
+    files = {"cert_file": "/nowhere/a.pem", "key_file": "/nowhere/b.pem",
+             "client_ca": "/nowhere/c.pem", "client_certificate": "required"}
+    done = check(tmp_path, {"address": "127.0.0.1:1", "tls": files},
+                 {"address": "127.0.0.1:2", "tls": {"certificate": "own", "client_ca":
+                                                    str(server.key_file),
+                                                    "client_certificate": "optional"}})
+    assert done.returncode == 3 and done.stderr.count("\n") == 4
+    for place in "/0/tls/cert_file:", "/0/tls/key_file:", "/0/tls/client_ca:", "/1/tls:":
+        assert f": /listen{place} " in done.stderr, done.stderr
+    good = with_clients(ca, "optional")
+    assert check(tmp_path, {"address": "127.0.0.1:1", **good}).returncode == 0

@@ -100,6 +100,41 @@ def test_what_the_config_points_to_must_be_there(tmp_path, value, told):
     assert done.returncode not in (0, 99) and told in done.stderr
 
 
+def test_check_config_knows_what_the_start_refuses(tmp_path):
+    """Without starting: of each of these serve says the same, and ends."""
+    key, token = tmp_path / "master.key", tmp_path / "token"
+    key.write_text("too short")
+    key.chmod(0o600)
+    token.write_text("short")
+    path = tmp_path / "config.json"
+    wrong = {"listen": ["127.0.0.1:8555", "a..b:8555", "127.0.0.1:8555",
+                        f"unix:/{'x' * 200}"],
+             "ops_listen": "127.0.0.1:8555", "http01_listen": "a..b:80",
+             "tls_alpn01_listen": "a..b:443", "allowed_hosts": ["a.example", "not/one"],
+             "resolvers": ["127.0.0.1", "not an address"], "master_key": {"file": str(key)},
+             "defaults": {"colour": "red"}}
+    path.write_text(json.dumps(wrong))
+    done = run("check-config", path, env={"CERTWRIGHT_ADMIN_TOKEN_FILE": str(token)})
+    told = ["/listen/1: ", "/listen/2: ", "/listen/3: ", "/ops_listen: ", "/http01_listen: ",
+            "/tls_alpn01_listen: ", "/allowed_hosts/1: ", "/resolvers: ", "/master_key: ",
+            "/defaults/colour: ", "The admin token"]
+    assert done.returncode == 3 and list(tmp_path.glob("data*")) == []
+    assert [line for line in told if f"config.json: {line}" not in done.stderr] == [], done.stderr
+    assert done.stderr.count("\n") == len(told)
+    for refused in ({"listen": ["a..b:8555"]}, {"listen": wrong["listen"][3:]},
+                    *({name: wrong[name]} for name in list(wrong)[2:])):
+        path.write_text(json.dumps({"listen": ["127.0.0.1:0"], **refused}))
+        done = run("serve", "--config", path, "--data", tmp_path / "data")
+        assert done.returncode == 3, (refused, done.stderr)
+        assert run("check-config", path).returncode == 3, refused
+    key.write_text("A" * 43)
+    token.write_text("t" * 40)
+    path.write_text(json.dumps({"master_key": {"file": str(key)}, "listen": ["127.0.0.1:0"] * 2}))
+    assert run("check-config", path, env={"CERTWRIGHT_ADMIN_TOKEN_FILE": str(token)}).stderr == ""
+    key.chmod(0o644)
+    assert "0644" in run("check-config", path).stderr
+
+
 def test_first_start_makes_private_files(certwright):
     service = certwright()
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in service.data.iterdir()}
