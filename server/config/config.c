@@ -22,6 +22,8 @@ enum {
     REQUESTS_PER_SECOND = 5000,
     REQUEST_BURST = 10000,
     FAILURES_PER_MINUTE = 600,
+    CLIENT_STREAMS = 2500, /* a quarter of what there is for all */
+    CLIENT_WAITS = 2500,
     LIMIT_MAX = 1000 * 1000,
 };
 
@@ -82,6 +84,8 @@ static struct config *create_default(void)
     config->requests_per_second = REQUESTS_PER_SECOND;
     config->request_burst = REQUEST_BURST;
     config->failures_per_minute = FAILURES_PER_MINUTE;
+    config->client_streams = CLIENT_STREAMS;
+    config->client_waits = CLIENT_WAITS;
     config->workers = CONFIG_WORKERS_DEFAULT;
     config->audit_retention_seconds = CONFIG_AUDIT_DEFAULT_S;
     config->log_level = LOG_LEVEL_INFO;
@@ -254,7 +258,8 @@ static void read_resources(const struct settings *file, struct config *config)
 
 static void read_request_limits(const struct settings *file, struct config *config)
 {
-    static const char *const names[] = {"per_second", "burst", "failures_per_minute", NULL};
+    static const char *const names[] = {"per_second", "burst", "failures_per_minute",
+                                        "streams",    "waits", NULL};
     struct json_object *object = settings_object(file, "request_limits");
     if (!object)
         return;
@@ -263,6 +268,8 @@ static void read_request_limits(const struct settings *file, struct config *conf
     settings_int(&limits, "per_second", 0, LIMIT_MAX, &config->requests_per_second);
     settings_int(&limits, "burst", 1, LIMIT_MAX, &config->request_burst);
     settings_int(&limits, "failures_per_minute", 0, LIMIT_MAX, &config->failures_per_minute);
+    settings_int(&limits, "streams", 0, LIMIT_MAX, &config->client_streams);
+    settings_int(&limits, "waits", 0, LIMIT_MAX, &config->client_waits);
 }
 
 static void read_members(const struct settings *file, struct config *config)

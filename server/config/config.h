@@ -107,6 +107,8 @@ struct config {
     int requests_per_second; /* of each client; 0: as many as it likes */
     int request_burst;
     int failures_per_minute; /* of each address, to authenticate; 0 likewise */
+    int client_streams;      /* of each client at once; 0 likewise */
+    int client_waits;
     int workers;
     int audit_retention_seconds;
     enum log_level log_level;

@@ -11,6 +11,7 @@
 #include "server/http/problem.h"
 #include "server/http/router.h"
 #include "server/http/server_private.h"
+#include "server/http/shares.h"
 #include "server/http/thread.h"
 
 #include <assert.h>
@@ -79,6 +80,7 @@ void exchange_release(struct http_exchange *x)
 {
     struct http_server *server = x->server;
     atomic_fetch_sub(&server->body_bytes, x->reserved);
+    shares_give(server->waits, x->wait);
     pthread_mutex_lock(&lock);
     server->active--;
     pthread_cond_broadcast(&server->exchanges_changed);
@@ -425,18 +427,24 @@ void http_respond_error(struct http_exchange *x, const struct err *e, struct jso
 void http_stream(struct http_exchange *x, const struct http_stream_source *source, void *state)
 {
     assert(x->state == EXCHANGE_RUNNING);
-    x->stream =
-        streams_add(x->server->streams, x->mhd, x->connection, x->principal.grant, source, state);
+    const struct stream_client client = {x->mhd, x->connection, &x->principal};
+    enum stream_refusal refusal;
+    x->stream = streams_add(x->server->streams, &client, source, state, &refusal);
     if (x->stream) {
         store_answer(x, 200, "text/event-stream", NULL);
         give_answer(x);
         return;
     }
+    bool is_of_client = refusal == STREAMS_OF_CLIENT;
     struct err e;
-    err_set(&e, ERR_BUSY, "As many streams are open as may be.");
+    if (is_of_client)
+        err_set(&e, ERR_BUSY, "%s has as many streams open as one client may.", x->principal.name);
+    else
+        err_set(&e, ERR_BUSY, "As many streams are open as may be.");
     e.retry_after_ms = RETRY_STREAM_SECONDS * CLOCK_SECOND_MS;
     source->destroy(state);
-    http_respond_error(x, &e, NULL, NULL);
+    store_problem(x, is_of_client ? HTTP_TOO_MANY : 0, &e, NULL, NULL);
+    give_answer(x);
 }
 
 void http_wait(struct http_exchange *x, int seconds,

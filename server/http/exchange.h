@@ -167,7 +167,8 @@ struct http_stream_source {
 /*
  * Answers 200 with a stream of text/event-stream, which ends when its source or the server does,
  * or the client leaves. Takes over state. Where there are as many streams as may be, ERR_BUSY is
- * answered. Within the handler only; headers are added before.
+ * answered; as 429 where it is the client's own that are too many. Within the handler only; headers
+ * are added before.
  */
 void http_stream(struct http_exchange *x, const struct http_stream_source *source, void *state);
 

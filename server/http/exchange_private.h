@@ -29,7 +29,10 @@
 #include <microhttpd.h>
 
 struct listener;
+struct share;
 struct stream;
+
+enum { HTTP_TOO_MANY = 429 }; /* what ERR_BUSY is where its client alone is the cause */
 
 enum exchange_state {
     EXCHANGE_READING,
@@ -58,7 +61,8 @@ struct http_exchange {
     char request_id[ULID_SIZE]; /* "" until somebody asks for it */
     struct gate_framing framing;
     struct buf body;
-    size_t reserved; /* of the budget for bodies */
+    size_t reserved;    /* of the budget for bodies */
+    struct share *wait; /* its client's leave to wait; NULL: it does not */
 
     /* How far the connection's thread is with it. */
     bool is_begun;   /* the header has been judged */

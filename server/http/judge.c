@@ -6,6 +6,7 @@
 #include "server/http/negotiate.h"
 #include "server/http/router.h"
 #include "server/http/server_private.h"
+#include "server/http/shares.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TOKEN_MAX = 512, CLIENT_SIZE = 64, TOO_MANY_REQUESTS = 429 };
+enum { TOKEN_MAX = 512, CLIENT_SIZE = 64, RETRY_WAIT_SECONDS = 10 };
 
 void judge_settle(struct http_exchange *x, int status, const struct err *e)
 {
@@ -110,7 +111,7 @@ static int pass_limit(struct clients *clients, const char *who, const char *what
     int64_t wait_us = clients_take(clients, who, clock_monotonic_ms() * 1000);
     if (!wait_us)
         return 0;
-    *status = TOO_MANY_REQUESTS;
+    *status = HTTP_TOO_MANY;
     err_set(e, ERR_BUSY, "Too many %s have come from %s.", what, who);
     e->retry_after_ms = (wait_us + 999) / 1000;
     return -1;
@@ -127,6 +128,21 @@ static void count_failure(const struct http_exchange *x, int *status, struct err
     name_peer(x, who);
     if (pass_limit(x->server->failures, who, "requests without a good token", status, &limit) < 0)
         *e = limit;
+}
+
+/* Here, before anything is done for it: whether a request will really have to wait, only its
+   handler knows, and by then there may be a job. */
+static int pass_waits(struct http_exchange *x, int *status, struct err *e)
+{
+    if (http_prefer_wait_seconds(x) == 0)
+        return 0;
+    x->wait = shares_take(x->server->waits, x->principal.name);
+    if (x->wait)
+        return 0;
+    *status = HTTP_TOO_MANY;
+    err_set(e, ERR_BUSY, "As many requests of %s wait as one client may have.", x->principal.name);
+    e->retry_after_ms = RETRY_WAIT_SECONDS * CLOCK_SECOND_MS;
+    return -1;
 }
 
 static int pass_authentication(struct http_exchange *x, int *status, struct err *e)
@@ -163,7 +179,9 @@ static int pass_authentication(struct http_exchange *x, int *status, struct err 
     if (pass_limit(x->server->clients, x->principal.name, "requests", status, e) < 0)
         return -1;
     x->principal.scopes &= x->listener->scopes;
-    return http_require(x, x->route->scopes, e);
+    if (http_require(x, x->route->scopes, e) < 0)
+        return -1;
+    return pass_waits(x, status, e);
 }
 
 static int pass_body_rules(struct http_exchange *x, struct err *e)

@@ -9,6 +9,7 @@
 #include "server/http/exchange_private.h"
 #include "server/http/request.h"
 #include "server/http/server_private.h"
+#include "server/http/shares.h"
 #include "server/http/thread.h"
 #include "server/http/tls_context.h"
 #include "server/http/tls_front.h"
@@ -219,6 +220,13 @@ static void limit_clients(struct http_server *server, const struct http_server_o
         server->failures = clients_create(MINUTE_US / failures, failures);
 }
 
+/* Of something that takes a connection; 0: all. */
+static size_t client_share(int wanted)
+{
+    size_t most = connection_limit() / 4, max = (size_t)wanted;
+    return max < most ? max : most;
+}
+
 static struct http_server *prepare(const struct http_server_options *options)
 {
     struct http_server *server = mem_new(1, sizeof *server);
@@ -236,6 +244,7 @@ static struct http_server *prepare(const struct http_server_options *options)
     server->is_parser_old = is_parser_old();
     thread_condition_init(&server->exchanges_changed);
     limit_clients(server, options);
+    server->waits = shares_create(client_share(options->client_waits));
     return server;
 }
 
@@ -246,6 +255,7 @@ static int start_streams(struct http_server *server, const struct http_server_op
     size_t max = size_or(options->max_streams, STREAMS_DEFAULT), most = connection_limit() / 2;
     const struct streams_options streams = {
         .max = max < most ? max : most,
+        .max_of_client = client_share(options->client_streams),
         .ping_ms = value_or(options->ping_ms, PING_MS),
         .connections = server->connections,
         .news = options->news,
@@ -366,6 +376,7 @@ void http_server_destroy(struct http_server *server)
     waiters_destroy(server->waiters);
     clients_destroy(server->clients);
     clients_destroy(server->failures);
+    shares_destroy(server->waits);
     streams_destroy(server->streams);
     host_list_finish(&server->hosts);
     pthread_cond_destroy(&server->exchanges_changed);

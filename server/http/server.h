@@ -86,6 +86,8 @@ struct http_server_options {
     int requests_per_second; /* of each client; 0: as many as it likes */
     int request_burst;       /* that it may send at once; 0: what it may in a second */
     int failures_per_minute; /* of each address, to authenticate; 0: as many as it likes */
+    int client_streams;      /* of each client at once, but no more than a quarter of the */
+    int client_waits;        /* connections; 0: as many as it likes. Above: 429 */
     int header_timeout_ms;   /* for a whole request header; 0: 10 s */
     int body_timeout_ms;     /* for a whole request body; 0: 60 s */
 };

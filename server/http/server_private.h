@@ -15,6 +15,7 @@
 
 struct acceptor;
 struct clients;
+struct shares;
 struct tls_context;
 struct tls_front;
 
@@ -48,6 +49,7 @@ struct http_server {
     struct waiters *waiters;
     struct clients *clients;  /* NULL: they may send what they like */
     struct clients *failures; /* of those who prove nothing */
+    struct shares *waits;     /* of the requests that may wait */
     struct streams *streams;
     struct acceptor *acceptor;
     struct tls_front *tls_front; /* NULL: no listener has TLS */

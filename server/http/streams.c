@@ -4,7 +4,9 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "server/access/grant.h"
+#include "server/access/principal.h"
 #include "server/http/connections.h"
+#include "server/http/shares.h"
 #include "server/http/thread.h"
 
 #include <pthread.h>
@@ -25,6 +27,7 @@ struct stream {
     struct MHD_Connection *mhd;
     struct connection *connection;
     struct grant *grant; /* NULL: none */
+    struct share *share;
     const struct http_stream_source *source;
     void *state;
 
@@ -44,6 +47,7 @@ struct stream {
 
 struct streams {
     struct streams_options options;
+    struct shares *shares; /* of the clients */
     pthread_t thread;
     pthread_cond_t changed;
     pthread_mutex_t lock; /* guards what follows; never held over a call into libmicrohttpd */
@@ -153,23 +157,18 @@ static void end_stream(void *cls)
     atomic_store(&all->listening, all->count);
     pthread_mutex_unlock(&all->lock);
     s->source->destroy(s->state);
+    shares_give(all->shares, s->share);
     grant_release(s->grant);
     buf_finish(&s->bytes);
     free(s);
 }
 
-struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
-                           struct connection *connection, struct grant *grant,
-                           const struct http_stream_source *source, void *state)
+/* False: there are as many as may be. */
+static bool enlist(struct streams *all, struct stream *s)
 {
-    struct stream *s = mem_new(1, sizeof *s);
-    *s = (struct stream){.all = all, .mhd = mhd, .connection = connection};
     pthread_mutex_lock(&all->lock);
-    bool is_full = all->is_stopping || all->count >= all->options.max;
-    if (!is_full) {
-        s->grant = grant ? grant_hold(grant) : NULL;
-        s->source = source;
-        s->state = state;
+    bool has_room = !all->is_stopping && all->count < all->options.max;
+    if (has_room) {
         s->next = all->first;
         if (s->next)
             s->next->previous = s;
@@ -178,8 +177,34 @@ struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
         atomic_store(&all->listening, all->count);
     }
     pthread_mutex_unlock(&all->lock);
-    if (!is_full)
+    return has_room;
+}
+
+struct stream *streams_add(struct streams *all, const struct stream_client *client,
+                           const struct http_stream_source *source, void *state,
+                           enum stream_refusal *refusal)
+{
+    struct grant *grant = client->principal->grant;
+    struct share *share = shares_take(all->shares, client->principal->name);
+    if (!share) {
+        *refusal = STREAMS_OF_CLIENT;
+        return NULL;
+    }
+    struct stream *s = mem_new(1, sizeof *s);
+    *s = (struct stream){
+        .all = all,
+        .mhd = client->mhd,
+        .connection = client->connection,
+        .grant = grant ? grant_hold(grant) : NULL,
+        .share = share,
+        .source = source,
+        .state = state,
+    };
+    if (enlist(all, s))
         return s;
+    *refusal = STREAMS_OF_ALL;
+    shares_give(all->shares, share);
+    grant_release(s->grant);
     free(s);
     return NULL;
 }
@@ -284,6 +309,7 @@ int streams_create(const struct streams_options *options, struct streams **out, 
     struct streams *all = mem_new(1, sizeof *all);
     all->options = *options;
     all->ping_at = INT64_MAX;
+    all->shares = shares_create(options->max_of_client);
     pthread_mutex_init(&all->lock, NULL);
     thread_condition_init(&all->changed);
     if (thread_start(run, all, &all->thread, e) < 0) {
@@ -323,5 +349,6 @@ void streams_destroy(struct streams *all)
     streams_stop(all);
     pthread_cond_destroy(&all->changed);
     pthread_mutex_destroy(&all->lock);
+    shares_destroy(all->shares);
     free(all);
 }

@@ -18,12 +18,13 @@
 
 struct connection;
 struct connections;
-struct grant;
+struct principal;
 struct stream;
 struct streams;
 
 struct streams_options {
     size_t max;
+    size_t max_of_client; /* 0: max */
     int ping_ms;
     struct connections *connections; /* borrowed */
     const void *(*news)(void *context);
@@ -35,12 +36,21 @@ int streams_create(const struct streams_options *options, struct streams **out, 
 /* After the last of them has ended. */
 void streams_destroy(struct streams *all);
 
-/* One more, with its source's state, which it takes over; NULL if there are as many as may be, and
-   then it takes nothing over. It ends with the grant that let its client in; NULL: nothing ends it.
- */
-struct stream *streams_add(struct streams *all, struct MHD_Connection *mhd,
-                           struct connection *connection, struct grant *grant,
-                           const struct http_stream_source *source, void *state);
+/* Whose a stream is. */
+struct stream_client {
+    struct MHD_Connection *mhd;
+    struct connection *connection;
+    const struct principal *principal; /* the stream ends with its grant */
+};
+
+/* What there are too many streams of. */
+enum stream_refusal { STREAMS_OF_ALL, STREAMS_OF_CLIENT };
+
+/* One more, with its source's state, which it takes over; NULL with *refusal if there are as many
+   as may be, and then it takes nothing over. */
+struct stream *streams_add(struct streams *all, const struct stream_client *client,
+                           const struct http_stream_source *source, void *state,
+                           enum stream_refusal *refusal);
 
 /* The answer that sends it, and ends it; to be queued for its connection. */
 struct MHD_Response *stream_response(struct stream *stream);

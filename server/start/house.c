@@ -314,6 +314,8 @@ static int start_server(struct house *house, struct err *e)
         .requests_per_second = config->requests_per_second,
         .request_burst = config->request_burst,
         .failures_per_minute = config->failures_per_minute,
+        .client_streams = config->client_streams,
+        .client_waits = config->client_waits,
         .routes = api_routes,
         .context = house->api,
         .authenticate = api_authenticate,

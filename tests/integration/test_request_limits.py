@@ -1,9 +1,12 @@
 """A client that sends too much is told so, and others are not."""
 
+import contextlib
 import os
 import socket
 
 from api import Api
+from process import until
+from sse import Stream
 
 LIMITED = {"per_second": 1, "burst": 5, "failures_per_minute": 3}
 
@@ -58,6 +61,64 @@ def test_who_fails_to_authenticate(certwright):
     assert service.api.get("/certificates").status == 200
 
 
+def another(service):
+    """The API with a token of another name."""
+    made = service.api.ok("POST", "/tokens", {"name": "other", "scopes": ["admin"]})
+    return Api(service.contract, service.port, made["token"])
+
+
+def test_streams_of_a_client(certwright):
+    """One that has its share is told so, others are served; one that vanishes is not counted."""
+    service = certwright(request_limits={"streams": 2})
+    with contextlib.ExitStack() as opened:
+        def stream(api):
+            one = Stream(api, "/events").open()
+            opened.callback(one.close)
+            return one
+
+        first = stream(service.api)
+        assert [first.status, stream(service.api).status] == [200, 200]
+        events = {"headers": {"Accept": "text/event-stream"}}
+        refused = service.api.get("/events", **events)
+        assert refused.status == 429 and refused.headers["Retry-After"] == "10"
+        assert refused.json()["code"] == "busy" and "token:admin has" in refused.json()["detail"]
+        assert stream(another(service)).status == 200
+        assert service.api.get("/events").status == 200
+        first.close()
+        until(lambda: stream(service.api).status == 200, 90, "who is gone makes room")
+        assert service.api.get("/events", **events).status == 429
+
+
+def wait_for(service, job, seconds):
+    """A connection on which the job's end is waited for."""
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=60)
+    connection.sendall((f"GET /jobs/{job['id']} HTTP/1.1\r\nHost: localhost\r\n"
+                        f"Authorization: Bearer {service.api.token}\r\n"
+                        f"Prefer: wait={seconds}\r\n\r\n").encode())
+    return connection
+
+
+def test_long_polls_of_a_client(certwright):
+    gone = {"directory_url": "https://127.0.0.1:1/dir", "test": True}
+    service = certwright(resources={"authorities": {"gone": gone}}, request_limits={"waits": 2})
+    api = service.api
+    job = api.ok("POST", "/accounts", {"name": "main", "authority": "gone"})
+    wait = {"headers": {"Prefer": "wait=1"}}
+    with wait_for(service, job, 30) as first, wait_for(service, job, 30):
+        refused = until(lambda: (a := api.get(f"/jobs/{job['id']}", **wait)).status == 429 and a, 25,
+                        "both are counted")
+        assert refused.headers["Retry-After"] == "10" and "token:admin" in refused.json()["detail"]
+        # What is refused has not been done; without the wish to wait it is.
+        body = {"name": "more", "authority": "gone"}
+        assert api.post("/accounts", body, **wait).status == 429
+        assert api.post("/accounts", body).status == 202
+        assert another(service).get(f"/jobs/{job['id']}", **wait).status == 200
+        # Those that are answered make room.
+        api.ok("POST", f"/jobs/{job['id']}/cancel")
+        assert first.recv(12) == b"HTTP/1.1 200"
+        until(lambda: api.get(f"/jobs/{job['id']}", **wait).status == 200, 30, "there is room")
+
+
 def test_limits_can_be_lifted(certwright):
     service = certwright(request_limits={"per_second": 0, "failures_per_minute": 0})
     assert {status for status, _ in pipelined(service, 200, service.api.token)} == {200}
@@ -66,8 +127,9 @@ def test_limits_can_be_lifted(certwright):
 
 def test_they_are_read_strictly(certwright):
     service = certwright(start=False, request_limits={"per_second": -1, "burst": 0, "x": 1,
+                                                      "streams": -1, "waits": "two",
                                                       "failures_per_minute": "many"})
     service.start(ready=False)
     assert service.process.wait(20) == 3
-    for member in ("per_second", "burst", "x", "failures_per_minute"):
+    for member in ("per_second", "burst", "x", "streams", "waits", "failures_per_minute"):
         assert f"/request_limits/{member}: " in service.process.log()

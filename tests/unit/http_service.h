@@ -181,7 +181,7 @@ static inline void challenge(struct http_exchange *x, void *context)
     http_respond(x, 200, "application/octet-stream", &body);
 }
 
-/* Who has no token is known by the Unix socket; "weak" may do nothing. */
+/* Who has no token is known by the Unix socket; "weak" may do nothing, "other" is another one. */
 static inline int authenticate(void *context, const struct http_caller *caller,
                                struct principal *principal, struct err *e)
 {
@@ -189,10 +189,11 @@ static inline int authenticate(void *context, const struct http_caller *caller,
     const char *token = caller->token;
     if (!token && caller->address)
         return err_set(e, ERR_UNAUTHENTICATED, "This request carries no token.");
-    if (token && strcmp(token, "good") != 0 && strcmp(token, "weak") != 0)
+    bool is_other = token && !strcmp(token, "other");
+    if (token && !is_other && strcmp(token, "good") != 0 && strcmp(token, "weak") != 0)
         return err_set(e, ERR_UNAUTHENTICATED, "This token is not known.");
     if (token)
-        snprintf(principal->name, sizeof principal->name, "token:admin");
+        snprintf(principal->name, sizeof principal->name, is_other ? "token:other" : "token:admin");
     else
         snprintf(principal->name, sizeof principal->name, "uid:%lld", (long long)caller->uid);
     principal->scopes = token && !strcmp(token, "weak") ? SCOPE_AUDIT_READ : SCOPE_ALL;

@@ -444,14 +444,19 @@ static void until_equal(const atomic_int *value, int wanted)
     assert_int_equal(*value, wanted);
 }
 
-static void send_wait(int fd, int seconds)
+static void send_wait_as(int fd, const char *target, const char *token, int seconds)
 {
     char request[256];
     snprintf(request, sizeof request,
-             "GET /wait HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer good\r\n"
+             "%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
              "Prefer: respond-async, wait=%d\r\n\r\n",
-             seconds);
+             target, token, seconds);
     client_send_text(fd, request);
+}
+
+static void send_wait(int fd, int seconds)
+{
+    send_wait_as(fd, "GET /wait", "good", seconds);
 }
 
 enum { WAITERS = 1000 };
@@ -529,6 +534,52 @@ static void does_not_let_too_many_wait(void **state)
     close(first);
     close(second);
     buf_finish(&in);
+}
+
+static void expect_status(int fd, struct buf *in, int status, const char *retry_after)
+{
+    struct answer a = client_take(fd, in, false);
+    assert_int_equal(a.status, status);
+    if (retry_after)
+        assert_string_equal(field(a.head, "Retry-After"), retry_after);
+    answer_finish(&a);
+}
+
+static void each_client_has_its_waits(void **state)
+{
+    (void)state;
+    struct service s = {0};
+    const struct http_server_options limits = {.client_waits = 2};
+    struct buf in[4] = {0};
+    int fds[4];
+    service_start(&s, &limits);
+    for (int i = 0; i < 4; i++)
+        fds[i] = client_connect(s.api);
+    send_wait(fds[0], 30);
+    send_wait(fds[1], 30);
+    until_equal(&s.waiting, 2);
+    /* A write that is refused has done nothing; one that does not want to wait is none of them. */
+    send_wait_as(fds[2], "POST /act", "good", 30);
+    expect_status(fds[2], &in[2], 429, "10");
+    send_wait_as(fds[2], "POST /act", "good", 0);
+    expect_status(fds[2], &in[2], 204, NULL);
+    assert_int_equal(s.acts, 1);
+    send_wait_as(fds[3], "GET /wait", "other", 1);
+    expect_status(fds[3], &in[3], 200, NULL);
+    /* Those that were answered make room, without their connections' end. */
+    s.commits = 1;
+    http_server_notify(s.server, true);
+    expect_status(fds[0], &in[0], 200, NULL);
+    expect_status(fds[1], &in[1], 200, NULL);
+    for (int i = 0; i < 3; i++) {
+        send_wait_as(fds[0], "POST /act", "good", 30);
+        expect_status(fds[0], &in[0], 204, NULL);
+    }
+    service_stop(&s);
+    for (int i = 0; i < 4; i++) {
+        buf_finish(&in[i]);
+        close(fds[i]);
+    }
 }
 
 static void stops_with_waiters(void **state)
@@ -717,6 +768,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_a_thousand_waiters, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_a_wait_at_its_deadline, setup, teardown),
         cmocka_unit_test(does_not_let_too_many_wait),
+        cmocka_unit_test(each_client_has_its_waits),
         cmocka_unit_test_setup_teardown(stops_with_waiters, setup, teardown),
         cmocka_unit_test_setup_teardown(waits_for_an_answer_that_is_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(abandons_an_answer_that_does_not_come, setup, teardown),

@@ -98,16 +98,23 @@ static struct http_server *start(struct http_server_options options)
     return server;
 }
 
-static int ask(const struct http_server *server, const char *target)
+/* In version "1.0" the answer comes without chunks, whose frames could split what is looked for. */
+static int ask_as(const struct http_server *server, const char *target, const char *version,
+                  const char *token)
 {
     int fd = client_connect(http_server_address(server, 0));
     assert_true(fd >= 0);
-    char *request = mem_printf("%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer good\r\n"
+    char *request = mem_printf("%s HTTP/%s\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
                                "Accept: */*\r\n\r\n",
-                               target);
+                               target, version, token);
     client_send_text(fd, request);
     free(request);
     return fd;
+}
+
+static int ask(const struct http_server *server, const char *target)
+{
+    return ask_as(server, target, "1.1", "good");
 }
 
 /* Reads on until the text is there; false at the connection's end. */
@@ -229,6 +236,61 @@ static void there_is_a_cap(void **state)
     http_server_destroy(server);
 }
 
+static int expect_refusal(const struct http_server *server, const char *token, const char *status,
+                          const char *why)
+{
+    struct buf in = {0};
+    int fd = ask_as(server, "GET /stream", "1.1", token);
+    assert_true(read_until(fd, why, &in));
+    assert_non_null(strstr(buf_string(&in), status));
+    assert_non_null(strstr(buf_string(&in), "Retry-After: 10\r\n"));
+    buf_finish(&in);
+    return fd;
+}
+
+static void each_client_has_its_share(void **state)
+{
+    (void)state;
+    struct http_server *server =
+        start((struct http_server_options){.max_streams = 3, .client_streams = 2, .ping_ms = 20});
+    int first = ask(server, "GET /stream"), second = ask(server, "GET /stream");
+    until_streams(server, 2);
+    close(expect_refusal(server, "good", "HTTP/1.1 429", "token:admin has as many streams open"));
+    assert_int_equal(destroyed, 1);
+    int other = ask_as(server, "GET /stream", "1.1", "other");
+    expect_text(other, "HTTP/1.1 200");
+    close(expect_refusal(server, "other", "HTTP/1.1 503", "As many streams"));
+    /* One that is gone without a word is one less, and what was refused is none more. */
+    close(first);
+    until_streams(server, 2);
+    first = ask(server, "GET /stream");
+    expect_text(first, "HTTP/1.1 200");
+    close(expect_refusal(server, "good", "HTTP/1.1 429", "token:admin has as many streams open"));
+    close(other);
+    until_streams(server, 2);
+    other = ask_as(server, "GET /stream", "1.1", "other");
+    expect_text(other, "HTTP/1.1 200");
+    close(first);
+    close(second);
+    close(other);
+    http_server_destroy(server);
+}
+
+/* A stream that ends by itself is given back before its connection goes on. */
+static void who_has_heard_all_may_ask_again(void **state)
+{
+    (void)state;
+    struct http_server *server = start((struct http_server_options){.client_streams = 1});
+    happened = 3;
+    for (int i = 0; i < 5; i++) {
+        int fd = ask(server, "GET /stream?last=3");
+        expect_text(fd, "id: 3\n\n\r\n0\r\n\r\n");
+        until_streams(server, 0);
+        close(fd);
+    }
+    http_server_destroy(server);
+}
+
 /* One that takes nothing holds nobody, and has no more than what its source gave at once. */
 static void a_slow_client_holds_nobody(void **state)
 {
@@ -246,12 +308,13 @@ static void a_slow_client_holds_nobody(void **state)
         expect_text(quick, text);
     }
     /* Their sources are left alone once the sockets are full. */
-    int before = -1;
-    for (int i = 0; i < 600 && before != asked; i++) {
-        before = asked;
+    int before = -1, seen = asked;
+    for (int i = 0; i < 600 && before != seen; i++) {
         usleep(100000);
+        before = seen;
+        seen = asked;
     }
-    assert_int_equal(before, asked);
+    assert_int_equal(before, seen);
     http_server_destroy(server);
     assert_int_equal(destroyed, 21);
     for (size_t i = 0; i < 20; i++)
@@ -302,6 +365,20 @@ static void an_end_is_one(void **state)
     http_server_destroy(server);
 }
 
+/* Whether it brought each number once and in order, from 1 to the last. */
+static void expect_numbers(int fd, int last)
+{
+    struct buf in = {0}, wanted = {0};
+    for (int i = 1; i <= last; i++)
+        buf_printf(&wanted, "id: %d\n\n", i);
+    char *end = mem_printf("id: %d\n\n", last);
+    assert_true(read_until(fd, end, &in));
+    assert_string_equal(buf_string(&in), buf_string(&wanted));
+    free(end);
+    buf_finish(&in);
+    buf_finish(&wanted);
+}
+
 /* What happens between a look that finds nothing and the rest that follows it is not missed. */
 static void nothing_is_missed_at_any_pace(void **state)
 {
@@ -310,7 +387,7 @@ static void nothing_is_missed_at_any_pace(void **state)
     struct http_server *server = start((struct http_server_options){.threads = 2});
     int fds[4];
     for (size_t i = 0; i < 4; i++) {
-        fds[i] = ask(server, "GET /stream");
+        fds[i] = ask_as(server, "GET /stream", "1.0", "good");
         expect_text(fds[i], "\r\n\r\n");
     }
     for (int i = 0; i < TIMES; i++) {
@@ -319,7 +396,7 @@ static void nothing_is_missed_at_any_pace(void **state)
             usleep((useconds_t)(i % 100));
     }
     for (size_t i = 0; i < 4; i++) {
-        expect_text(fds[i], "id: 3000\n\n");
+        expect_numbers(fds[i], TIMES);
         close(fds[i]);
     }
     http_server_destroy(server);
@@ -331,6 +408,8 @@ int main(void)
         cmocka_unit_test(thousands_are_told),
         cmocka_unit_test(who_has_left_is_noticed),
         cmocka_unit_test(there_is_a_cap),
+        cmocka_unit_test(each_client_has_its_share),
+        cmocka_unit_test(who_has_heard_all_may_ask_again),
         cmocka_unit_test(a_slow_client_holds_nobody),
         cmocka_unit_test(who_is_not_concerned_misses_nothing),
         cmocka_unit_test(an_end_is_one),
