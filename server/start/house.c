@@ -334,7 +334,9 @@ static int start_server(struct house *house, struct err *e)
 
 static int start_all(struct house *house, struct err *e)
 {
-    if (start_libraries(e) < 0 || start_commands(house, e) < 0 || confine(house->config, e) < 0 ||
+    const struct master_source source = master_source_of(house);
+    if (secrets_claim_descriptor(&source, e) < 0 || start_libraries(e) < 0 ||
+        start_commands(house, e) < 0 || confine(house->config, e) < 0 ||
         start_store(house, e) < 0 || start_engine(house, e) < 0 || start_api(house, e) < 0 ||
         start_server(house, e) < 0 || engine_start(house->engine, e) < 0 ||
         answer_tls_alpn01(house, e) < 0)

@@ -322,6 +322,14 @@ bool secrets_master_is_given(const struct master_source *source)
     return source->text || source->file || source->command || source->fd >= 0;
 }
 
+int secrets_claim_descriptor(const struct master_source *source, struct err *e)
+{
+    bool is_used = !source->text && !source->file && !source->command && source->fd >= 0;
+    if (!is_used || fcntl(source->fd, F_SETFD, FD_CLOEXEC) == 0)
+        return 0;
+    return err_set(e, ERR_CONFIG, "The master key's descriptor %d is not open.", source->fd);
+}
+
 int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e)
 {

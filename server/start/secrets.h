@@ -14,13 +14,19 @@ struct commands;
 struct master_source {
     const char *text; /* 64 hex digits, or 43 characters of base64 of either alphabet */
     const char *file; /* not to be read by all, nor changed by its group */
-    int fd;           /* read to its end and closed */
+    int fd;           /* read to its end and closed; -1: none */
     const char *command;
     const struct commands *commands; /* that it is one of */
 };
 
 /* Whether it comes from elsewhere than the directory. */
 bool secrets_master_is_given(const struct master_source *source);
+
+/*
+ * Before anything is opened that could take its number: ERR_CONFIG unless the descriptor, if it
+ * comes from one, is open. No program that is run from then on has it.
+ */
+int secrets_claim_descriptor(const struct master_source *source, struct err *e);
 
 /*
  * Reads the master key; makes DIRECTORY/master.key (0600, durable before it is used) if no source

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from test_private_memory import family
+
 KEY = bytes(range(32))
 WEBHOOK = {"type": "webhook-secret", "secret": "a-secret-of-24-characters-or-more"}
 
@@ -43,15 +45,14 @@ def given_by(source, folder, key=KEY):
 SOURCES = ("file", "env", "command", "variable", "variable file")
 
 
+def inherits(service, number, redirection):
+    """Has the service begin with that descriptor open, as systemd's OpenFile= or a shell gives it."""
+    service.process.argv[:0] = ["bash", "-c", f'exec "$@" {number}<{redirection}', "bash"]
+
+
 def environments(process):
     """What /proc shows of the environment of a process and its children."""
-    pids, found = [process.popen.pid], b""
-    while pids:
-        pid = pids.pop()
-        found += Path(f"/proc/{pid}/environ").read_bytes()
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            pids += [int(child) for child in (task / "children").read_text().split()]
-    return found
+    return b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in family(process.popen.pid))
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -70,6 +71,58 @@ def test_each_source(certwright, tmp_path, source):
     service.process.env["CERTWRIGHT_MASTER_KEY"] = KEY.hex()
     service.start()
     assert service.api.put("/credentials/hook", WEBHOOK).status == 200
+
+
+def descriptors(process):
+    """What the open descriptors of a process and its children lead to."""
+    return {os.readlink(path) for pid in family(process.popen.pid)
+            for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+@pytest.mark.parametrize("number, by", [(5, "config"), (3, "variable"), (42, "variable")])
+@pytest.mark.parametrize("is_pipe", [False, True], ids=["file", "pipe"])
+def test_an_inherited_descriptor(certwright, tmp_path, number, by, is_pipe):
+    path = private_file(tmp_path, base64.b64encode(KEY).decode() + "\n")
+    config = {"master_key": {"fd": number}} if by == "config" else {}
+    env = {} if by == "config" else {"CERTWRIGHT_MASTER_KEY_FD": str(number)}
+    service = certwright(start=False, env=env, commands={"hook": ["/bin/true"]}, **config)
+    argv = list(service.process.argv)
+    inherits(service, number, f' <(cat "{path}")' if is_pipe else path)
+    service.start()
+    service.api.ok("PUT", "/credentials/hook", WEBHOOK)
+    assert not (service.data / "master.key").exists()
+    if not is_pipe:  # nor can a command that it runs read it again
+        assert len(family(service.process.popen.pid)) > 1
+        assert path not in descriptors(service.process)
+    service.stop()
+    # It is that very key: given in another way, it opens the database.
+    service.process.argv[:] = argv
+    service.configure({k: v for k, v in service.config.items() if k != "master_key"})
+    service.process.env.pop("CERTWRIGHT_MASTER_KEY_FD", None)
+    service.process.env["CERTWRIGHT_MASTER_KEY"] = KEY.hex()
+    service.start()
+    assert service.api.put("/credentials/hook", WEBHOOK).status == 200
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 42])
+def test_a_descriptor_that_is_not_open(certwright, number):
+    """None that the program has opened itself is taken for it, either."""
+    service = certwright(start=False, env={"CERTWRIGHT_MASTER_KEY_FD": str(number)},
+                         commands={"hook": ["/bin/true"]})
+    service.start(ready=False)
+    assert service.process.wait(20) == 3
+    assert f"descriptor {number} is not open" in service.process.log()
+    assert not (service.data / "certwright.db").exists()
+
+
+@pytest.mark.parametrize("text", ["", KEY.hex()[:-2], "x" * 5000], ids=["empty", "short", "long"])
+def test_a_descriptor_that_carries_no_key(certwright, tmp_path, text):
+    service = certwright(start=False, env={"CERTWRIGHT_MASTER_KEY_FD": "7"})
+    inherits(service, 7, private_file(tmp_path, text))
+    service.start(ready=False)
+    assert service.process.wait(20) == 3
+    assert "master key" in service.process.log() and KEY.hex()[:-2] not in service.process.log()
+    assert not (service.data / "certwright.db").exists()
 
 
 def snapshot(folder):
