@@ -58,16 +58,18 @@ int solver_list(struct db *db, const char *after, size_t limit, struct solver **
     return record_list(row, &solver_type, out, count, e);
 }
 
-int solver_for_name(struct db *db, const char *name, struct solver *out, struct err *e)
+int solver_for_name(struct db *db, const char *name, bool needs_records, struct solver *out,
+                    struct err *e)
 {
     const char *suffix = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
     int found = 0;
     while (found == 0 && suffix) {
         struct db_row *row;
         if (db_query(db, &row, e,
-                     SELECT " WHERE name = (SELECT solver FROM solver_zone WHERE zone = ?1"
-                            " ORDER BY solver LIMIT 1)",
-                     "t", suffix) < 0)
+                     SELECT " WHERE name IN (SELECT solver FROM solver_zone WHERE zone = ?1)"
+                            " AND (NOT ?2 OR type NOT IN ('http-01', 'tls-alpn-01'))"
+                            " ORDER BY name LIMIT 1",
+                     "ti", suffix, (int64_t)needs_records) < 0)
             return -1;
         found = record_load(row, &solver_type, out, e);
         const char *dot = strchr(suffix, '.');

@@ -26,7 +26,11 @@ int solver_put(struct store_tx *tx, const struct solver *solver, bool *created, 
 int solver_expect_no_records(struct db *db, const char *name, struct err *e);
 /* ERR_IN_USE while a certificate's challenge names it or a duty is open with it. */
 int solver_delete(struct store_tx *tx, const char *name, struct err *e);
-/* The solver whose zones have the longest suffix of name; ERR_SOLVER_MISSING. */
-int solver_for_name(struct db *db, const char *name, struct solver *out, struct err *e);
+/*
+ * The solver whose zones have the longest suffix of name, the first by its own name where several
+ * have it; of those that place records alone if they are needed. ERR_SOLVER_MISSING.
+ */
+int solver_for_name(struct db *db, const char *name, bool needs_records, struct solver *out,
+                    struct err *e);
 
 #endif

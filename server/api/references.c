@@ -162,16 +162,13 @@ int references_zone(struct db *db, const struct identifier *id, bool needs_dns, 
     struct solver row;
     if (id->type != IDENTIFIER_DNS || (!needs_dns && !identifier_is_wildcard(id)))
         return 0;
-    bool found = solver_for_name(db, identifier_base(id), &row, e) == 0;
-    if (!found && e->code != ERR_SOLVER_MISSING)
-        return -1;
-    bool fits = found && !own_challenge(row.type);
-    if (!fits)
-        fields_add(errors, pointer,
-                   "%s needs dns-01, and no solver for that has a zone that "
-                   "holds it",
-                   id->value);
-    if (found)
+    if (solver_for_name(db, identifier_base(id), true, &row, e) == 0) {
         solver_finish(&row);
+        return 0;
+    }
+    if (e->code != ERR_SOLVER_MISSING)
+        return -1;
+    fields_add(errors, pointer, "%s needs dns-01, and no solver for that has a zone that holds it",
+               id->value);
     return 0;
 }

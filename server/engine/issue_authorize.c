@@ -63,22 +63,21 @@ static int choose_by_zone(struct step_context *c, const struct acme_authorizatio
                           const char *dns_type, struct choice *choice, struct err *e)
 {
     struct solver solver;
+    bool needs_records = dns_type || a->wildcard;
     bool found = strcmp(a->identifier_type, "ip") != 0 &&
-                 solver_for_name(c->db, a->identifier_value, &solver, e) == 0;
+                 solver_for_name(c->db, a->identifier_value, needs_records, &solver, e) == 0;
     if (!found && strcmp(a->identifier_type, "ip") != 0 && e->code != ERR_SOLVER_MISSING)
         return -1;
-    bool fits = found && !((dns_type || a->wildcard) && responders_do(solver.type));
-    if (fits)
+    if (found) {
         choose_of_solver(&solver, dns_type ? dns_type : "dns-01", choice);
-    if (found)
         solver_finish(&solver);
-    if (fits)
         return 0;
+    }
     if (dns_type && !strcmp(dns_type, "dns-persist-01")) {
         choice->type = dns_type;
         return 0;
     }
-    if (a->wildcard || dns_type)
+    if (needs_records)
         return err_set(e, ERR_SOLVER_MISSING, "%s%s needs %s, and no solver's zones hold it.",
                        a->wildcard ? "*." : "", a->identifier_value,
                        dns_type ? dns_type : "dns-01 (RFC 8555 section 8.4)");

@@ -46,6 +46,20 @@ def test_one_certificate_over_http01_and_dns01(certwright, pebble, provider, res
     nothing_left(provider)
 
 
+def test_what_needs_a_record_passes_over_who_places_none(certwright, pebble, provider, resolvers):
+    """Though it has the same zone, and the first name, or a longer zone."""
+    zone = "two.example.com"
+    api = certwright(pebble, resources={"solvers": {
+        "a": {"type": "http-01", "zones": [zone, f"www.{zone}"]},
+        "dns": httpreq(provider, zone)}}, **resolvers).api
+    api.put_account()
+    job = api.succeeded(api.post_certificate(zone, f"*.{zone}", f"*.www.{zone}"))
+    assert {i["value"]: i["challenge"]["type"] for i in job["identifiers"]} == {
+        zone: "http-01", f"*.{zone}": "dns-01", f"*.www.{zone}": "dns-01"}
+    api.succeeded(api.post_certificate(f"www.{zone}", challenge={"type": "dns-01"}))
+    nothing_left(provider)
+
+
 def test_basic_credential(certwright, pebble, provider, resolvers):
     service = certwright(
         pebble,

@@ -152,13 +152,14 @@ def test_killed_between_the_commit_and_its_answer(world, tmp_path):
     assert world.start(None, trace)
     ready = len(trace.read_text().splitlines())
     seen, beyond = set(), 0
-    for _ in range(12):
+    for _ in range(24):
         if seen == {0, 1}:
             break
         beyond += 1
         name = world.new_name()
         world.ended()
-        assert world.start(ready + beyond)
+        if not world.start(ready + beyond):
+            continue  # work of its own came to that point before anybody asked for something
         answered = world.post("/certificates", world.body(name), name)
         assert world.ended() or answered
         before = world.rows("SELECT id FROM job WHERE resource_name = ?", name)

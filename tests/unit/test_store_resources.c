@@ -240,13 +240,15 @@ struct put_solver {
     const char *zones;
     const char *credential;
     bool created;
+    const char *type; /* NULL: "exec" */
 };
 
 static int put_solver(struct store_tx *tx, void *arg, struct err *e)
 {
     struct put_solver *put = arg;
     char *name = mem_strdup(put->name), *zones = mem_strdup(put->zones);
-    char *credential = mem_strdup(put->credential), type[] = "exec", settings[] = "{\"c\":1}";
+    char *credential = mem_strdup(put->credential), settings[] = "{\"c\":1}";
+    char *type = mem_strdup(put->type ? put->type : "exec");
     struct solver solver = {.name = name,
                             .type = type,
                             .zones = zones,
@@ -257,6 +259,7 @@ static int put_solver(struct store_tx *tx, void *arg, struct err *e)
     free(name);
     free(zones);
     free(credential);
+    free(type);
     return rc;
 }
 
@@ -269,7 +272,7 @@ static void test_a_solver_is_put_and_replaced(void **state)
 {
     struct fixture *f = *state;
     struct put_credential credential = {"key", "{}", false};
-    struct put_solver put = {"s", "[\"a.example\"]", "missing", false};
+    struct put_solver put = {"s", "[\"a.example\"]", "missing", false, NULL};
     struct solver solver, *list;
     size_t count;
     struct err e;
@@ -290,13 +293,13 @@ static void test_a_solver_is_put_and_replaced(void **state)
     assert_fails(store_write_wait(f->store, delete_credential, key, &e), e, ERR_IN_USE);
     assert_string_equal(e.detail, "Solvers refer to the credential \"key\": s.");
 
-    put = (struct put_solver){"s", "[\"b.example\"]", NULL, true};
+    put = (struct put_solver){"s", "[\"b.example\"]", NULL, true, NULL};
     must(f, put_solver, &put);
     assert_false(put.created);
     assert_ok(solver_load(f->db, "s", &solver, &e), e);
     assert_null(solver.credential);
     solver_finish(&solver);
-    assert_fails(solver_for_name(f->db, "a.example", &solver, &e), e, ERR_SOLVER_MISSING);
+    assert_fails(solver_for_name(f->db, "a.example", false, &solver, &e), e, ERR_SOLVER_MISSING);
     must(f, delete_credential, key);
     assert_ok(solver_list(f->db, NULL, 9, &list, &count, &e), e);
     assert_int_equal(count, 1);
@@ -304,7 +307,7 @@ static void test_a_solver_is_put_and_replaced(void **state)
     free(list);
     must(f, delete_solver, s);
     assert_fails(solver_load(f->db, "s", &solver, &e), e, ERR_NOT_FOUND);
-    assert_fails(solver_for_name(f->db, "b.example", &solver, &e), e, ERR_SOLVER_MISSING);
+    assert_fails(solver_for_name(f->db, "b.example", false, &solver, &e), e, ERR_SOLVER_MISSING);
     assert_fails(store_write_wait(f->store, delete_solver, nobody, &e), e, ERR_NOT_FOUND);
 }
 
@@ -314,7 +317,7 @@ static void test_zones_must_be_an_array_of_strings(void **state)
     const char *const bad[] = {"{}", "[1]", "nonsense", "[\"a\", null]"};
     struct err e;
     for (size_t i = 0; i < 4; i++) {
-        struct put_solver put = {"s", bad[i], NULL, false};
+        struct put_solver put = {"s", bad[i], NULL, false, NULL};
         assert_fails(store_write_wait(f->store, put_solver, &put, &e), e, ERR_INVALID);
     }
     struct solver solver;
@@ -324,9 +327,9 @@ static void test_zones_must_be_an_array_of_strings(void **state)
 static void test_a_name_finds_its_longest_zone(void **state)
 {
     struct fixture *f = *state;
-    struct put_solver solvers[] = {{"wide", "[\"example\"]", NULL, false},
-                                   {"narrow", "[\"a.example\",\"other.test\"]", NULL, false},
-                                   {"empty", "[]", NULL, false}};
+    struct put_solver solvers[] = {{"wide", "[\"example\"]", NULL, false, NULL},
+                                   {"narrow", "[\"a.example\",\"other.test\"]", NULL, false, NULL},
+                                   {"empty", "[]", NULL, false, NULL}};
     const char *const cases[][2] = {{"example", "wide"},        {"b.example", "wide"},
                                     {"a.example", "narrow"},    {"x.a.example", "narrow"},
                                     {"*.a.example", "narrow"},  {"ba.example", "wide"},
@@ -336,13 +339,45 @@ static void test_a_name_finds_its_longest_zone(void **state)
     for (size_t i = 0; i < 3; i++)
         must(f, put_solver, &solvers[i]);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_ok(solver_for_name(f->db, cases[i][0], &solver, &e), e);
+        assert_ok(solver_for_name(f->db, cases[i][0], false, &solver, &e), e);
         assert_string_equal(solver.name, cases[i][1]);
         solver_finish(&solver);
     }
     const char *const none[] = {"test", "nother.test", "a.example.org", ""};
     for (size_t i = 0; i < 4; i++)
-        assert_fails(solver_for_name(f->db, none[i], &solver, &e), e, ERR_SOLVER_MISSING);
+        assert_fails(solver_for_name(f->db, none[i], false, &solver, &e), e, ERR_SOLVER_MISSING);
+}
+
+static void test_records_want_a_solver_that_places_them(void **state)
+{
+    struct fixture *f = *state;
+    struct put_solver solvers[] = {
+        {"dns", "[\"a.example\"]", NULL, false, NULL},
+        {"also", "[\"a.example\",\"b.example\"]", NULL, false, "http-01"},
+        {"alpn", "[\"www.a.example\"]", NULL, false, "tls-alpn-01"}};
+    const struct {
+        const char *name, *any, *records;
+    } cases[] = {{"a.example", "also", "dns"},
+                 {"www.a.example", "alpn", "dns"},
+                 {"x.www.a.example", "alpn", "dns"},
+                 {"b.example", "also", NULL}};
+    struct solver solver;
+    struct err e;
+    for (size_t i = 0; i < 3; i++)
+        must(f, put_solver, &solvers[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_ok(solver_for_name(f->db, cases[i].name, false, &solver, &e), e);
+        assert_string_equal(solver.name, cases[i].any);
+        solver_finish(&solver);
+        int rc = solver_for_name(f->db, cases[i].name, true, &solver, &e);
+        if (!cases[i].records) {
+            assert_fails(rc, e, ERR_SOLVER_MISSING);
+            continue;
+        }
+        assert_ok(rc, e);
+        assert_string_equal(solver.name, cases[i].records);
+        solver_finish(&solver);
+    }
 }
 
 static int owe(struct store_tx *tx, void *solver, struct err *e)
@@ -356,7 +391,8 @@ static int owe(struct store_tx *tx, void *solver, struct err *e)
 static void test_a_solver_in_use_stays(void **state)
 {
     struct fixture *f = *state;
-    struct put_solver named = {"named", "[]", NULL, false}, owing = {"owing", "[]", NULL, false};
+    struct put_solver named = {"named", "[]", NULL, false, NULL},
+                      owing = {"owing", "[]", NULL, false, NULL};
     struct new_certificate certificate = {
         .name = "b", .challenge = "{\"type\":\"dns-01\",\"solver\":\"named\"}"};
     char named_name[] = "named", owing_name[] = "owing";
@@ -518,6 +554,7 @@ int main(void)
         CASE(test_a_solver_is_put_and_replaced),
         CASE(test_zones_must_be_an_array_of_strings),
         CASE(test_a_name_finds_its_longest_zone),
+        CASE(test_records_want_a_solver_that_places_them),
         CASE(test_a_solver_in_use_stays),
         CASE(test_a_token_is_replaced),
         CASE(test_owners_change),
