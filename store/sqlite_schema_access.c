@@ -19,6 +19,9 @@ const char *const sqlite_access_schema[] = {
     "ALTER TABLE token ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE token ADD COLUMN created_by TEXT",
     "ALTER TABLE token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0",
+    /* The token that made it, which it does not outlive. */
+    "ALTER TABLE token ADD COLUMN made_by TEXT REFERENCES token (name)",
+    "CREATE INDEX token_by_maker ON token (made_by) WHERE made_by IS NOT NULL",
     "ALTER TABLE certificate ADD COLUMN key_exportable INTEGER NOT NULL DEFAULT 1",
 
     /* The data key under the master key of before, while either is to open it. */

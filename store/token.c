@@ -14,12 +14,13 @@ void token_finish(struct token *token)
     free(token->scopes);
     free(token->restrictions);
     free(token->created_by);
+    free(token->made_by);
     *token = (struct token){0};
 }
 
 #define SELECT                                                                                     \
     "SELECT name, hash, scopes, restrictions, not_before, expires_at, created_by, created_at,"     \
-    " last_used_at FROM token"
+    " last_used_at, made_by FROM token"
 
 static void read_token(const struct db_row *row, void *out)
 {
@@ -36,6 +37,7 @@ static void read_token(const struct db_row *row, void *out)
     token->created_by = db_text_copy(row, 6);
     token->created_at = db_int(row, 7);
     token->last_used_at = db_int(row, 8);
+    token->made_by = db_text_copy(row, 9);
 }
 
 static void finish_token(void *out)
@@ -59,11 +61,11 @@ int token_insert(struct store_tx *tx, const struct token *token, struct err *e)
     int64_t inserted;
     if (db_run(store_tx_db(tx), &inserted, e,
                "INSERT INTO token (name, hash, scopes, restrictions, not_before, expires_at,"
-               " created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+               " created_by, created_at, made_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                " ON CONFLICT (name) DO NOTHING",
-               "tbttiiti", token->name, token->hash, (size_t)TOKEN_HASH_SIZE, token->scopes,
+               "tbttiitit", token->name, token->hash, (size_t)TOKEN_HASH_SIZE, token->scopes,
                token->restrictions, token->not_before, token->expires_at, token->created_by,
-               store_tx_now(tx)) < 0)
+               store_tx_now(tx), token->made_by) < 0)
         return -1;
     if (!inserted)
         return err_set(e, ERR_NAME_TAKEN, "There is a token \"%s\" already.", token->name);
@@ -79,12 +81,52 @@ int token_load(struct db *db, const char *name, struct token *out, struct err *e
     return found < 0 ? -1 : record_expect(found, e, "token", name);
 }
 
-int token_delete(struct store_tx *tx, const char *name, struct err *e)
+/* ---- its end ---- */
+
+#define FAMILY                                                                                     \
+    "WITH RECURSIVE family (name, generation) AS (SELECT name, 0 FROM token WHERE name = ?1"       \
+    " UNION ALL SELECT t.name, generation + 1 FROM token t JOIN family f ON t.made_by = f.name)"
+
+static void read_name(const struct db_row *row, void *out)
 {
-    int64_t deleted;
-    if (db_run(store_tx_db(tx), &deleted, e, "DELETE FROM token WHERE name = ?1", "t", name) < 0)
+    *(char **)out = db_text_copy(row, 0);
+}
+
+static void finish_name(void *out)
+{
+    free(*(char **)out);
+}
+
+void token_names_finish(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+int token_delete(struct store_tx *tx, const char *name, char ***names, size_t *count, struct err *e)
+{
+    static const struct record_type type = {sizeof(char *), read_name, finish_name};
+    struct db *db = store_tx_db(tx);
+    struct db_row *row;
+    char **found;
+    size_t found_count;
+    if (db_query(db, &row, e, FAMILY " SELECT name FROM family ORDER BY generation", "t", name) <
+            0 ||
+        record_list(row, &type, &found, &found_count, e) < 0)
         return -1;
-    return record_expect(deleted, e, "token", name);
+    /* In one statement, after which none is left that names another. */
+    int rc = record_expect((int64_t)found_count, e, "token", name);
+    if (rc == 0)
+        rc = db_run(db, NULL, e,
+                    FAMILY " DELETE FROM token WHERE name IN (SELECT name FROM family)", "t", name);
+    if (rc < 0) {
+        token_names_finish(found, found_count);
+        return -1;
+    }
+    *names = found;
+    *count = found_count;
+    return 0;
 }
 
 int token_touch(struct store_tx *tx, const char *name, const unsigned char hash[TOKEN_HASH_SIZE],

@@ -77,19 +77,38 @@ static void finish_entry(struct entry *entry)
     grant_release(entry->grant);
 }
 
-void token_set_remove(struct token_set *set, const char *name)
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* In one pass, since there may be many, made by one another. */
+void token_set_remove(struct token_set *set, char **names, size_t count)
+{
+    size_t kept = 0;
+    qsort(names, count, sizeof *names, compare_names);
+    pthread_mutex_lock(&set->lock);
+    for (size_t i = 0; i < set->count; i++) {
+        struct entry *entry = &set->entries[i];
+        if (bsearch(&entry->name, names, count, sizeof *names, compare_names)) {
+            grant_end(entry->grant);
+            finish_entry(entry);
+        } else {
+            set->entries[kept++] = *entry;
+        }
+    }
+    set->count = kept;
+    pthread_mutex_unlock(&set->lock);
+}
+
+bool token_set_gave(struct token_set *set, const unsigned char hash[TOKEN_HASH_SIZE],
+                    const struct grant *grant)
 {
     pthread_mutex_lock(&set->lock);
-    size_t i = 0;
-    while (i < set->count && strcmp(set->entries[i].name, name) != 0)
-        i++;
-    if (i < set->count) {
-        grant_end(set->entries[i].grant);
-        finish_entry(&set->entries[i]);
-        set->count--;
-        memmove(&set->entries[i], &set->entries[i + 1], (set->count - i) * sizeof *set->entries);
-    }
+    const struct entry *entry = find(set, hash);
+    bool gave = entry && entry->grant == grant;
     pthread_mutex_unlock(&set->lock);
+    return gave;
 }
 
 static void restore(struct token_set *set, const struct token *row)

@@ -8,6 +8,7 @@
 #include "acme/base/error.h"
 #include "store/token.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct grant;
@@ -30,7 +31,12 @@ int token_set_admit(struct token_set *set, struct store *store, const struct htt
 void token_set_add(struct token_set *set, const char *name,
                    const unsigned char hash[TOKEN_HASH_SIZE], uint32_t scopes, struct grant *grant);
 
-/* Ends its grant too, so that those who were let in by it know. */
-void token_set_remove(struct token_set *set, const char *name);
+/* Ends their grants too, so that those who were let in by them know. Sorts names. */
+void token_set_remove(struct token_set *set, char **names, size_t count);
+
+/* Whether it is by the token of that hash, which is still there, that a grant was given: another
+   one may have its name by now. */
+bool token_set_gave(struct token_set *set, const unsigned char hash[TOKEN_HASH_SIZE],
+                    const struct grant *grant);
 
 #endif

@@ -4,6 +4,7 @@
 #include "server/access/principal.h"
 #include "server/access/scope.h"
 #include "server/access/secret.h"
+#include "server/api/audit.h"
 #include "server/api/body.h"
 #include "server/api/call.h"
 #include "server/api/named.h"
@@ -119,6 +120,33 @@ static int check_own(const struct http_exchange *x, const struct spec_token *spe
     return rc;
 }
 
+/* The token by which the call comes; NULL: it comes by no token. */
+static const char *maker_of(const struct call *call)
+{
+    static const char scheme[] = "token:";
+    const char *principal = http_principal(call->x);
+    bool is_token = !strncmp(principal, scheme, sizeof scheme - 1);
+    return is_token ? principal + sizeof scheme - 1 : NULL;
+}
+
+/* The end of the maker may lie in the very same commit, before this: it reaches those who were let
+   in after that only. */
+static int check_maker(const struct call *call, struct db *db, struct err *e)
+{
+    const char *maker = maker_of(call);
+    struct token row;
+    if (!maker)
+        return 0;
+    bool is_there = token_load(db, maker, &row, e) == 0;
+    if (!is_there && e->code != ERR_NOT_FOUND)
+        return -1;
+    if (is_there) {
+        is_there = token_set_gave(call->api->tokens, row.hash, http_rights(call->x)->grant);
+        token_finish(&row);
+    }
+    return is_there ? 0 : err_set(e, ERR_UNAUTHENTICATED, "This token was revoked.");
+}
+
 static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
 {
     const struct new_token *token = call->spec;
@@ -130,10 +158,12 @@ static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
         .not_before = spec->not_before,
         .expires_at = spec->expires_at,
         .created_by = (char *)http_principal(call->x),
+        .made_by = (char *)maker_of(call),
     };
     memcpy(row.hash, token->hash, sizeof row.hash);
     struct token stored;
-    if (token_insert(tx, &row, e) < 0 || token_load(store_tx_db(tx), row.name, &stored, e) < 0)
+    if (check_maker(call, store_tx_db(tx), e) < 0 || token_insert(tx, &row, e) < 0 ||
+        token_load(store_tx_db(tx), row.name, &stored, e) < 0)
         return -1;
     struct json_object *json = token_show(&stored);
     show_add_text(json, "token", token->secret);
@@ -199,29 +229,66 @@ static int check_ending(const struct http_exchange *x, const struct token *row, 
     return http_require(x, scopes, e);
 }
 
+/* It, and what ends with it. */
+struct ending {
+    char **names;
+    size_t count;
+};
+
+static void reset_ending(struct ending *ending)
+{
+    token_names_finish(ending->names, ending->count);
+    *ending = (struct ending){0};
+}
+
+static void destroy_ending(void *spec)
+{
+    reset_ending(spec);
+    free(spec);
+}
+
+/* The call itself is told of as any write is. */
+static int tell_of_others(const struct call *call, struct store_tx *tx, const struct ending *ending,
+                          struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 1; i < ending->count && rc == 0; i++) {
+        char *path = mem_printf("/tokens/%s", ending->names[i]);
+        rc = audit_note_success(tx, call->x, 204, path, NULL, e);
+        free(path);
+    }
+    return rc;
+}
+
 static int apply_delete(struct call *call, struct store_tx *tx, struct err *e)
 {
     const char *name = http_param(call->x, "name");
+    struct ending *ending = call->spec;
     struct token row;
+    reset_ending(ending);
     if (token_load(store_tx_db(tx), name, &row, e) < 0)
         return -1;
     int rc = check_ending(call->x, &row, e);
     token_finish(&row);
     if (rc < 0 || named_check_change(call, store_tx_db(tx), &tokens, true, e) < 0)
         return -1;
-    return token_delete(tx, name, e);
+    if (token_delete(tx, name, &ending->names, &ending->count, e) < 0)
+        return -1;
+    return tell_of_others(call, tx, ending, e);
 }
 
 static void remove_from_set(struct call *call)
 {
     const struct api_options *options = &call->api->options;
-    token_set_remove(call->api->tokens, http_param(call->x, "name"));
+    const struct ending *ending = call->spec;
+    token_set_remove(call->api->tokens, ending->names, ending->count);
     options->wake(options->wake_context);
 }
 
 static void delete(struct http_exchange *x, void *context)
 {
-    call_write_then(context, x, apply_delete, remove_from_set, NULL, NULL);
+    struct ending *ending = mem_new(1, sizeof *ending);
+    call_write_then(context, x, apply_delete, remove_from_set, ending, destroy_ending);
 }
 
 const struct http_route tokens_routes[] = {

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 import pem
-from api import Api
+from api import Api, at_once
 from process import until
 from sse import Stream
 
@@ -227,6 +227,90 @@ def test_revocation_reaches_those_whose_body_is_late(certwright):
         connection.sendall(body[10:])
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
     refused(service.api.get("/tokens/made"), 404, "not_found")
+
+
+# ---- made by one another ----
+
+def test_what_a_token_has_made_ends_with_it(certwright, fake):
+    """However many makers lie between, and whatever it is doing just then."""
+    service = certwright(fake)
+    rights = ["tokens:write", "jobs:read"]
+    first = make_token(service, "first", rights)
+    second = make_token(service, "second", rights, by=first)
+    third = make_token(service, "third", ["jobs:read"], by=second)
+    beside = make_token(service, "beside", ["jobs:read"])
+    service.restart()
+    listed = {token["name"]: token["created_by"] for token in service.api.ok("GET", "/tokens")["items"]}
+    assert listed == {"admin": None, "first": "token:admin", "second": "token:first",
+                      "third": "token:second", "beside": "token:admin"}
+    fake.hold("/dir")
+    job = service.api.ok("POST", "/authorities/pebble/refresh", status=(202,))
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(
+        third.get(f"/jobs/{job['id']}", headers={"Prefer": "wait=30"})))
+    thread.start()
+    stream = Stream(second, "/events").open()
+    try:
+        until(lambda: service.api.ok("GET", "/tokens/third")["last_used_at"], 10,
+              "the waiter has come in")
+        assert service.api.delete("/tokens/first").status == 204
+        thread.join(25)
+        assert not thread.is_alive(), "it waited on"
+        assert "revoked" in refused(answers[0], 401, "auth.required")["detail"]
+        while stream.receive():
+            pass  # until it ends; the socket has a time-out
+    finally:
+        fake.release("/dir")
+    for ended in (first, second, third):
+        refused(ended.get("/jobs"), 401, "auth.required")
+    assert beside.get("/jobs").status == 200
+    told = [entry["resource"] for entry in service.api.ok("GET", "/audit")["items"]
+            if entry["method"] == "DELETE"]
+    assert sorted(told) == ["/tokens/first", "/tokens/second", "/tokens/third"]
+    # Nor does it come back with the name.
+    again = make_token(service, "second", ["jobs:read"])
+    assert again.get("/jobs").status == 200
+    service.restart()
+    for ended in (second, third):
+        refused(ended.get("/jobs"), 401, "auth.required")
+    assert [token["name"] for token in service.api.ok("GET", "/tokens")["items"]] \
+        == ["admin", "beside", "second"]
+
+
+def test_what_the_admin_token_has_made_outlives_its_secret(certwright):
+    service = certwright()
+    made = make_token(service, "made", ["jobs:read"])
+    former = Api(service.contract, service.port, service.api.token)
+    service.stop()
+    (service.data / "admin.token").write_text("another-admin-token-of-36-characters")
+    service.start()
+    assert made.get("/jobs").status == 200
+    refused(former.get("/jobs"), 401, "auth.required")
+
+
+def test_no_token_is_made_by_one_that_ends_meanwhile(certwright):
+    """Both may come to the database in one transaction; whichever is first, none is left over."""
+    service = certwright()
+    for n in range(10):
+        makers = [make_token(service, f"maker-{i}", ["tokens:write", "jobs:read"])
+                  for i in range(4)]
+        answers = at_once(
+            [lambda i=i, k=k: makers[i].post("/tokens", {"name": f"made-{n}-{i}-{k}",
+                                                         "scopes": ["jobs:read"]})
+             for i in range(4) for k in range(3)]
+            + [lambda i=i: service.api.delete(f"/tokens/maker-{i}") for i in range(4)]
+            + [lambda i=i: service.api.post("/tokens", {"name": f"maker-{i}",
+                                                        "scopes": ["jobs:read"]})
+               for i in range(4)])
+        for answer in answers:
+            assert answer.status in (201, 204, 401, 409), answer
+            if answer.status == 201 and answer.json()["name"].startswith("made"):
+                made = Api(service.contract, service.port, answer.json()["token"])
+                refused(made.get("/jobs"), 401, "auth.required")
+        for token in service.api.ok("GET", "/tokens")["items"]:
+            assert token["created_by"] in (None, "token:admin"), token
+            if token["name"] != "admin":
+                service.api.ok("DELETE", f"/tokens/{token['name']}")
 
 
 # ---- for some certificates only ----
