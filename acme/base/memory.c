@@ -74,6 +74,11 @@ char *mem_strndup(const char *s, size_t n)
     return s ? checked(strndup(s, n)) : NULL;
 }
 
+bool mem_same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
 char *mem_printf(const char *format, ...)
 {
     char *out = NULL;

@@ -5,6 +5,7 @@
 #ifndef CERTWRIGHT_ACME_BASE_MEMORY_H
 #define CERTWRIGHT_ACME_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Says so, and ends the process: for what a library could not get. */
@@ -26,6 +27,9 @@ void *mem_grow(void *p, size_t count, size_t size) __attribute__((returns_nonnul
 /* Copies. NULL gives NULL. The caller frees. */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
+
+/* Whether both are the same text, or both NULL. */
+bool mem_same_text(const char *a, const char *b);
 
 /* printf into a fresh string. The caller frees. */
 char *mem_printf(const char *format, ...)

@@ -144,15 +144,10 @@ static void get_directory(struct http_exchange *x, void *context)
 
 /* ---- changing ---- */
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? !strcmp(a, b) : a == b;
-}
-
 static bool is_same(const struct authority *row, const struct spec_authority *spec)
 {
-    return is_same_text(row->directory_url, spec->directory_url) &&
-           is_same_text(row->trust_bundle, spec->trust_bundle) && row->test == spec->test &&
+    return mem_same_text(row->directory_url, spec->directory_url) &&
+           mem_same_text(row->trust_bundle, spec->trust_bundle) && row->test == spec->test &&
            row->eab_required == spec->eab_required;
 }
 

@@ -123,11 +123,8 @@ int solver_check(struct db *db, struct json_object *body, struct fields *errors,
 
 static bool is_same(const struct solver *row, const struct spec_solver *spec)
 {
-    bool same_credential = row->credential && spec->credential
-                               ? !strcmp(row->credential, spec->credential)
-                               : row->credential == spec->credential;
-    return same_credential && !strcmp(row->type, spec->type) && !strcmp(row->zones, spec->zones) &&
-           !strcmp(row->settings, spec->settings);
+    return mem_same_text(row->credential, spec->credential) && !strcmp(row->type, spec->type) &&
+           !strcmp(row->zones, spec->zones) && !strcmp(row->settings, spec->settings);
 }
 
 /*

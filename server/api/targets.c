@@ -109,10 +109,7 @@ int target_check(struct db *db, struct json_object *body, struct fields *errors,
 
 static bool is_same(const struct target *row, const struct spec_target *spec)
 {
-    bool same_credential = row->credential && spec->credential
-                               ? !strcmp(row->credential, spec->credential)
-                               : row->credential == spec->credential;
-    return same_credential && !strcmp(row->type, spec->type) &&
+    return mem_same_text(row->credential, spec->credential) && !strcmp(row->type, spec->type) &&
            !strcmp(row->settings, spec->settings);
 }
 

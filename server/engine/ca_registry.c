@@ -77,11 +77,6 @@ static int ca_create(const struct authority *authority, int64_t now, struct ca *
     return 0;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b ? !strcmp(a, b) : a == b;
-}
-
 static struct entry *entry_of(struct ca_registry *registry, const char *authority)
 {
     for (size_t i = 0; i < registry->count; i++)
@@ -109,8 +104,8 @@ int ca_registry_get(struct ca_registry *registry, const struct authority *author
     struct entry *entry = entry_of(registry, authority->name);
     int rc = 0;
     struct ca *ca = entry ? entry->ca : NULL;
-    if (!entry || !same(ca->directory_url, authority->directory_url) ||
-        !same(ca->trust_bundle, authority->trust_bundle)) {
+    if (!entry || !mem_same_text(ca->directory_url, authority->directory_url) ||
+        !mem_same_text(ca->trust_bundle, authority->trust_bundle)) {
         rc = ca_create(authority, now, &ca, e);
         if (rc == 0)
             keep(registry, entry, authority->name, ca);

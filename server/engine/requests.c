@@ -27,15 +27,11 @@ void requests_finish(struct requests *log)
     *log = (struct requests){0};
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b ? !strcmp(a, b) : a == b;
-}
-
 static bool are_alike(const struct request *a, const struct request *b)
 {
-    return a->status == b->status && same(a->method, b->method) && same(a->step, b->step) &&
-           same(a->identifier, b->identifier) && same(a->path, b->path);
+    return a->status == b->status && mem_same_text(a->method, b->method) &&
+           mem_same_text(a->step, b->step) && mem_same_text(a->identifier, b->identifier) &&
+           mem_same_text(a->path, b->path);
 }
 
 /* Takes over the texts. */
