@@ -2,7 +2,6 @@
 
 #include "store/seal.h"
 
-/* One form, in a column. */
 static bool opens(const struct db_row *row, int column, const unsigned char *master,
                   struct seal **seal, struct err *e)
 {
@@ -11,8 +10,35 @@ static bool opens(const struct db_row *row, int column, const unsigned char *mas
     return seal_open(master, wrapped, size, seal, e) == 0;
 }
 
-int data_key_open(struct db *db, int version, const unsigned char master[SEAL_KEY_SIZE],
-                  struct seal **seal, bool *former, struct err *e)
+/* Which form a master key opens; e is filled if it is none. */
+static enum store_form form_of(const struct db_row *row, const unsigned char *master,
+                               struct seal **seal, struct err *e)
+{
+    if (opens(row, 0, master, seal, e))
+        return STORE_FORM_CURRENT;
+    return !db_is_null(row, 1) && opens(row, 1, master, seal, e) ? STORE_FORM_FORMER
+                                                                 : STORE_FORM_NONE;
+}
+
+static int try_both(const struct db_row *row, const struct store_options *options,
+                    struct seal **seal, struct store_opening *opening, struct err *e)
+{
+    struct seal *by_master = NULL, *by_next = NULL;
+    struct err of_next;
+    struct store_opening o = {.master = form_of(row, options->master, &by_master, e)};
+    if (options->next)
+        o.next = form_of(row, options->next, &by_next, &of_next);
+    if (!by_master && !by_next)
+        return -1;
+    o.by_next = !by_master || (o.next == STORE_FORM_CURRENT && o.master == STORE_FORM_FORMER);
+    seal_destroy(o.by_next ? by_master : by_next);
+    *seal = o.by_next ? by_next : by_master;
+    *opening = o;
+    return 1;
+}
+
+int data_key_open(struct db *db, int version, const struct store_options *options,
+                  struct seal **seal, struct store_opening *opening, struct err *e)
 {
     struct db_row *row;
     int rc = version > 1 ? db_query(db, &row, e, "SELECT wrapped, former FROM data_key", "")
@@ -20,11 +46,8 @@ int data_key_open(struct db *db, int version, const unsigned char master[SEAL_KE
     if (rc < 0)
         return -1;
     rc = db_next(row, e);
-    *former = false;
-    if (rc > 0 && !opens(row, 0, master, seal, e)) {
-        *former = !db_is_null(row, 1) && opens(row, 1, master, seal, e);
-        rc = *former ? 1 : -1;
-    }
+    if (rc > 0)
+        rc = try_both(row, options, seal, opening, e);
     db_row_finish(row);
     return rc;
 }

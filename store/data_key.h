@@ -9,12 +9,11 @@
 #include "store/store.h"
 
 /*
- * Opens the data key with either form, once the schema's version is known: 1 with *seal; 0 if the
- * database has none yet; -1, ERR_SEAL with another master key. former: whether it was the one of
- * before that opened.
+ * Opens the data key, once the schema's version is known, with the master keys of options: 1 with
+ * *seal and how; 0 if the database has none yet; -1, ERR_SEAL if neither opens either form.
  */
-int data_key_open(struct db *db, int version, const unsigned char master[SEAL_KEY_SIZE],
-                  struct seal **seal, bool *former, struct err *e);
+int data_key_open(struct db *db, int version, const struct store_options *options,
+                  struct seal **seal, struct store_opening *opening, struct err *e);
 
 /*
  * Lets another master key open the database as well; the one that opens it now becomes the former

@@ -5,16 +5,15 @@
 #include "store/claims.h"
 #include "store/data_key.h"
 #include "store/driver.h"
+#include "store/lock.h"
 #include "store/writer.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* One thread's connection. */
 struct reader {
@@ -25,11 +24,11 @@ struct reader {
 
 struct store {
     char *directory;
-    int lock;
+    struct store_lock *lock; /* NULL: it is the caller's */
     struct seal *seal;
+    struct store_opening opening;
     bool has_former; /* when it was opened */
-    bool opened_by_former;
-    struct db *db; /* the writer's */
+    struct db *db;   /* the writer's */
     struct writer *writer;
     struct claims *claims;
 
@@ -107,25 +106,6 @@ int store_make_directory(const char *path, struct err *e)
     return 0;
 }
 
-/* A lock of the open file, not of the process: it also keeps out a second store of this process. */
-static int take_lock(struct store *store, struct err *e)
-{
-    char *path = mem_printf("%s/lock", store->directory);
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int rc = 0;
-    store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (store->lock < 0)
-        rc = err_set(e, ERR_IO, "Cannot open %s: %s.", path, strerror(errno));
-    else if (fcntl(store->lock, F_OFD_SETLK, &whole) == 0)
-        rc = 0;
-    else if (errno == EACCES || errno == EAGAIN)
-        rc = err_set(e, ERR_BUSY, "Another process uses the data directory %s.", store->directory);
-    else
-        rc = err_set(e, ERR_IO, "Cannot lock %s: %s.", path, strerror(errno));
-    free(path);
-    return rc;
-}
-
 static int insert_data_key(struct db *db, const struct buf *wrapped, struct err *e)
 {
     if (store_driver->begin(db, e) < 0)
@@ -150,21 +130,21 @@ static int make_seal(struct store *store, const unsigned char *master, struct er
     return rc;
 }
 
-/* The master key is tried before anything is written; a database without a data key yet holds
+/* The master keys are tried before anything is written; a database without a data key yet holds
    nothing that was sealed. */
-static int open_database(struct store *store, const unsigned char *master, struct err *e)
+static int open_database(struct store *store, const struct store_options *options, struct err *e)
 {
     int version;
     int sealed = 0;
     if (store_driver->open(store->directory, DB_WRITER, &store->db, e) < 0 ||
         store_driver->schema_version(store->db, &version, e) < 0)
         return -1;
-    if (version > 0 && (sealed = data_key_open(store->db, version, master, &store->seal,
-                                               &store->opened_by_former, e)) < 0)
+    if (version > 0 &&
+        (sealed = data_key_open(store->db, version, options, &store->seal, &store->opening, e)) < 0)
         return -1;
     if (store_driver->migrate(store->db, e) < 0)
         return -1;
-    if (!sealed && make_seal(store, master, e) < 0)
+    if (!sealed && make_seal(store, options->master, e) < 0)
         return -1;
     store->db->seal = store->seal;
     return data_key_has_former(store->db, &store->has_former, e);
@@ -174,7 +154,6 @@ static struct store *store_new(const char *directory)
 {
     struct store *store = mem_new(1, sizeof *store);
     store->directory = mem_strdup(directory);
-    store->lock = -1;
     store->claims = claims_create();
     pthread_mutex_init(&store->readers_mutex, NULL);
     if (pthread_key_create(&store->own_reader, end_reader))
@@ -182,14 +161,20 @@ static struct store *store_new(const char *directory)
     return store;
 }
 
+struct store_opening store_opened(const struct store *store)
+{
+    return store->opening;
+}
+
 bool store_opened_by_former(const struct store *store)
 {
-    return store->opened_by_former;
+    const struct store_opening *opening = &store->opening;
+    return (opening->by_next ? opening->next : opening->master) == STORE_FORM_FORMER;
 }
 
 void data_key_was_wrapped(struct store *store)
 {
-    store->opened_by_former = false;
+    store->opening = (struct store_opening){.master = STORE_FORM_CURRENT};
 }
 
 static int forget_former(struct store_tx *tx, void *arg, struct err *e)
@@ -198,18 +183,20 @@ static int forget_former(struct store_tx *tx, void *arg, struct err *e)
     return data_key_forget_former(tx, e);
 }
 
+/* Who starts with the new master key has put it in place. */
+static int settle(struct store *store, struct err *e)
+{
+    if (!store->has_former || store->opening.by_next || store_opened_by_former(store))
+        return 0;
+    return store_write_wait(store, forget_former, NULL, e);
+}
+
 int store_open(const struct store_options *options, struct store **out, struct err *e)
 {
     struct store *store = store_new(options->directory);
-    if (store_make_directory(store->directory, e) < 0 || take_lock(store, e) < 0 ||
-        open_database(store, options->master, e) < 0 ||
-        writer_create(store->db, &store->writer, e) < 0) {
-        store_close(store);
-        return -1;
-    }
-    /* Who starts with the new master key has put it in place. */
-    if (store->has_former && !store->opened_by_former &&
-        store_write_wait(store, forget_former, NULL, e) < 0) {
+    if ((!options->is_locked && store_lock_take(store->directory, &store->lock, e) < 0) ||
+        open_database(store, options, e) < 0 || writer_create(store->db, &store->writer, e) < 0 ||
+        settle(store, e) < 0) {
         store_close(store);
         return -1;
     }
@@ -229,8 +216,7 @@ void store_close(struct store *store)
     pthread_mutex_destroy(&store->readers_mutex);
     claims_destroy(store->claims);
     seal_destroy(store->seal);
-    if (store->lock >= 0)
-        close(store->lock);
+    store_lock_release(store->lock);
     free(store->directory);
     free(store);
 }

@@ -22,7 +22,20 @@ struct store;
 
 struct store_options {
     const char *directory; /* made with mode 0700 if absent */
+    bool is_locked;        /* the caller has its lock (store/lock.h), until after store_close */
     unsigned char master[SEAL_KEY_SIZE];
+    const unsigned char *next; /* another master key that may open it as well; NULL: none */
+};
+
+/* What a master key opens of a database: it has two forms of its data key while one master key
+   takes the place of another (store/data_key.h). */
+enum store_form { STORE_FORM_NONE, STORE_FORM_CURRENT, STORE_FORM_FORMER };
+
+struct store_opening {
+    enum store_form master;
+    enum store_form next;
+    bool by_next; /* which of the two has opened it: the one that opens the current form, or else
+                     master before next */
 };
 
 /* Makes the directory (not those above it) unless it is there. ERR_IO. */
@@ -31,9 +44,15 @@ int store_make_directory(const char *path, struct err *e);
 /*
  * Opens or makes DIRECTORY/certwright.db, takes DIRECTORY/lock (ERR_BUSY if another process has
  * it), and migrates: the schema is brought to this program's version in one transaction per step;
- * a newer one is refused (ERR_STORE). ERR_SEAL with a wrong master key, nothing written.
+ * a newer one is refused (ERR_STORE). ERR_SEAL if neither master key opens it, nothing written.
+ *
+ * Opened by master in its current form, it forgets the former one. Opened by next, it does not:
+ * that is to be put in place first.
  */
 int store_open(const struct store_options *options, struct store **out, struct err *e);
+
+/* How the database was found; a new one has been made with master, which has opened nothing. */
+struct store_opening store_opened(const struct store *store);
 
 /* Whether it was a master key that another one has replaced (store/data_key.h) which opened it. */
 bool store_opened_by_former(const struct store *store);

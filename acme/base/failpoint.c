@@ -7,21 +7,25 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Held while a point is told and passed, so that nothing happens after the last line. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static long passed;
-static long last; /* 0: none */
+static long last;             /* 0: none */
+static const char *last_name; /* NULL: none */
 static int trace = -1;
 
 static void read_environment(void)
 {
-    const char *number = getenv("CERTWRIGHT_FAILPOINT");
+    const char *point = getenv("CERTWRIGHT_FAILPOINT");
     const char *file = getenv("CERTWRIGHT_FAILPOINT_TRACE");
-    if (number)
-        last = strtol(number, NULL, 10);
+    if (point)
+        last = strtol(point, NULL, 10);
+    if (!last)
+        last_name = point;
     if (file)
         trace = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file && trace < 0)
@@ -35,7 +39,7 @@ void failpoint(const char *name, const char *subject)
     passed++;
     if (trace >= 0)
         dprintf(trace, "%ld %s %s\n", passed, name, subject ? subject : "");
-    if (passed == last)
+    if (passed == last || (last_name && !strcmp(name, last_name)))
         kill(getpid(), SIGKILL);
     pthread_mutex_unlock(&mutex);
 }

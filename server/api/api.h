@@ -44,9 +44,11 @@ void api_defaults_finish(struct api_defaults *defaults);
 
 /* How the master key is replaced: what the API cannot know of where it comes from. */
 struct api_master {
-    /* The new one, from the text of the request or NULL. ERR_INVALID, ERR_CONFIG. */
+    /* The new one, from the text of the request or NULL. ERR_INVALID, ERR_CONFIG; ERR_CONFLICT
+       while another one waits for its place. One rekey at a time. */
     int (*next)(void *context, const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e);
-    /* Once the database opens with it. settled: whether the next start will find it. */
+    /* Once the database opens with it. settled: whether it is where the next start finds it; false
+       if this fails. */
     int (*settle)(void *context, bool *settled, struct err *e);
     void *context;
 };

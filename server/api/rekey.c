@@ -3,7 +3,8 @@
  *
  *   the new key is durable ── committed: both open ── in its place ── committed: the new one opens
  *
- * A crash between any two of these leaves a database that the key in place opens.
+ * A crash between any two of these leaves a database that the key in place opens, or the next one,
+ * which the next start puts there (server/start/master.h).
  */
 #include "acme/base/failpoint.h"
 #include "acme/base/log.h"
@@ -24,10 +25,6 @@ struct rekey {
 
 /* One at a time, since they share the file of the new key. */
 static atomic_flag is_busy = ATOMIC_FLAG_INIT;
-
-/* The file of the new key holds what the database opens with, and waits to be put in its place:
-   another one must not be written there. */
-static atomic_bool is_unsettled;
 
 static void destroy_rekey(void *spec)
 {
@@ -70,12 +67,9 @@ static void settle(struct call *call)
     bool settled = false;
     data_key_was_wrapped(api->options.store);
     failpoint("rekey settles", NULL);
-    if (master->settle(master->context, &settled, &e) < 0) {
-        settled = false;
-        atomic_store(&is_unsettled, true);
+    if (master->settle(master->context, &settled, &e) < 0)
         log_error("the new master key is not in its place; the former one still opens the database",
                   "detail", e.detail, NULL);
-    }
     failpoint("rekey settled", NULL);
     if (settled)
         store_write(api->options.store, forget_former, NULL, forgot_former);
@@ -110,25 +104,14 @@ static bool find_key(struct api *api, struct http_exchange *x, struct json_objec
     return !call_refused(x, &errors);
 }
 
-/* 0: it is to be given back. */
-static int begin(struct err *e)
-{
-    if (atomic_flag_test_and_set(&is_busy))
-        return err_set(e, ERR_CONFLICT, "The master key is being changed already.");
-    if (!atomic_load(&is_unsettled))
-        return 0;
-    atomic_flag_clear(&is_busy);
-    return err_set(e, ERR_CONFLICT,
-                   "The new master key could not be put in its place: do that, and restart first.");
-}
-
 static void post(struct http_exchange *x, void *context)
 {
     struct err e;
     struct json_object *body = call_body(x);
     if (!body)
         return;
-    if (begin(&e) < 0) {
+    if (atomic_flag_test_and_set(&is_busy)) {
+        err_set(&e, ERR_CONFLICT, "The master key is being changed already.");
         body_destroy(body);
         http_respond_error(x, &e, NULL, NULL);
         return;

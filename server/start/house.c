@@ -19,11 +19,13 @@
 #include "server/start/clock_watch.h"
 #include "server/start/confine.h"
 #include "server/start/listening.h"
+#include "server/start/master.h"
 #include "server/start/secrets.h"
 #include "server/start/served_certificates.h"
 #include "server/start/startable.h"
 #include "store/audit.h"
 #include "store/job.h"
+#include "store/lock.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -51,6 +53,8 @@ struct house {
     const char **file_roots; /* ends with NULL */
     struct target_pidfile *pidfiles;
     char *scratch;
+    struct store_lock *lock;
+    struct master master;
     struct store *store;
     struct http01_table *http01;
     struct bound_address tls_alpn01_bound;
@@ -123,36 +127,23 @@ static struct master_source master_source_of(const struct house *house)
 static int next_master(void *context, const char *given, unsigned char out[SEAL_KEY_SIZE],
                        struct err *e)
 {
-    const struct house *house = context;
-    const struct master_source source = master_source_of(house);
-    return secrets_next_master(house->config->data, &source, given, out, e);
+    struct house *house = context;
+    return master_next(&house->master, given, out, e);
 }
 
 static int settle_master(void *context, bool *settled, struct err *e)
 {
-    const struct house *house = context;
-    const struct master_source source = master_source_of(house);
-    return secrets_settle_master(house->config->data, &source, settled, e);
+    struct house *house = context;
+    return master_settle(&house->master, settled, e);
 }
 
 static int start_store(struct house *house, struct err *e)
 {
-    const struct config *config = house->config;
-    const struct master_source source = master_source_of(house);
-    struct store_options options = {.directory = config->data};
-    if (secrets_master(config->data, &source, options.master, e) < 0)
+    const char *data = house->config->data;
+    house->master = (struct master){.directory = data, .source = master_source_of(house)};
+    if (store_lock_take(data, &house->lock, e) < 0 ||
+        master_open_store(&house->master, &house->store, e) < 0)
         return -1;
-    int rc = store_open(&options, &house->store, e);
-    OPENSSL_cleanse(options.master, sizeof options.master);
-    if (rc < 0)
-        return -1;
-    if (store_opened_by_former(house->store))
-        /* What lies beside it may be of an attempt that never came to anything. */
-        log_warn(
-            secrets_master_is_given(&source)
-                ? "this master key was being replaced: put the new one in place, or rekey again"
-                : "this master key was being replaced: rekey again",
-            NULL);
     store_subscribe(house->store, told, house);
     return 0;
 }
@@ -443,6 +434,7 @@ void house_destroy(struct house *house)
     propagation_destroy(house->propagation);
     if (house->store)
         store_close(house->store);
+    store_lock_release(house->lock);
     engine_destroy(house->engine);
     api_destroy(house->api);
     http01_destroy(house->http01);

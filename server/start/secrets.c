@@ -5,6 +5,7 @@
 #include "acme/base/memory.h"
 #include "server/access/secret.h"
 #include "server/outside/commands.h"
+#include "server/start/secret_file.h"
 #include "store/token.h"
 
 #include <ctype.h>
@@ -18,115 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECRET_FILE_MAX = 4096, TOKEN_MIN = 16 };
-
-/* ---- files ---- */
-
-static int read_fd(int fd, const char *name, struct buf *out, struct err *e)
-{
-    char chunk[512];
-    ssize_t n;
-    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 || out->size + (size_t)n > SECRET_FILE_MAX) {
-            OPENSSL_cleanse(chunk, sizeof chunk);
-            return err_set(e, ERR_CONFIG, "%s cannot be read: %s.", name,
-                           n < 0 ? strerror(errno) : "it is too long");
-        }
-        buf_add(out, chunk, (size_t)n);
-    }
-    OPENSSL_cleanse(chunk, sizeof chunk);
-    while (out->size && isspace((unsigned char)out->data[out->size - 1]))
-        out->data[--out->size] = '\0';
-    return 0;
-}
-
-/* For files alone: what pipes and descriptors carry is nobody else's to read. */
-static int check_private(int fd, const char *path, struct err *e)
-{
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return err_set(e, ERR_IO, "%s cannot be looked at: %s.", path, strerror(errno));
-    if (S_ISREG(status.st_mode) && status.st_mode & (S_IRWXO | S_IWGRP))
-        return err_set(e, ERR_CONFIG,
-                       "%s has the mode %04o: everybody may read or its group may change it. Make "
-                       "it 0600, or 0440 for a group.",
-                       path, (unsigned)(status.st_mode & 07777));
-    return 0;
-}
-
-static int read_file(const char *path, struct buf *out, struct err *e)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
-    int rc = read_fd(fd, path, out, e);
-    close(fd);
-    return rc;
-}
-
-static int read_private_file(const char *path, struct buf *out, struct err *e)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
-    int rc = check_private(fd, path, e);
-    if (rc == 0)
-        rc = read_fd(fd, path, out, e);
-    close(fd);
-    return rc;
-}
-
-static int sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int rc = fsync(fd);
-    close(fd);
-    return rc;
-}
-
-static int write_all(int fd, const char *text)
-{
-    size_t size = strlen(text);
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, text + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd);
-}
-
-/*
- * A new file that is there whole or not at all, whatever happens in between. Of two processes that
- * make it at once the first wins: EEXIST then leaves its file, and is a success.
- */
-static int write_file(const char *directory, const char *path, const char *text, struct err *e)
-{
-    char *temporary = mem_printf("%s.%ld", path, (long)getpid());
-    unlink(temporary);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && write_all(fd, text) == 0;
-    if (fd >= 0)
-        close(fd);
-    ok = ok && (link(temporary, path) == 0 || errno == EEXIST) && sync_directory(directory) == 0;
-    if (!ok)
-        err_set(e, ERR_IO, "%s cannot be written: %s.", path, strerror(errno));
-    unlink(temporary);
-    free(temporary);
-    return ok ? 0 : -1;
-}
-
-static bool exists(const char *directory, const char *name)
-{
-    char *path = mem_printf("%s/%s", directory, name);
-    bool found = access(path, F_OK) == 0;
-    free(path);
-    return found;
-}
+enum { TOKEN_MIN = 16 };
 
 /* ---- master key ---- */
 
@@ -173,8 +66,8 @@ static bool decode_base64(const char *text, size_t size, unsigned char out[SEAL_
 }
 
 /* Raw bytes are no form of it: a text that was cut off could pass for them. */
-static int decode_master(const char *text, const char *from, unsigned char out[SEAL_KEY_SIZE],
-                         struct err *e)
+int secrets_decode_master(const char *text, const char *from, unsigned char out[SEAL_KEY_SIZE],
+                          struct err *e)
 {
     size_t size = strlen(text);
     if (size == 2 * SEAL_KEY_SIZE ? decode_hex(text, out) : decode_base64(text, size, out))
@@ -190,11 +83,17 @@ static int make_master(const char *directory, const char *path, struct err *e)
 {
     unsigned char key[SEAL_KEY_SIZE];
     struct buf text = {0};
-    if (exists(directory, "certwright.db"))
+    if (secret_file_exists(directory, "certwright.db"))
         return err_set(e, ERR_SEAL,
                        "%s holds a database, but %s is gone. Put the key back, or give it with "
                        "CERTWRIGHT_MASTER_KEY_FILE; a new one could not open what is sealed.",
                        directory, path);
+    /* It may be the only one that opens a database which was taken from here. */
+    if (secret_file_exists(directory, "master.key.next"))
+        return err_set(e, ERR_SEAL,
+                       "%s is gone, but master.key.next lies beside its place. Put back the key "
+                       "and the database, or take that file away.",
+                       path);
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         return err_set(e, ERR_IO, "%s cannot be made: %s.", directory, strerror(errno));
     if (RAND_bytes(key, sizeof key) != 1)
@@ -202,59 +101,8 @@ static int make_master(const char *directory, const char *path, struct err *e)
     base64url_encode(key, sizeof key, &text);
     OPENSSL_cleanse(key, sizeof key);
     log_info("the master key is made: back it up apart from the database", "file", path, NULL);
-    int rc = write_file(directory, path, text.data, e);
+    int rc = secret_file_write(directory, path, text.data, e);
     buf_finish_secret(&text);
-    return rc;
-}
-
-static char *next_path(const char *directory)
-{
-    return mem_printf("%s/master.key.next", directory);
-}
-
-int secrets_next_master(const char *directory, const struct master_source *source,
-                        const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e)
-{
-    if (secrets_master_is_given(source))
-        return given
-                   ? decode_master(given, "the request", out, e)
-                   : err_set(e, ERR_INVALID,
-                             "The master key comes from elsewhere, so the new one has to be given "
-                             "as master_key.");
-    if (given)
-        return err_set(e, ERR_INVALID,
-                       "The master key is made here, in the data directory; none can be given.");
-    char *path = next_path(directory);
-    struct buf text = {0};
-    int rc = 0;
-    if (RAND_bytes(out, SEAL_KEY_SIZE) != 1)
-        rc = err_set(e, ERR_CRYPTO, "The random generator failed.");
-    /* What an attempt that was broken off has left opens nothing, and must not stay for this one.
-     */
-    if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
-        rc = err_set(e, ERR_IO, "%s cannot be removed: %s.", path, strerror(errno));
-    if (rc == 0) {
-        base64url_encode(out, SEAL_KEY_SIZE, &text);
-        rc = write_file(directory, path, text.data, e);
-    }
-    buf_finish_secret(&text);
-    free(path);
-    return rc;
-}
-
-int secrets_settle_master(const char *directory, const struct master_source *source, bool *settled,
-                          struct err *e)
-{
-    *settled = !secrets_master_is_given(source);
-    if (!*settled)
-        return 0;
-    char *from = next_path(directory);
-    char *to = mem_printf("%s/master.key", directory);
-    int rc = 0;
-    if (rename(from, to) < 0 || sync_directory(directory) < 0)
-        rc = err_set(e, ERR_IO, "%s cannot be put in place: %s.", from, strerror(errno));
-    free(from);
-    free(to);
     return rc;
 }
 
@@ -263,11 +111,11 @@ static int master_of_directory(const char *directory, unsigned char out[SEAL_KEY
 {
     char *path = mem_printf("%s/master.key", directory);
     struct buf text = {0};
-    int rc = exists(directory, "master.key") ? 0 : make_master(directory, path, e);
+    int rc = secret_file_exists(directory, "master.key") ? 0 : make_master(directory, path, e);
     if (rc == 0)
-        rc = read_private_file(path, &text, e);
+        rc = secret_file_read(path, &text, e);
     if (rc == 0)
-        rc = decode_master(buf_string(&text), path, out, e);
+        rc = secrets_decode_master(buf_string(&text), path, out, e);
     buf_finish_secret(&text);
     free(path);
     return rc;
@@ -305,14 +153,14 @@ static int read_given(const struct master_source *source, struct buf *out, const
     }
     if (source->file) {
         *from = source->file;
-        return read_private_file(source->file, out, e);
+        return secret_file_read(source->file, out, e);
     }
     if (source->command) {
         *from = "its command";
         return run_command(source, out, e);
     }
     *from = "its descriptor";
-    int rc = read_fd(source->fd, "the master key's descriptor", out, e);
+    int rc = secret_file_read_descriptor(source->fd, "the master key's descriptor", out, e);
     close(source->fd);
     return rc;
 }
@@ -339,7 +187,7 @@ int secrets_master(const char *directory, const struct master_source *source,
         return master_of_directory(directory, out, e);
     int rc = read_given(source, &text, &from, e);
     if (rc == 0)
-        rc = decode_master(buf_string(&text), from, out, e);
+        rc = secrets_decode_master(buf_string(&text), from, out, e);
     buf_finish_secret(&text);
     return rc;
 }
@@ -412,7 +260,7 @@ static int make_token(const char *directory, const char *path, struct err *e)
     char secret[SECRET_SIZE];
     if (secret_make(secret, e) < 0)
         return -1;
-    int rc = write_file(directory, path, secret, e);
+    int rc = secret_file_write(directory, path, secret, e);
     if (rc == 0)
         log_info("the admin token is made", "file", path, NULL);
     OPENSSL_cleanse(secret, sizeof secret);
@@ -425,10 +273,10 @@ static int token_of_directory(struct store *store, const char *directory, const 
     struct buf token = {0};
     bool known;
     int rc = has_tokens(store, &known, e);
-    if (rc == 0 && !known && !exists(directory, "admin.token"))
+    if (rc == 0 && !known && !secret_file_exists(directory, "admin.token"))
         rc = make_token(directory, path, e);
-    if (rc == 0 && exists(directory, "admin.token"))
-        rc = read_file(path, &token, e);
+    if (rc == 0 && secret_file_exists(directory, "admin.token"))
+        rc = secret_file_read_any(path, &token, e);
     /* A token whose file was taken away, as it should be, is known by its hash. */
     if (rc == 0 && token.size)
         rc = keep_token(store, token.data, path, e);
@@ -446,7 +294,7 @@ int secrets_admin_token(struct store *store, const char *directory, const char *
         free(path);
         return rc;
     }
-    int rc = read_file(token_file, &token, e);
+    int rc = secret_file_read_any(token_file, &token, e);
     if (rc == 0)
         rc = keep_token(store, buf_string(&token), token_file, e);
     buf_finish_secret(&token);
@@ -458,7 +306,7 @@ int secrets_check_admin_token(const char *token_file, struct err *e)
     struct buf token = {0};
     if (!is_lasting(token_file))
         return 0;
-    int rc = read_file(token_file, &token, e);
+    int rc = secret_file_read_any(token_file, &token, e);
     if (rc == 0)
         rc = check_token(buf_string(&token), token_file, e);
     buf_finish_secret(&token);

@@ -30,9 +30,10 @@ int secrets_claim_descriptor(const struct master_source *source, struct err *e);
 
 /*
  * Reads the master key; makes DIRECTORY/master.key (0600, durable before it is used) if no source
- * is given and the directory holds no database yet. ERR_SEAL if there is a database without a key:
- * a new one could not open it. ERR_CONFIG for what is no key or no private file,
- * ERR_COMMAND_FAILED. Nothing that is there is written to.
+ * is given and the directory holds no database yet. ERR_SEAL if there is a database without a key,
+ * or a key that waits for its place (master.h): a new one could not open what is sealed. ERR_CONFIG
+ * for what is no key or no private file, ERR_COMMAND_FAILED. Nothing that is there is written to.
+ * Under the directory's lock.
  */
 int secrets_master(const char *directory, const struct master_source *source,
                    unsigned char out[SEAL_KEY_SIZE], struct err *e);
@@ -45,16 +46,8 @@ int secrets_check_master(const struct master_source *source, struct err *e);
 /* The same of secrets_admin_token and its token_file. */
 int secrets_check_admin_token(const char *token_file, struct err *e);
 
-/*
- * The master key that is to replace the one in use. Of a directory's own, a new one is made, in
- * DIRECTORY/master.key.next (0600, durable); one that comes from elsewhere has to be given, as a
- * text. ERR_INVALID where it is the other way about, ERR_CONFIG if it is none.
- */
-int secrets_next_master(const char *directory, const struct master_source *source,
-                        const char *given, unsigned char out[SEAL_KEY_SIZE], struct err *e);
-/* Once it opens the database: puts it in the place of the former one, which is gone then. settled:
-   whether there was such a place. */
-int secrets_settle_master(const char *directory, const struct master_source *source, bool *settled,
+/* A master key's text, found at from: ERR_CONFIG, which does not quote it, if it is none. */
+int secrets_decode_master(const char *text, const char *from, unsigned char out[SEAL_KEY_SIZE],
                           struct err *e);
 
 /*

@@ -202,16 +202,183 @@ def test_a_new_key_that_waits_for_its_place_is_not_written_over(certwright):
     key = waiting.read_text()
     assert service.api.post("/rekey", {}).status == 409
     assert waiting.read_text() == key
+    # A start cannot put it there either, and goes on.
+    service.restart()
+    is_whole(service)
+    assert "cannot be settled" in service.process.log()
+    assert service.api.post("/rekey", {}).status == 409
+    assert waiting.read_text() == key
     service.stop()
     path.rmdir()
     path.write_text(former)
     path.chmod(0o600)
     service.start()
     is_whole(service)
+    assert path.read_text() == key and not waiting.exists()
+    assert service.api.post("/rekey", {}).status == 200
     service.stop()
-    waiting.rename(path)
+    for key in (former, key):
+        place(service, key)
+        refused(service)
+
+
+# ---- what a start makes of the keys that it finds ----
+
+
+def keys(service):
+    return {path.name: path.read_text() for path in sorted(service.data.glob("master.key*"))
+            if path.is_file()}
+
+
+@pytest.fixture
+def crashed(certwright):
+    """crashed(POINT) is a service that died of a rekey there, and the keys it had and was to get."""
+    def make(point):
+        service = certwright()
+        service.api.ok("PUT", "/credentials/hook", WEBHOOK)
+        service.stop()
+        former = (service.data / "master.key").read_text()
+        service.process.env["CERTWRIGHT_FAILPOINT"] = point
+        service.start()
+        with pytest.raises(OSError):
+            service.api.post("/rekey", {})
+        service.kill()
+        del service.process.env["CERTWRIGHT_FAILPOINT"]
+        waiting = service.data / "master.key.next"
+        return service, former, waiting.read_text() if waiting.exists() else None
+
+    return make
+
+
+def test_a_key_that_was_committed_takes_its_place(crashed):
+    service, former, new = crashed("rekey settles")
+    assert keys(service) == {"master.key": former, "master.key.next": new}
     service.start()
     is_whole(service)
+    assert keys(service) == {"master.key": new}
     service.stop()
     place(service, former)
     refused(service)
+
+
+def test_a_key_that_was_not_committed_is_removed(crashed):
+    service, former, _ = crashed("secret linked")
+    service.start()
+    is_whole(service)
+    assert keys(service) == {"master.key": former}
+    assert service.api.ok("POST", "/rekey", status=(200,))["former_key_opens"] is False
+
+
+def test_a_key_that_holds_nothing_is_removed(certwright):
+    service = certwright()
+    service.stop()
+    former = keys(service)
+    for text in ("", "no key", former["master.key"][:20]):
+        waiting = service.data / "master.key.next"
+        waiting.write_text(text)
+        waiting.chmod(0o600)
+        service.start()
+        assert keys(service) == former
+        service.stop()
+
+
+@pytest.mark.parametrize("there", [None, "", "no key", text(OTHER)],
+                         ids=["nothing", "empty", "no key", "another"])
+def test_a_key_that_waits_is_all_there_is(crashed, there):
+    service, former, new = crashed("rekey settles")
+    path = service.data / "master.key"
+    path.unlink()
+    if there is not None:
+        path.write_text(there)
+        path.chmod(0o600)
+    service.start()
+    is_whole(service)
+    kept = {} if there is None else {"master.key.aside": there}
+    assert keys(service) == {"master.key": new, **kept}
+    service.restart()
+    is_whole(service)
+    assert keys(service) == {"master.key": new, **kept}
+    service.stop()
+    place(service, former)
+    refused(service)
+
+
+def test_what_was_kept_aside_is_not_written_over(crashed):
+    service, _, new = crashed("rekey settles")
+    (service.data / "master.key").write_text(text(OTHER))
+    aside = service.data / "master.key.aside"
+    aside.write_text("somebody's")
+    before = keys(service)
+    service.start()
+    is_whole(service)
+    assert keys(service) == before
+    assert service.api.post("/rekey", {}).status == 409
+    assert keys(service) == before
+    service.stop()
+    aside.unlink()
+    service.start()
+    assert keys(service) == {"master.key": new, "master.key.aside": text(OTHER)}
+    assert service.api.post("/rekey", {}).status == 200
+
+
+def test_keys_that_open_nothing_stay(crashed):
+    service, former, new = crashed("rekey settles")
+    for here, waiting in ((text(OTHER), text(NEW)), ("no key", text(NEW)), (text(OTHER), "no key")):
+        (service.data / "master.key").write_text(here)
+        (service.data / "master.key.next").write_text(waiting)
+        before = keys(service)
+        service.start(ready=False)
+        assert service.process.wait(20) in (1, 3)
+        assert keys(service) == before
+    (service.data / "master.key").write_text(former)
+    (service.data / "master.key.next").write_text(new)
+    service.start()
+    is_whole(service)
+
+
+def test_no_key_is_made_beside_one_that_waits(crashed):
+    service, former, new = crashed("rekey settles")
+    away = service.folder / "away"
+    away.mkdir()
+    for path in service.data.glob("certwright.db*"):
+        path.rename(away / path.name)
+    (service.data / "master.key").unlink()
+    before = keys(service)
+    service.start(ready=False)
+    assert service.process.wait(20) == 1
+    assert "master.key.next lies beside its place" in service.process.log()
+    assert keys(service) == before and not (service.data / "certwright.db").exists()
+    for path in away.iterdir():
+        path.rename(service.data / path.name)
+    service.start()
+    is_whole(service)
+    assert keys(service) == {"master.key": new}
+
+
+def test_a_key_that_cannot_be_read_is_left_alone(crashed):
+    service, former, new = crashed("rekey settles")
+    waiting = service.data / "master.key.next"
+    waiting.chmod(0o644)  # and counts no more
+    service.start()
+    is_whole(service)
+    assert keys(service) == {"master.key": former, "master.key.next": new}
+    assert service.api.post("/rekey", {}).status == 409
+    assert keys(service) == {"master.key": former, "master.key.next": new}
+    service.stop()
+    waiting.chmod(0o600)
+    service.start()
+    assert keys(service) == {"master.key": new}
+
+
+def test_what_is_half_written_is_swept(crashed):
+    service, former, _ = crashed("secret written")
+    left = [path.name for path in service.data.glob("master.key.next.*")]
+    assert len(left) == 1
+    others = {name: "stays" for name in ("master.key.2026-11", "master.key.bak", "master.key.next.")}
+    for name, content in others.items():
+        (service.data / name).write_text(content)
+    (service.data / "admin.token.17").write_text("goes")
+    service.start()
+    is_whole(service)
+    assert keys(service) == {"master.key": former, **others}
+    assert not (service.data / "admin.token.17").exists()
