@@ -3,6 +3,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/failpoint.h"
 #include "acme/base/memory.h"
+#include "server/deploy/folder_note.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -202,8 +203,10 @@ static int fill_generation(const struct tree *tree, const char *name, const stru
     if (tree_enter(tree, name, true, &generation, e) < 0)
         return -1;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < listing->count; i++)
+    for (size_t i = 0; rc == 0 && i < listing->count; i++) {
         rc = tree_write(&generation, &listing->files[i], e);
+        failpoint("written", listing->files[i].name);
+    }
     if (rc == 0)
         rc = tree_sync(&generation, e);
     tree_finish(&generation);
@@ -282,6 +285,7 @@ static int find_previous(const struct tree *tree, const char *name, void *contex
 
 struct sweep {
     const struct listing *listing;
+    bool names_stay; /* whatever the listing says */
     bool changed;
 };
 
@@ -289,20 +293,23 @@ static int sweep_entry(const struct tree *tree, const char *name, void *context,
 {
     struct sweep *sweep = context;
     const struct listing *listing = sweep->listing;
-    bool stale = is_generation(name)
-                     ? strcmp(name, listing->current) != 0 && strcmp(name, listing->previous) != 0
-                     : !strcmp(name, DATA_TMP) || !strcmp(name, LINK_TMP) ||
-                           (!wants(listing, name) && is_link_of_ours(tree, name));
+    bool stale =
+        is_generation(name)
+            ? strcmp(name, listing->current) != 0 && strcmp(name, listing->previous) != 0
+            : !strcmp(name, DATA_TMP) || !strcmp(name, LINK_TMP) ||
+                  (!sweep->names_stay && !wants(listing, name) && is_link_of_ours(tree, name));
     if (!stale)
         return 0;
     sweep->changed = true;
     return tree_remove(tree, name, e);
 }
 
-/* Removes names that are not of the set, left-overs, and generations but the last two. */
-static int clean_up(const struct tree *tree, struct listing *listing, bool *changed, struct err *e)
+/* Removes names that are not of the set (unless they stay), left-overs, and generations but the
+   last two. */
+static int clean_up(const struct tree *tree, struct listing *listing, bool names_stay,
+                    bool *changed, struct err *e)
 {
-    struct sweep sweep = {listing, false};
+    struct sweep sweep = {listing, names_stay, false};
     if (tree_each(tree, find_previous, listing, e) < 0 ||
         tree_each(tree, sweep_entry, &sweep, e) < 0)
         return -1;
@@ -312,8 +319,24 @@ static int clean_up(const struct tree *tree, struct listing *listing, bool *chan
 
 /* ---- the whole ---- */
 
-static int bring(const struct tree *tree, const struct tree_file *files, size_t count,
-                 struct folder_result *out, struct err *e)
+/* A "..data" that is somebody else's tells nothing of what is left over. */
+static int sweep(const struct tree *tree, struct err *e)
+{
+    char current[FOLDER_GENERATION_SIZE] = "";
+    struct listing listing = {.current = current};
+    bool changed = false;
+    if (!current_generation(tree, current)) {
+        if (faccessat(tree->fd, DATA, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return 0;
+        current[0] = '\0';
+    }
+    if (clean_up(tree, &listing, true, &changed, e) < 0)
+        return -1;
+    return changed ? tree_sync(tree, e) : 0;
+}
+
+static int bring(const struct folder *where, const struct tree *tree, const struct tree_file *files,
+                 size_t count, struct folder_result *out, struct err *e)
 {
     struct folder_result result = {0};
     char current[FOLDER_GENERATION_SIZE] = "";
@@ -323,18 +346,26 @@ static int bring(const struct tree *tree, const struct tree_file *files, size_t 
     if (!current_generation(tree, current))
         current[0] = '\0';
     if (!current[0] || !generation_stands(tree, current, &listing)) {
-        if (install(tree, &listing, current, e) < 0)
+        if (folder_note_make(where, e) < 0 || install(tree, &listing, current, e) < 0)
             return -1;
         result.changed = true;
     }
     memcpy(result.generation, current, sizeof current);
     if (put_names(tree, &listing, &result.changed, e) < 0 ||
-        clean_up(tree, &listing, &result.changed, e) < 0)
+        clean_up(tree, &listing, false, &result.changed, e) < 0)
         return -1;
     if (result.changed && tree_sync(tree, e) < 0)
         return -1;
     *out = result;
     return 0;
+}
+
+/* Not waited for: a reader of the folder could hold it for ever. */
+static int lock(const struct tree *tree, struct err *e)
+{
+    return flock(tree->fd, LOCK_EX | LOCK_NB) < 0
+               ? tree_error(tree, NULL, "is being written by another, or cannot be locked", e)
+               : 0;
 }
 
 int folder_write(const struct folder *where, const struct tree_file *files, size_t count,
@@ -344,12 +375,25 @@ int folder_write(const struct folder *where, const struct tree_file *files, size
     bool missing;
     if (walk(where, true, &tree, &missing, e) < 0)
         return -1;
-    int rc;
-    /* not waited for: a reader of the folder could hold it for ever */
-    if (flock(tree.fd, LOCK_EX | LOCK_NB) < 0)
-        rc = tree_error(&tree, NULL, "is being written by another, or cannot be locked", e);
-    else
-        rc = bring(&tree, files, count, out, e);
+    int rc = lock(&tree, e);
+    if (rc == 0)
+        rc = bring(where, &tree, files, count, out, e);
+    /* After a failure it stays: what could not be removed is removed by the next run, or start. */
+    if (rc == 0)
+        folder_note_drop(where);
+    tree_finish(&tree);
+    return rc;
+}
+
+int folder_sweep(const struct folder *where, struct err *e)
+{
+    struct tree tree;
+    bool missing;
+    if (walk(where, false, &tree, &missing, e) < 0)
+        return -1;
+    int rc = missing ? 0 : lock(&tree, e);
+    if (rc == 0 && !missing)
+        rc = sweep(&tree, e);
     tree_finish(&tree);
     return rc;
 }

@@ -13,6 +13,10 @@
  * if the clock does not, so that a left-over of an interrupted run (younger than the current one)
  * and the former generation (the youngest of the older ones) are told apart.
  *
+ * What was interrupted holds a key, and there may be no next deployment: the certificate is
+ * deleted, or goes elsewhere. So a write is noted before it begins, and the next start of the
+ * process ends it.
+ *
  * One folder belongs to one certificate of one target: whoever writes removes the links that are
  * not in its own set.
  */
@@ -30,8 +34,10 @@ enum { FOLDER_GENERATION_SIZE = 40, FOLDER_FILE_MAX = 1024 * 1024 };
 
 /* Where; borrowed. */
 struct folder {
-    const char *root; /* absolute, as the operator configured it: it may be a link */
-    const char *path; /* below it; "": the root itself. folder_path_check has passed */
+    const char *root;  /* absolute, as the operator configured it: it may be a link */
+    const char *path;  /* below it; "": the root itself. folder_path_check has passed */
+    const char *notes; /* a folder of ours that tells which ones are being written (folder_note.h);
+                          NULL: what a kill leaves behind stays until the next write */
 };
 
 struct folder_result {
@@ -50,6 +56,21 @@ int folder_path_check(const char *path, struct err *e);
  */
 int folder_write(const struct folder *where, const struct tree_file *files, size_t count,
                  struct folder_result *out, struct err *e);
+
+/*
+ * Removes what an interrupted write has left: generations that were never turned to, and those
+ * older than the former. What is installed stays; so does the folder. ERR_TARGET_FILES, if another
+ * writes it, too.
+ */
+int folder_sweep(const struct folder *where, struct err *e);
+
+/* Whether that is the name of a note: nothing else in the folder of notes may have such a one. */
+bool folder_is_note(const char *name);
+
+/* Sweeps each folder that is noted, if its root is in the list (ends with NULL) or below one that
+   is, and takes the note
+   away; one that fails is told to the log and stays noted. Once, at the start of the process. */
+void folder_sweep_noted(const char *notes, const char *const *roots);
 
 /* Appends a file of the current generation; false if there is none. */
 bool folder_read(const struct folder *where, const char *name, struct buf *out);

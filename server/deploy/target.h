@@ -64,7 +64,7 @@ struct target_context {
     const char *const *file_roots; /* absolute; ends with NULL */
     const struct target_pidfile *pidfiles;
     size_t pidfile_count;
-    const char *scratch; /* a folder of ours (0700) for what a command is to read; absolute */
+    const char *scratch; /* a folder of ours (0700): see scratch.h; absolute */
     const char *target;  /* the resource's name */
     const char *job;     /* ULID of the deployment's job: unique to it, the same in each try */
     const struct json_object *settings; /* read only */

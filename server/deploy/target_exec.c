@@ -5,6 +5,7 @@
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
 #include "acme/json.h"
+#include "server/deploy/folder.h"
 #include "server/deploy/material.h"
 #include "server/deploy/scratch.h"
 #include "server/deploy/target.h"
@@ -44,7 +45,7 @@ static int make_private(const char *path, struct err *e)
 static int remove_entry(const struct tree *tree, const char *name, void *context, struct err *e)
 {
     (void)context;
-    return tree_remove(tree, name, e);
+    return folder_is_note(name) ? 0 : tree_remove(tree, name, e);
 }
 
 int target_scratch_clear(const char *scratch, struct err *e)

@@ -77,7 +77,7 @@ static int set_add(struct set *set, const struct files_settings *settings, enum 
                    const struct target_certificate *certificate, const struct json_object *state,
                    struct err *e)
 {
-    const struct folder where = {settings->root, settings->path};
+    const struct folder where = {.root = settings->root, .path = settings->path};
     struct buf *data = &set->data[set->count];
     bool stands = false;
     if (material == MATERIAL_PKCS12 && certificate->key) {
@@ -177,7 +177,7 @@ static int tell_readers(const struct target_context *context, const struct files
 static int bring(const struct target_context *context, const struct files_settings *settings,
                  const struct set *set, struct target_work *work, struct err *e)
 {
-    const struct folder where = {settings->root, settings->path};
+    const struct folder where = {settings->root, settings->path, context->scratch};
     struct folder_result result;
     if (folder_write(&where, set->files, set->count, &result, e) < 0)
         return -1;
@@ -210,7 +210,7 @@ static int files_step(const struct target_context *context, struct target_work *
 static int rehearse(const struct files_settings *settings,
                     const struct target_certificate *certificate, struct buf *names, struct err *e)
 {
-    const struct folder where = {settings->root, settings->path};
+    const struct folder where = {.root = settings->root, .path = settings->path};
     struct tree_file files[MATERIAL_COUNT] = {0};
     size_t count = 0;
     for (int i = 0; i < MATERIAL_COUNT; i++) {

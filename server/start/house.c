@@ -7,6 +7,7 @@
 #include "server/api/api.h"
 #include "server/api/builtin.h"
 #include "server/api/converge.h"
+#include "server/deploy/folder.h"
 #include "server/deploy/scratch.h"
 #include "server/deploy/target.h"
 #include "server/engine/engine.h"
@@ -164,7 +165,10 @@ static int find_places(struct house *house, struct err *e)
         return err_set(e, ERR_IO, "%s: %s", config->data, strerror(errno));
     house->scratch = mem_printf("%s/scratch", data);
     free(data);
-    return target_scratch_clear(house->scratch, e);
+    if (target_scratch_clear(house->scratch, e) < 0)
+        return -1;
+    folder_sweep_noted(house->scratch, house->file_roots);
+    return 0;
 }
 
 static int start_tls_alpn01(struct house *house, struct err *e)

@@ -180,6 +180,39 @@ def test_killed_between_the_commit_and_its_answer(world, tmp_path):
     world.check_clean()
 
 
+def unfinished(folder):
+    """What is in it of a write that was never turned to."""
+    if not folder.exists() or (folder / "..data").is_symlink():
+        return []
+    return [path for path in folder.iterdir() if path.name.startswith("..20")]
+
+
+def test_killed_while_it_writes_files_that_are_not_wanted_any_more(world, tmp_path):
+    """The key in the half-written folder goes with the next start, whatever becomes of the rest."""
+    world.service.stop()
+    trace = tmp_path / "points"
+    assert world.start(None, trace)
+    world.issue(world.new_name())
+    world.ended()
+    [at] = [n for n, line in enumerate(trace.read_text().splitlines(), 1)
+            if "written privkey.pem" in line]
+    # Commits that come now and then, or are shared, make it a little earlier or later.
+    for n in sorted(range(max(at - 8, 1), at + 9), key=lambda n: abs(n - at)):
+        name = world.new_name()
+        if world.start(n) and world.post("/certificates", world.body(name), name):
+            world.settle()
+        if world.ended() and unfinished(world.root / name):
+            break
+    else:
+        pytest.fail(f"never killed within the write, around point {at}")
+    # What stands in the way keeps the job from writing once more.
+    (world.root / name / "cert.pem").mkdir()
+    assert world.start()
+    assert not unfinished(world.root / name)
+    assert world.api.delete(f"/certificates/{name}").status == 204
+    assert [path.name for path in (world.root / name).iterdir()] == ["cert.pem"]
+
+
 def test_killed_at_its_first_start(certwright, http01_port):
     """Whatever of database, keys and token was there, the next start completes it."""
     n, killed = 0, True

@@ -391,7 +391,7 @@ static void a_failed_write_leaves_the_former_files(void **state)
     struct setting s;
     setting_init(&s, "");
     deploy_well(&s, &first);
-    const struct folder where = {root, "www"};
+    const struct folder where = {.root = root, .path = "www"};
     const struct tree_file files[] = {
         {"cert.pem", "new", 3, 0644, (uid_t)-1, (gid_t)-1},
         {"no/such/place", "new", 3, 0600, (uid_t)-1, (gid_t)-1},
@@ -429,7 +429,7 @@ static void pkcs12_is_made_once(void **state)
     (void)state;
     struct setting s;
     struct buf bytes = {0};
-    const struct folder where = {root, "www"};
+    const struct folder where = {.root = root, .path = "www"};
     setting_init(&s, ", \"files\": [\"certificate.p12\"], \"pkcs12\": {\"name\": \"IIS\"}");
     first.certificate.chain = "";
     set_credential(&s, "{\"password\": \"one\"}");
