@@ -92,26 +92,17 @@ static int check_leaf(X509 *leaf, struct err *e)
     return 0;
 }
 
-static void write_pem(X509 *x, struct buf *out)
-{
-    unsigned char *der = NULL;
-    int size = i2d_X509(x, &der);
-    crypto_assert(size > 0);
-    pem_write(PEM_STRING_X509, der, (size_t)size, false, out);
-    OPENSSL_free(der);
-}
-
 /* The root is the client's own: it is left out. Each is taken once, so a circle ends. */
 static void write_way(X509 *leaf, STACK_OF(X509) * heap, struct buf *out)
 {
     X509 *at = leaf, *issuer;
-    write_pem(leaf, out);
+    pem_write_certificate(leaf, out);
     while ((issuer = take_issuer(heap, at))) {
         if (at != leaf)
             X509_free(at);
         at = issuer;
         if (!certifies(at, at))
-            write_pem(at, out);
+            pem_write_certificate(at, out);
     }
     if (at != leaf)
         X509_free(at);

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,4 +97,13 @@ void pem_write(const char *name, const void *data, size_t size, bool secret, str
     assert(length > 0);
     buf_add(out, text, (size_t)length);
     BIO_free(bio);
+}
+
+void pem_write_certificate(const X509 *x, struct buf *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(x, &der);
+    crypto_assert(size);
+    pem_write(PEM_STRING_X509, der, (size_t)size, false, out);
+    OPENSSL_free(der);
 }

@@ -43,5 +43,6 @@ void pem_block_finish(struct pem_block *block);
 
 /* Appends one block; secret keeps what OpenSSL holds of it in the secure heap. */
 void pem_write(const char *name, const void *data, size_t size, bool secret, struct buf *out);
+void pem_write_certificate(const X509 *x, struct buf *out);
 
 #endif

@@ -66,6 +66,30 @@ int base64url_decode(const char *text, size_t size, struct buf *out, struct err 
     return 0;
 }
 
+/* Its character in the other alphabet; '.', which is of none, for one that is of neither. */
+static char translated(char c)
+{
+    return c == '+' ? '-' : c == '/' ? '_' : c == '-' || c == '_' ? '.' : c;
+}
+
+int base64_decode(const char *text, size_t size, struct buf *out, struct err *e)
+{
+    struct buf digits = {0};
+    size_t padding = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n')
+            continue;
+        if (text[i] == '=')
+            padding++;
+        else
+            buf_add_char(&digits, padding ? '.' : translated(text[i]));
+    }
+    bool is_padded = padding == 0 || (padding <= 2 && (digits.size + padding) % 4 == 0);
+    int rc = is_padded ? base64url_decode(digits.data, digits.size, out, e) : -1;
+    buf_finish_secret(&digits);
+    return rc < 0 ? err_set(e, ERR_MALFORMED, "this is no base64") : 0;
+}
+
 bool base64url_is(const char *text)
 {
     if (!*text)

@@ -1,7 +1,9 @@
 #include "server/api/spec_import.h"
 
 #include "acme/adopt.h"
+#include "acme/base/base64url.h"
 #include "acme/base/memory.h"
+#include "acme/pkcs12.h"
 #include "server/api/certificate.h"
 #include "server/api/certificate_targets.h"
 #include "server/api/peek.h"
@@ -10,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Base64 with the line breaks that programs put in. */
+enum { PKCS12_TEXT_MAX = 360 * 1024 };
+
 /* What a new certificate would be asked for with as well: here it is for renewals, and the rest. */
 static const char *const shared[] = {"name",      "account",         "authority",        "profile",
                                      "challenge", "email",           "labels",           "targets",
@@ -17,12 +22,66 @@ static const char *const shared[] = {"name",      "account",         "authority"
 
 /* ---- the certificate and its key ---- */
 
-static void read_key(const struct members *m, struct spec_import *out)
+/* Both in PEM form, and the members to complain of. */
+struct material {
+    const char *key_member, *certificates_member;
+    struct buf key;          /* empty: there is none, which was complained of */
+    struct buf certificates; /* a heap; likewise */
+};
+
+static void material_finish(struct material *material)
 {
+    buf_finish_secret(&material->key);
+    buf_finish(&material->certificates);
+}
+
+static void take_pem(const struct members *m, struct material *out)
+{
+    const char *key = members_block(m, "private_key", MEMBERS_REQUIRED, KEY_PEM_MAX);
+    const char *pem = members_block(m, "certificate", MEMBERS_REQUIRED, CERT_CHAIN_MAX_BYTES);
+    const char *chain = members_block(m, "chain", MEMBERS_OPTIONAL, CERT_CHAIN_MAX_BYTES);
+    out->key_member = "private_key";
+    out->certificates_member = "certificate";
+    if (key)
+        buf_add_string(&out->key, key);
+    if (pem)
+        buf_printf(&out->certificates, "%s\n%s", pem, chain ? chain : "");
+    if (members_has(m, "password"))
+        members_wrong(m, "password", "is for pkcs12");
+}
+
+static void open_file(const struct members *m, const char *base64, const char *password,
+                      struct material *out)
+{
+    struct buf file = {0};
     struct err e;
-    const char *pem = members_block(m, "private_key", MEMBERS_REQUIRED, KEY_PEM_MAX);
-    if (pem && key_from_pem(pem, strlen(pem), &out->key, &e) < 0)
-        members_wrong(m, "private_key", "%s", e.detail);
+    if (base64_decode(base64, strlen(base64), &file, &e) < 0)
+        members_wrong(m, "pkcs12", "%s", e.detail);
+    else if (pkcs12_read(file.data, file.size, password, &out->key, &out->certificates, &e) < 0)
+        members_wrong(m, e.code == ERR_INVALID ? "password" : "pkcs12", "%s", e.detail);
+    buf_finish_secret(&file);
+}
+
+static void take_pkcs12(const struct members *m, struct material *out)
+{
+    static const char *const instead[] = {"certificate", "chain", "private_key", NULL};
+    const char *base64 = members_block(m, "pkcs12", MEMBERS_REQUIRED, PKCS12_TEXT_MAX);
+    const char *password = members_text(m, "password", MEMBERS_OPTIONAL, PKCS12_PASSWORD_MAX);
+    out->key_member = out->certificates_member = "pkcs12";
+    for (size_t i = 0; instead[i]; i++)
+        if (members_has(m, instead[i]))
+            members_wrong(m, instead[i], "is in the PKCS#12 file already");
+    if (base64 && (password || !members_has(m, "password")))
+        open_file(m, base64, password ? password : "", out);
+}
+
+static void read_key(const struct members *m, const struct material *material,
+                     struct spec_import *out)
+{
+    const struct buf *pem = &material->key;
+    struct err e;
+    if (pem->size && key_from_pem(pem->data, pem->size, &out->key, &e) < 0)
+        members_wrong(m, material->key_member, "%s", e.detail);
 }
 
 /* The key is there, so of what a new certificate says of its key, this alone is left to say. */
@@ -40,35 +99,32 @@ static void read_exportable(const struct members *m, struct spec_certificate *ou
 }
 
 /* A name that no CA could be asked for would only be told by the first renewal. */
-static void check_names(const struct members *m, const struct spec_import *spec)
+static void check_names(const struct members *m, const char *member, const struct spec_import *spec)
 {
     struct identifier id;
     struct err e;
     if (spec->info.count > IDENTIFIER_MAX_COUNT)
-        members_wrong(m, "certificate", "holds %zu names, of which %d are possible",
-                      spec->info.count, IDENTIFIER_MAX_COUNT);
+        members_wrong(m, member, "holds %zu names, of which %d are possible", spec->info.count,
+                      IDENTIFIER_MAX_COUNT);
     for (size_t i = 0; i < spec->info.count; i++)
         if (identifier_parse(spec->info.ids[i].value, &id, &e) < 0)
-            members_wrong(m, "certificate", "holds a name that cannot be ordered: %s", e.detail);
+            members_wrong(m, member, "holds a name that cannot be ordered: %s", e.detail);
 }
 
 /* Without a key to tell the leaf by, nothing more is to be said of the certificates. Returns
    whether the names are known and good. */
-static bool read_certificates(const struct members *m, struct spec_import *out)
+static bool read_certificates(const struct members *m, const struct material *material,
+                              struct spec_import *out)
 {
-    struct buf heap = {0};
+    const struct buf *heap = &material->certificates;
     struct err e;
-    const char *pem = members_block(m, "certificate", MEMBERS_REQUIRED, CERT_CHAIN_MAX_BYTES);
-    const char *chain = members_block(m, "chain", MEMBERS_OPTIONAL, CERT_CHAIN_MAX_BYTES);
-    if (!pem || !out->key)
+    if (!heap->size || !out->key)
         return false;
     size_t before = m->errors->count;
-    buf_printf(&heap, "%s\n%s", pem, chain ? chain : "");
-    if (adopt_chain(heap.data, heap.size, out->key, &out->leaf, &out->chain, &out->info, &e) < 0)
-        members_wrong(m, "certificate", "%s", e.detail);
+    if (adopt_chain(heap->data, heap->size, out->key, &out->leaf, &out->chain, &out->info, &e) < 0)
+        members_wrong(m, material->certificates_member, "%s", e.detail);
     else
-        check_names(m, out);
-    buf_finish(&heap);
+        check_names(m, material->certificates_member, out);
     return m->errors->count == before;
 }
 
@@ -108,8 +164,9 @@ static void check_accountless(const struct members *m, const struct spec_certifi
         members_wrong(m, "renew", "wants an account (or authority), or enabled false");
 }
 
-/* What is said of the names is said of the certificate; nothing, if that was complained of. */
-static void redirect(struct fields *errors, size_t from, bool is_known)
+/* What is said of the names is said of the member that they are in; nothing, if that was complained
+   of. */
+static void redirect(struct fields *errors, size_t from, const char *member, bool is_known)
 {
     static const char names[] = "/identifiers";
     for (size_t i = from; i < errors->count;) {
@@ -118,7 +175,7 @@ static void redirect(struct fields *errors, size_t from, bool is_known)
             i++;
         } else if (is_known) {
             free(item->pointer);
-            item->pointer = mem_strdup("/certificate");
+            item->pointer = mem_printf("/%s", member);
             i++;
         } else {
             free(item->pointer);
@@ -129,7 +186,8 @@ static void redirect(struct fields *errors, size_t from, bool is_known)
 }
 
 static int read_rest(struct db *db, const struct api_defaults *defaults, const struct members *m,
-                     bool has_names, struct spec_import *out, struct err *e)
+                     const char *names_member, bool has_names, struct spec_import *out,
+                     struct err *e)
 {
     struct json_object *derived = derive(m->object, out);
     struct fields *errors = m->errors;
@@ -140,7 +198,7 @@ static int read_rest(struct db *db, const struct api_defaults *defaults, const s
         check_accountless(m, &out->certificate);
     int rc = has_account ? certificate_check(db, defaults, ORIGIN_API, derived, errors, e)
                          : certificate_targets_check(db, defaults, derived, NULL, errors, e);
-    redirect(errors, before, has_names);
+    redirect(errors, before, names_member, has_names);
     json_object_put(derived);
     return rc;
 }
@@ -148,17 +206,24 @@ static int read_rest(struct db *db, const struct api_defaults *defaults, const s
 int spec_import_read(struct db *db, const struct api_defaults *defaults, struct json_object *body,
                      struct fields *errors, struct spec_import *out, struct err *e)
 {
-    static const char *const own[] = {"certificate", "chain", "private_key", "key"};
+    static const char *const own[] = {"certificate", "chain",    "private_key",
+                                      "pkcs12",      "password", "key"};
     const char *names[sizeof shared / sizeof *shared + sizeof own / sizeof *own];
     size_t own_count = sizeof own / sizeof *own;
+    struct material material = {0};
     struct members m = members_of_body(body, errors);
     memcpy(names, own, sizeof own);
     memcpy(names + own_count, shared, sizeof shared);
     *out = (struct spec_import){0};
     members_only(&m, names);
-    read_key(&m, out);
-    bool has_names = read_certificates(&m, out);
-    if (read_rest(db, defaults, &m, has_names, out, e) < 0)
+    if (members_has(&m, "pkcs12"))
+        take_pkcs12(&m, &material);
+    else
+        take_pem(&m, &material);
+    read_key(&m, &material, out);
+    bool has_names = read_certificates(&m, &material, out);
+    material_finish(&material);
+    if (read_rest(db, defaults, &m, material.certificates_member, has_names, out, e) < 0)
         return -1;
     read_exportable(&m, &out->certificate);
     out->certificate.key.type = out->info.key_type;

@@ -1,6 +1,8 @@
 """What the tests want to know of keys, requests and certificates; read by python3-cryptography."""
 
+import base64
 import subprocess
+import tempfile
 from datetime import timezone
 
 from cryptography import x509
@@ -91,6 +93,18 @@ def expiry_of(certificate):
         return certificate.not_valid_after_utc.timestamp()
     except AttributeError:  # python3-cryptography before 42
         return certificate.not_valid_after.replace(tzinfo=timezone.utc).timestamp()
+
+
+def pkcs12(key, leaf, chain, password, *options):
+    """A file as openssl writes it, in base64; options are openssl's."""
+    with tempfile.NamedTemporaryFile("w") as certificates:
+        certificates.write(leaf + chain)
+        certificates.flush()
+        done = subprocess.run(
+            ["openssl", "pkcs12", "-export", "-inkey", "/dev/stdin", "-in", certificates.name,
+             "-passout", f"pass:{password}", *options],
+            input=key_pem(key).encode(), check=True, capture_output=True)
+    return base64.b64encode(done.stdout).decode()
 
 
 def verify(folder, root, fullchain):

@@ -1,6 +1,7 @@
 """
 The contract's examples, each of them sent to the real service, in an order in which they make
-sense. What they cannot hold is put in: PEM blocks are shortened there, and paths are a machine's.
+sense. What they cannot hold is put in: PEM and PKCS#12 are shortened there, and paths are a
+machine's.
 """
 
 import re
@@ -42,7 +43,7 @@ class Examples:
             return {key: self.whole(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [self.whole(item, name) for item in value]
-        if isinstance(value, str) and value.startswith("-----BEGIN"):
+        if isinstance(value, str) and (value.startswith("-----BEGIN") or name == "pkcs12"):
             return self.stand_ins[name]
         return self.stand_ins.get(value, value) if isinstance(value, str) else value
 
@@ -80,7 +81,9 @@ def stand_ins(tmp_path):
     certs = tmp_path / "certs"
     certs.mkdir()
     account = pem.make_key()
-    return {"trust_bundle": ca.root, "certificate": ca.leaf(key, "shop.example.com"),
+    leaf = ca.leaf(key, "shop.example.com")
+    return {"trust_bundle": ca.root, "certificate": leaf,
+            "pkcs12": pem.pkcs12(key, leaf, ca.chain, "correct horse battery"),
             "chain": ca.chain, "private_key": pem.key_pem(key), "pem": pem.key_pem(account),
             "csr": pem.make_csr(pem.make_key(), ["csr.example.com"]),
             "/certs": str(certs), "www-data": "root"}
@@ -170,8 +173,9 @@ def of_certificates(examples):
     api.ok("PATCH", f"/certificates/{name}", {"targets": ["gateway"]})
     examples.send("deployCertificate", name=name)
     api.succeeded(examples.send("revokeCertificate", name=name))
-    examples.send("importCertificate")
-    examples.send("deleteCertificate", query=False, name="shop.example.com")
+    for example in ("PEM", "PKCS#12"):
+        examples.send("importCertificate", example)
+        examples.send("deleteCertificate", query=False, name="shop.example.com")
     for example in ("key", "account"):
         examples.send("revokeForeignCertificate", example)
 

@@ -1,11 +1,12 @@
 """Certificates that were issued elsewhere, taken over with their keys."""
 
+import base64
 import hashlib
 import itertools
 import json
 
 import pytest
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 import pem
 from own_ca import OwnCa
@@ -106,6 +107,97 @@ def test_a_chain_that_ends_early_is_taken_as_far_as_it_goes(api, own):
     api.ok("POST", "/imports", {**body(own, key, "short.example.com", chain=False),
                                 "chain": own.middle}, status=(201,))
     assert api.pem("short.example.com", "chain.pem") == ""
+
+
+TRIPLE_DES = ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1")
+
+
+@pytest.mark.parametrize("password, options", [
+    ("secret", ()), ("secret", TRIPLE_DES), ("pässwörd 密码", TRIPLE_DES), ("secret", ("-nomac",)),
+    ("", ()), ("", TRIPLE_DES), ("secret", ("-iter", "50000", *TRIPLE_DES)),
+    ("secret", ("-keypbe", "NONE", "-certpbe", "NONE"))])
+def test_pkcs12(api, own, password, options):
+    """The same certificate as by PEM, whatever its file is encrypted by."""
+    key = pem.make_key()
+    leaf = own.leaf(key, "pfx.example.com")
+    file = pem.pkcs12(key, leaf, own.chain + own.root, password, *options)
+    sent = {"pkcs12": file, **({"password": password} if password else {})}
+    shown = api.ok("POST", "/imports", sent, status=(201,))
+    assert shown["name"] == "pfx.example.com"
+    assert api.pem("pfx.example.com", "fullchain.pem") == leaf + own.chain
+    assert pem.load_key(api.pem("pfx.example.com", "privkey.pem")).private_numbers() \
+        == key.private_numbers()
+    # By PEM it is the same, too.
+    assert api.ok("POST", "/imports", {"certificate": leaf, "private_key": pem.key_pem(key)},
+                  status=(200,)) == shown
+
+
+def test_what_the_service_exports_it_imports(api, own):
+    key = pem.make_key("rsa-2048")
+    api.ok("POST", "/imports", body(own, key, "there.example.com"), status=(201,))
+    for encryption in ("aes", "legacy"):
+        file = api.post("/certificates/there.example.com/pkcs12",
+                        {"password": "secret", "encryption": encryption}).body
+        wrapped = base64.encodebytes(file).decode()  # with line breaks
+        shown = api.ok("POST", "/imports", {"name": f"back.{encryption}", "pkcs12": wrapped,
+                                            "password": "secret"}, status=(201,))
+        assert api.pem(shown["name"], "fullchain.pem") \
+            == api.pem("there.example.com", "fullchain.pem")
+
+
+@pytest.mark.parametrize("what, pointer, told", [
+    ("wrong password", "/password", "does not open the file"),
+    ("no password", "/password", "does not open the file"),
+    ("wrong password, no MAC", "/password", "does not open the file"),
+    ("no base64", "/pkcs12", "base64"), ("no file", "/pkcs12", "no PKCS#12 file"),
+    ("cut off", "/pkcs12", "no PKCS#12 file"), ("no key", "/pkcs12", "no private key"),
+    ("no certificate", "/pkcs12", "no certificate"), ("other key", "/pkcs12", "private key"),
+    ("RC2", "/pkcs12", "RC2"), ("many iterations", "/pkcs12", "fewer iterations"),
+    ("small key", "/pkcs12", "RSA"), ("a CA's", "/pkcs12", "is a CA's"),
+    ("odd name", "/pkcs12", "cannot be ordered")])
+def test_pkcs12_that_is_no_use_is_refused_clearly(api, own, what, pointer, told):
+    key = pem.make_key("rsa-1024" if what == "small key" else "ec-p256")
+    names = ["a_b..example.com" if what == "odd name" else "a.example.com"]
+    leaf = own.leaf(key, *names, ca=what == "a CA's")
+    options = {"no key": ("-nokeys",), "no certificate": ("-nocerts",),
+               "wrong password, no MAC": ("-nomac",), "many iterations": ("-iter", "250000"),
+               "RC2": ("-legacy", "-certpbe", "PBE-SHA1-RC2-40")}.get(what, ())
+    file = pem.pkcs12(key, leaf, own.chain, "secret", *options)
+    if what == "other key":
+        file = made_of(pem.make_key(), leaf)
+    file = {"no base64": "?" + file, "no file": base64.b64encode(b"no file").decode(),
+            "cut off": file[:len(file) // 8 * 4]}.get(what, file)
+    password = {"no password": {}, "wrong password": {"password": "Secret"},
+                "wrong password, no MAC": {"password": "Secret"}}.get(what, {"password": "secret"})
+    answer = api.post("/imports", {"pkcs12": file, **password})
+    assert pointers(answer) == [pointer]
+    assert told in answer.json()["errors"][0]["detail"]
+    assert api.ok("GET", "/certificates")["items"] == []
+
+
+def made_of(key, leaf):
+    """A file whose key and certificate have nothing to do with each other: openssl makes none."""
+    return base64.b64encode(pkcs12.serialize_key_and_certificates(
+        None, key, None, [pem.load(leaf)], BestAvailableEncryption(b"secret"))).decode()
+
+
+def test_pkcs12_or_pem(api, own):
+    key = pem.make_key()
+    sent = body(own, key, "both.example.com")
+    file = pem.pkcs12(key, sent["certificate"], own.chain, "secret")
+    wrong = {"pkcs12": file, "password": "secret"}
+    assert pointers(api.post("/imports", {**sent, **wrong})) \
+        == ["/certificate", "/chain", "/private_key"]
+    assert pointers(api.post("/imports", {**sent, "password": "secret"})) == ["/password"]
+    assert pointers(api.post("/imports", {"password": "secret"})) \
+        == ["/certificate", "/password", "/private_key"]
+    assert pointers(api.post("/imports", {**wrong, "password": "", "labels": 7, "surplus": 1})) \
+        == ["/labels", "/password", "/surplus"]
+    assert pointers(api.post("/imports", {"pkcs12": 7})) == ["/pkcs12"]
+    # What is wrong with its names is said of the file.
+    wildcard = pem.pkcs12(key, own.leaf(key, "*.example.com"), "", "secret")
+    assert pointers(api.post("/imports", {"pkcs12": wildcard, "password": "secret",
+                                          "account": "nobody"})) == ["/account", "/pkcs12"]
 
 
 def test_the_same_again_changes_nothing(api, own):

@@ -95,16 +95,19 @@ def run_block(service, block, home):
 
 def test_certificates_from_elsewhere(certwright, pebble, tmp_path):
     section = README.read_text().split("## Certificates from elsewhere\n")[1].split("\n## ")[0]
-    imports, revokes = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    imports, takes_pfx, revokes = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     service = certwright(pebble)
     api = service.api
     api.put_account("me")
     api.succeeded(api.post_certificate("shop.example.org", account="me"))
     for file in ("fullchain.pem", "privkey.pem"):
         (tmp_path / file).write_text(api.pem("shop.example.org", file))
+    (tmp_path / "site.pfx").write_bytes(api.post("/certificates/shop.example.org/pkcs12", {
+        "password": "correct horse battery", "encryption": "legacy"}).body)
     api.ok("DELETE", "/certificates/shop.example.org")
     shown = run_block(service, imports, tmp_path)
     assert shown["name"] == "shop" and shown["next_renewal_at"]
+    assert run_block(service, takes_pfx, tmp_path)["serial"] == shown["serial"]
     assert run_block(service, revokes, tmp_path)["kind"] == "revocation.send"
     until(lambda: api.certificate("shop")["status"] == "revoked", 60, "it is revoked")
 

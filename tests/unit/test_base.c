@@ -72,6 +72,36 @@ static void base64url_vectors(void **state)
     }
 }
 
+static void check_base64(const char *text, const char *wanted)
+{
+    struct buf out = {0};
+    struct err e;
+    int rc = base64_decode(text, strlen(text), &out, &e);
+    assert_int_equal(rc, wanted ? 0 : -1);
+    if (wanted)
+        assert_string_equal(buf_string(&out), wanted);
+    else
+        assert_int_equal(e.code, ERR_MALFORMED);
+    assert_int_equal(out.size, wanted ? strlen(wanted) : 0);
+    buf_finish(&out);
+}
+
+static void base64_is_read_as_it_is_written(void **state)
+{
+    (void)state;
+    check_base64("", "");
+    check_base64("Zm9vYg==", "foob");
+    check_base64("Zm9vYg", "foob");
+    check_base64("Zm9v\r\nYmE=\n", "fooba");
+    check_base64(" Zm 9v\tYmFy ", "foobar");
+    check_base64("+/+/", "\xfb\xff\xbf");
+    static const char *const bad[] = {
+        "-_-_",     "Zm9vYg=", "Zm9vYg===", "Zg==Zg==", "Zm9v====", "Z",
+        "Zm9vYh==", "Zm9v.",   "=",         "====",     "Zm\x01v"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_base64(bad[i], NULL);
+}
+
 static void base64url_is_strict(void **state)
 {
     (void)state;
@@ -216,6 +246,7 @@ int main(void)
         cmocka_unit_test(details_are_one_line_of_utf8),
         cmocka_unit_test(base64url_vectors),
         cmocka_unit_test(base64url_is_strict),
+        cmocka_unit_test(base64_is_read_as_it_is_written),
         cmocka_unit_test(reads_rfc3339),
         cmocka_unit_test(writes_rfc3339),
         cmocka_unit_test(reads_http_dates),
