@@ -133,6 +133,14 @@ const char *const sqlite_access_schema[] = {
     "  AND identifier IN (SELECT value FROM json_each (OLD.identifiers));"
     " INSERT INTO certificate_identifier SELECT value, NEW.name FROM json_each (NEW.identifiers);"
     " END",
+    /* What a job was for, if its certificate has had other names since; the one that waits for the
+       next renewal is for whatever names there are then. */
+    "ALTER TABLE job ADD COLUMN identifiers TEXT",
+    "CREATE TRIGGER certificate_leaves_names AFTER UPDATE OF identifiers ON certificate"
+    " WHEN NEW.identifiers <> OLD.identifiers BEGIN"
+    " UPDATE job SET identifiers = OLD.identifiers WHERE resource_type = 'certificate'"
+    "  AND resource_name = OLD.name AND resource_id = OLD.id AND identifiers IS NULL"
+    "  AND (kind <> 'certificate.renew' OR finished_at > 0); END",
     "CREATE TRIGGER certificate_has_other_labels AFTER UPDATE OF labels ON certificate"
     " WHEN NEW.labels <> OLD.labels BEGIN"
     " DELETE FROM certificate_label WHERE name = OLD.name"

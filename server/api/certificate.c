@@ -274,6 +274,16 @@ static int cancel_former(struct store_tx *tx, const struct certificate *row, str
     return certificate_set_job(tx, row->id, NULL, row->last_error, e);
 }
 
+/* What is told of former names is not for whoever may read the certificate from now on. The active
+   job is that of the new spec in a moment. */
+static int forget_error(struct store_tx *tx, const struct certificate *row,
+                        const struct certificate *changed, struct err *e)
+{
+    if (!row->last_error || !strcmp(row->identifiers, changed->identifiers))
+        return 0;
+    return certificate_set_job(tx, row->id, NULL, NULL, e);
+}
+
 static int change(struct store_tx *tx, const struct certificate *row,
                   const struct certificate_request *request, struct draft *draft,
                   struct applied *out, struct err *e)
@@ -284,7 +294,7 @@ static int change(struct store_tx *tx, const struct certificate *row,
     if (cancel_former(tx, row, e) < 0 ||
         certificate_update_spec(tx, &draft->row, spec->key.key, has_csr ? spec->csr.data : NULL,
                                 spec->csr.size, has_csr ? spec->csr_spki_sha256 : NULL, e) < 0 ||
-        set_targets(tx, request->name, request, e) < 0)
+        forget_error(tx, row, &draft->row, e) < 0 || set_targets(tx, request->name, request, e) < 0)
         return -1;
     return issue(tx, request->name, request->retry_for_ms, out, e);
 }

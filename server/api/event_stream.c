@@ -34,11 +34,7 @@ struct event_stream {
 
 int event_is_for(struct db *db, const struct grant *grant, const struct event *event, struct err *e)
 {
-    if (!grant_is_narrow(grant))
-        return 1;
-    if (strcmp(event->resource_type, "certificate") != 0)
-        return 0;
-    return rights_see_subject(db, grant, event->resource_id, e);
+    return rights_see_work(db, grant, event->job, e);
 }
 
 /* ---- one client's ---- */

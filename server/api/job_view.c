@@ -7,7 +7,7 @@
 #include "server/api/show.h"
 #include "server/engine/requests.h"
 #include "server/http/problem.h"
-#include "store/certificate.h"
+#include "store/certificate_subject.h"
 #include "store/order.h"
 
 #include <json-c/json.h>
@@ -96,15 +96,15 @@ static int add_authorizations(struct db *db, const char *job, struct json_object
     return 0;
 }
 
-/* The certificate's identifiers that no authorization is known for yet. */
-static int add_unknown(struct db *db, int64_t certificate_id, struct json_object *identifiers,
+/* The certificate's identifiers, those of then, that no authorization is known for. */
+static int add_unknown(struct db *db, const char *job, struct json_object *identifiers,
                        struct err *e)
 {
-    struct certificate certificate;
-    if (certificate_load_by_id(db, certificate_id, &certificate, e) < 0)
+    struct certificate_subject subject;
+    if (certificate_subject_load_of_job(db, job, &subject, e) < 0)
         return e->code == ERR_NOT_FOUND ? 0 : -1;
-    struct json_object *wanted = show_stored(certificate.identifiers);
-    certificate_finish(&certificate);
+    struct json_object *wanted = show_stored(subject.former ? subject.former : subject.identifiers);
+    certificate_subject_finish(&subject);
     for (size_t i = 0; i < json_object_array_length(wanted); i++) {
         const char *value = json_object_get_string(json_object_array_get_idx(wanted, i));
         struct identifier id;
@@ -182,7 +182,7 @@ static int add_identifiers(struct db *db, const struct job *job, struct json_obj
         return 0;
     if (add_authorizations(db, job->id, identifiers, &complete, e) < 0)
         return -1;
-    return complete ? 0 : add_unknown(db, job->resource_id, identifiers, e);
+    return complete ? 0 : add_unknown(db, job->id, identifiers, e);
 }
 
 static int add_events(struct db *db, const char *id, struct json_object *out, struct err *e)

@@ -52,12 +52,15 @@ int rights_see_version(const struct http_exchange *x, const struct version *row)
     return sees;
 }
 
-int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, struct err *e)
+int rights_see_work(struct db *db, const struct grant *grant, const char *job, struct err *e)
 {
     struct certificate_subject subject;
-    if (certificate_subject_load(db, id, &subject, e) < 0)
+    if (!grant_is_narrow(grant))
+        return 1;
+    if (certificate_subject_load_of_job(db, job, &subject, e) < 0)
         return e->code == ERR_NOT_FOUND ? 0 : -1;
-    bool sees = grant_takes(grant, subject.identifiers, subject.labels);
+    bool sees = grant_takes(grant, subject.identifiers, subject.labels) &&
+                (!subject.former || grant_takes(grant, subject.former, subject.labels));
     certificate_subject_finish(&subject);
     return sees;
 }
@@ -65,17 +68,13 @@ int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, str
 int rights_see_job(struct db *db, const struct http_exchange *x, const struct job *job,
                    struct err *e)
 {
-    if (!rights_are_narrow(x))
-        return 1;
-    if (strcmp(job->resource_type, "certificate") != 0)
-        return 0;
-    return rights_see_subject(db, grant_of(x), job->resource_id, e);
+    return rights_see_work(db, grant_of(x), job->id, e);
 }
 
 int rights_see_order(struct db *db, const struct http_exchange *x, const struct order *order,
                      struct err *e)
 {
-    return rights_are_narrow(x) ? rights_see_subject(db, grant_of(x), order->certificate_id, e) : 1;
+    return rights_see_work(db, grant_of(x), order->job, e);
 }
 
 /* ---- before ---- */
@@ -241,9 +240,12 @@ static int check_job(struct db *db, const struct http_exchange *x, const char *i
     bool is_certificate = !strcmp(job.resource_type, "certificate");
     int64_t resource = job.resource_id;
     job_finish(&job);
-    if (!is_certificate)
-        return err_set(e, ERR_FORBIDDEN, "Such a job is not for %s.", http_principal(x));
-    return check_subject(db, x, resource, errors, e);
+    if (is_certificate && check_subject(db, x, resource, errors, e) < 0)
+        return -1;
+    int sees = is_certificate ? rights_see_work(db, grant_of(x), id, e) : 0;
+    if (sees == 0)
+        err_set(e, ERR_FORBIDDEN, "Such a job is not for %s.", http_principal(x));
+    return sees > 0 ? 0 : -1;
 }
 
 static int check_named(struct db *db, const struct http_exchange *x, const char *name,

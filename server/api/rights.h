@@ -42,8 +42,9 @@ int rights_check_name(const struct call *call, const char *name, struct err *e);
 int rights_see_certificate(const struct http_exchange *x, const struct certificate *row);
 int rights_see_job(struct db *db, const struct http_exchange *x, const struct job *job,
                    struct err *e);
-/* A certificate by its id, which may be deleted by now. */
-int rights_see_subject(struct db *db, const struct grant *grant, int64_t id, struct err *e);
+/* What a job, by its id, tells: by its certificate's names of today and those that it was for,
+   which may be others. The certificate may be deleted by now. */
+int rights_see_work(struct db *db, const struct grant *grant, const char *job, struct err *e);
 /* By the certificate's names of today and the version's own, which may be others. */
 int rights_see_version(const struct http_exchange *x, const struct version *row);
 int rights_see_order(struct db *db, const struct http_exchange *x, const struct order *order,

@@ -435,6 +435,59 @@ def test_a_narrow_token_has_nothing_of_former_names(house):
     assert admin.get(path + "/versions/1/privkey.pem").status == 200
 
 
+def test_a_narrow_token_does_not_see_what_was_done_for_former_names(certwright, pebble_with):
+    """Jobs, orders, events and errors of before tell of names that are not for it."""
+    house = certwright(pebble_with(config={"domainBlocklist": ["blocked.example.com"]}))
+    admin = house.api
+    admin.put_account()
+    narrow = make_token(house, "narrow", ALL_OF_CERTIFICATES, identifiers=["*.ci.example.com"],
+                        labels={"team": "web"})
+    before, now = ({"identifiers": [f"{part}.example.com"], "account": "main",
+                    "labels": {"team": "web"}} for part in ("w.prod", "w.ci"))
+    admin.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["nowhere.example"]})
+    # One that came to its end; one without an order yet, called back; one that has failed.
+    admin.succeeded(admin.ok("PUT", "/certificates/done", before, status=(202,)))
+    by_hand = {**before, "challenge": {"type": "dns-01", "solver": "hand"}}
+    admin.ok("PUT", "/certificates/halted", by_hand, status=(202,))
+    failing = {**before, "identifiers": ["w.prod.example.com", "blocked.example.com"]}
+    admin.failed(admin.ok("PUT", "/certificates/failed", failing, status=(202,)))
+    assert "blocked" in json.dumps(admin.certificate("failed")["last_error"])
+    names = ("done", "halted", "failed")
+    former = {name: items_of(admin, f"/jobs?certificate={name}&kind=certificate.issue")
+              for name in names}
+    orders = {name: items_of(admin, f"/orders?certificate={name}") for name in names}
+    for name in names:
+        refused(narrow.get(f"/certificates/{name}"), 404, "not_found")
+        admin.succeeded(admin.ok("PUT", f"/certificates/{name}", now, status=(202,)))
+        path = f"/certificates/{name}"
+        assert narrow.ok("GET", path)["last_error"] is None
+        [job] = former[name]
+        for hidden in [f"/jobs/{job['id']}", f"/jobs/{job['id']}/events",
+                       *(f"/orders/{order['id']}" for order in orders[name])]:
+            refused(narrow.get(hidden), 404, "not_found")
+        refused(narrow.post(f"/jobs/{job['id']}/retry"), 404, "not_found")
+        seen = items_of(narrow, f"/jobs?certificate={name}&kind=certificate.issue")
+        assert [one["identifiers"][0]["value"] for one in seen] == ["w.ci.example.com"]
+        assert len(items_of(narrow, f"/orders?certificate={name}")) == 1
+        shown = admin.ok("GET", f"/jobs/{job['id']}")["identifiers"]
+        assert "w.prod.example.com" in [one["value"] for one in shown]
+        assert "w.ci.example.com" not in [one["value"] for one in shown]
+    assert orders["done"] and orders["failed"]
+    assert "w.prod" not in json.dumps([items_of(narrow, path) for path in ("/jobs", "/orders",
+                                                                           "/events")])
+    events = [event for name in names for event in items_of(narrow, f"/events?certificate={name}")]
+    former_ids = {job["id"] for jobs in former.values() for job in jobs}
+    assert events and not former_ids & {event["job"] for event in events}
+    stream = Stream(narrow, "/events?certificate=done&after=0").open()
+    [first] = stream.until(lambda event: True)
+    stream.close()
+    assert first["job"] not in former_ids
+    # Nor has it anything once the names are again what they were.
+    admin.succeeded(admin.ok("PUT", "/certificates/done", before, status=(202,)))
+    assert items_of(narrow, "/jobs?certificate=done") == []
+    assert items_of(narrow, "/events?certificate=done") == []
+
+
 def test_a_narrow_token_changes_its_own_alone(house):
     narrow, admin = house.narrow, house.api
     before = [admin.certificate(name) for name in ("b.ci.example.com", "a.prod.example.com")]

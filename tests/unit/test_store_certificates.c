@@ -1,4 +1,5 @@
 /* Certificates. */
+#include "store/certificate_subject.h"
 #include "store/order.h"
 #include "tests/unit/store_fixture.h"
 
@@ -333,6 +334,58 @@ static void test_deleting_takes_versions_and_ended_orders(void **state)
     assert_ok(store_check(f->store, &e), e);
 }
 
+/* ---- what a job was for ---- */
+
+static struct certificate_subject subject_of(struct fixture *f, const struct new_job *job)
+{
+    struct certificate_subject subject;
+    struct err e;
+    assert_ok(certificate_subject_load_of_job(f->db, job->id, &subject, &e), e);
+    return subject;
+}
+
+static void expect_subject(struct fixture *f, const struct new_job *job, const char *identifiers,
+                           const char *former)
+{
+    struct certificate_subject subject = subject_of(f, job);
+    assert_string_equal(subject.identifiers, identifiers);
+    if (former)
+        assert_string_equal(subject.former, former);
+    else
+        assert_null(subject.former);
+    certificate_subject_finish(&subject);
+}
+
+static void test_a_job_knows_the_names_of_then(void **state)
+{
+    static const char then[] = "[\"a.example\"]", now[] = "[\"a.example\",\"b.example\"]";
+    struct fixture *f = *state;
+    int64_t id = fixture_certificate(f, "a");
+    struct spec spec = {.id = id, .account = "main"};
+    struct new_job before = fixture_job("ca", 0), planned = before, after = before, other = before;
+    struct certificate_subject subject;
+    struct err e;
+    before.job.resource_id = planned.job.resource_id = after.job.resource_id = id;
+    planned.job.kind = "certificate.renew";
+    other.job.resource_type = "account";
+    must(f, fixture_insert_job, &before);
+    must(f, fixture_insert_job, &planned);
+    must(f, fixture_insert_job, &other);
+    expect_subject(f, &before, then, NULL);
+    must(f, put_spec, &spec);
+    must(f, fixture_insert_job, &after);
+    expect_subject(f, &before, now, then);
+    expect_subject(f, &planned, now, NULL); /* it is for whatever names there are in the end */
+    expect_subject(f, &after, now, NULL);
+    must(f, put_spec, &spec);
+    expect_subject(f, &before, now, then);
+    must(f, delete_certificate, &id);
+    expect_subject(f, &before, now, then);
+    expect_subject(f, &after, now, NULL);
+    assert_fails(certificate_subject_load_of_job(f->db, other.id, &subject, &e), e, ERR_NOT_FOUND);
+    assert_fails(certificate_subject_load_of_job(f->db, "nothing", &subject, &e), e, ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -345,6 +398,7 @@ int main(void)
         CASE(test_lists_go_by_name),
         CASE(test_trust_is_the_authoritys),
         CASE(test_deleting_takes_versions_and_ended_orders),
+        CASE(test_a_job_knows_the_names_of_then),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
