@@ -24,3 +24,16 @@ int account_limit_load(struct db *db, int64_t account_id, const char *step, int6
     *until = found;
     return 0;
 }
+
+int account_limit_any(struct db *db, bool *any, struct err *e)
+{
+    struct db_row *row;
+    int64_t one;
+    if (db_query(db, &row, e, "SELECT 1 FROM account_limit LIMIT 1", "") < 0)
+        return -1;
+    int found = record_int(row, &one, e);
+    if (found < 0)
+        return -1;
+    *any = found > 0;
+    return 0;
+}

@@ -7,6 +7,7 @@
 
 #include "store/store.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Engine time; a later time than before stays. */
@@ -15,5 +16,7 @@ int account_limit_set(struct store_tx *tx, int64_t account_id, const char *step,
 /* 0: there is none. */
 int account_limit_load(struct db *db, int64_t account_id, const char *step, int64_t *until,
                        struct err *e);
+/* Whether any account has one, or had. */
+int account_limit_any(struct db *db, bool *any, struct err *e);
 
 #endif

@@ -149,12 +149,12 @@ int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE
                "INSERT INTO job (id, kind, state, step, lane, due_at, resource_type,"
                " resource_name, resource_id, part, args, exclusive, deadline_at, created_at,"
                " updated_at)"
-               " VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)"
+               " VALUES (?1, ?2, ?14, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)"
                " ON CONFLICT DO NOTHING",
-               "ttttittiitiii", fresh, job->kind, job->step, job->lane, job->due_at,
+               "ttttittiitiiit", fresh, job->kind, job->step, job->lane, job->due_at,
                job->resource_type, job->resource_name, job->resource_id, job->part,
                job->args ? job->args : "{}", (int64_t)job->exclusive, job->deadline_at,
-               store_tx_now(tx)) < 0)
+               store_tx_now(tx), job_state_name(job->waits ? JOB_WAITING : JOB_QUEUED)) < 0)
         return -1;
     if (inserted == 0) {
         if (find_twin(db, job, id, e) < 0)
@@ -163,7 +163,8 @@ int job_insert(struct store_tx *tx, const struct job_new *job, char id[ULID_SIZE
         return 0;
     }
     const struct event_new queued = {fresh, JOB_QUEUED, job->step, "queued", NULL};
-    if (event_add(tx, &queued, e) < 0)
+    const struct event_new waiting = {fresh, JOB_WAITING, job->step, job->waits, NULL};
+    if (event_add(tx, &queued, e) < 0 || (job->waits && event_add(tx, &waiting, e) < 0))
         return -1;
     job_touch_lane(tx, job->lane, job->due_at);
     memcpy(id, fresh, ULID_SIZE);
@@ -183,38 +184,51 @@ static int stale_or_missing(struct db *db, const char *id, struct err *e)
 
 /* A NULL step or lane, or a state that is not final, leaves a COALESCE's or CASE's second value. */
 static int update_job(struct store_tx *tx, const char *id, int64_t epoch,
-                      const struct job_change *change, struct job_touched *touched, struct err *e)
+                      const struct job_change *change, int64_t *updated, struct err *e)
+{
+    int64_t now = store_tx_now(tx);
+    return db_run(
+        store_tx_db(tx), updated, e,
+        "UPDATE job SET state = ?3, step = COALESCE (?4, step), lane = COALESCE (?5, lane),"
+        " attempt = ?6, error = ?7, epoch = epoch + 1, updated_at = ?8, finished_at = ?9,"
+        " due_at = CASE WHEN wake_epoch = ?2 AND ?10 > ?8 THEN ?8 ELSE ?10 END,"
+        " requests = COALESCE (?11, requests)"
+        " WHERE id = ?1 AND epoch = ?2 AND finished_at = 0",
+        "titttitiiit", id, epoch, job_state_name(change->state), change->step, change->lane,
+        change->attempt, change->error, now, job_state_is_final(change->state) ? now : (int64_t)0,
+        change->due_at, change->requests);
+}
+
+/* Of a job that goes on: asked for behind the UPDATE, since most that commit have ended, and what
+   an UPDATE returns goes by a table of its own. */
+static int touch_committed(struct store_tx *tx, const char *id, struct err *e)
 {
     struct db_row *row;
-    int64_t now = store_tx_now(tx);
-    if (db_query(
-            store_tx_db(tx), &row, e,
-            "UPDATE job SET state = ?3, step = COALESCE (?4, step), lane = COALESCE (?5, lane),"
-            " attempt = ?6, error = ?7, epoch = epoch + 1, updated_at = ?8, finished_at = ?9,"
-            " due_at = CASE WHEN wake_epoch = ?2 AND ?10 > ?8 THEN ?8 ELSE ?10 END,"
-            " requests = COALESCE (?11, requests)"
-            " WHERE id = ?1 AND epoch = ?2 AND finished_at = 0" JOB_RETURNING_TOUCHED,
-            "titttitiiit", id, epoch, job_state_name(change->state), change->step, change->lane,
-            change->attempt, change->error, now,
-            job_state_is_final(change->state) ? now : (int64_t)0, change->due_at,
-            change->requests) < 0)
+    struct job_touched touched;
+    if (db_query(store_tx_db(tx), &row, e, "SELECT lane, due_at FROM job WHERE id = ?1", "t", id) <
+        0)
         return -1;
-    return record_load(row, &job_touched_record, touched, e);
+    int found = record_load(row, &job_touched_record, &touched, e);
+    if (found <= 0)
+        return found < 0 ? -1 : record_expect(found, e, "job", id);
+    job_touch_lane(tx, touched.lane, touched.due_at);
+    job_touched_finish(&touched);
+    return 0;
 }
 
 int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct job_change *change,
                int64_t *new_epoch, struct err *e)
 {
-    struct job_touched touched;
-    int found = update_job(tx, id, epoch, change, &touched, e);
-    if (found <= 0)
-        return found < 0 ? -1 : stale_or_missing(store_tx_db(tx), id, e);
+    int64_t updated;
+    if (update_job(tx, id, epoch, change, &updated, e) < 0)
+        return -1;
+    if (updated == 0)
+        return stale_or_missing(store_tx_db(tx), id, e);
     if (job_state_is_final(change->state))
         store_tx_end_job(tx);
-    else
-        job_touch_lane(tx, touched.lane, touched.due_at);
-    *new_epoch = touched.epoch;
-    job_touched_finish(&touched);
+    else if (touch_committed(tx, id, e) < 0)
+        return -1;
+    *new_epoch = epoch + 1;
     return 0;
 }
 

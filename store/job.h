@@ -74,6 +74,7 @@ struct job_new {
     int64_t part;
     const char *args; /* NULL: {} */
     int64_t deadline_at;
+    const char *waits; /* what the timeline tells of a job that waits for due_at; NULL: queued */
     /* At most one unfinished job of this kind, resource and part; one that is to be cancelled is
        none. */
     bool exclusive;

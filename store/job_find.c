@@ -1,6 +1,7 @@
 /* Jobs as rows: which there are. */
 #include "store/job_private.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -19,8 +20,9 @@ static int place_of(struct db *db, const char *id, int64_t *place, struct err *e
 
 #define LIST                                                                                       \
     "SELECT " JOB_COLUMNS " FROM job WHERE n < ?1 AND (?2 IS NULL OR kind = ?2)"                   \
-    " AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR resource_type = ?4)"
-#define NEWEST " ORDER BY n DESC LIMIT ?5"
+    " AND (?3 IS NULL OR state = ?3)"
+#define OF_TYPE " AND (?4 IS NULL OR resource_type = ?4)"
+#define NEWEST  " ORDER BY n DESC LIMIT ?5"
 int job_list(struct db *db, const struct job_filter *filter, const char *after, size_t limit,
              struct job **out, size_t *count, struct err *e)
 {
@@ -31,12 +33,14 @@ int job_list(struct db *db, const struct job_filter *filter, const char *after, 
     struct db_row *row;
     int rc;
     /* One statement for all would keep the indexes from being used. */
-    const char *sql = filter->state == JOB_FAILED || filter->state == JOB_CANCELLED ? LIST
+    const char *sql = filter->state == JOB_FAILED || filter->state == JOB_CANCELLED
+                          ? LIST OF_TYPE
                           " AND state IN ('failed', 'cancelled') AND state = ?3" NEWEST
-                                                                                    : LIST NEWEST;
+                          : LIST OF_TYPE NEWEST;
+    assert(!filter->resource_name || filter->resource_type);
     if (filter->resource_name)
-        rc = db_query(db, &row, e, LIST " AND resource_name = ?6" NEWEST, "itttit", before,
-                      filter->kind, state, filter->resource_type, (int64_t)limit,
+        rc = db_query(db, &row, e, LIST " AND resource_type = ?4 AND resource_name = ?6" NEWEST,
+                      "itttit", before, filter->kind, state, filter->resource_type, (int64_t)limit,
                       filter->resource_name);
     else
         rc = db_query(db, &row, e, sql, "ittti", before, filter->kind, state, filter->resource_type,

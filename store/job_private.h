@@ -17,9 +17,8 @@ extern const struct record_type job_record;
 struct job_touched {
     char *lane;
     int64_t due_at;
-    int64_t epoch;
 };
-#define JOB_RETURNING_TOUCHED " RETURNING lane, due_at, epoch"
+#define JOB_RETURNING_TOUCHED " RETURNING lane, due_at"
 extern const struct record_type job_touched_record;
 void job_touched_finish(struct job_touched *touched);
 

@@ -24,7 +24,6 @@ static void read_touched(const struct db_row *row, void *out)
     struct job_touched *touched = out;
     touched->lane = db_text_copy(row, 0);
     touched->due_at = db_int(row, 1);
-    touched->epoch = db_int(row, 2);
 }
 
 void job_touched_finish(struct job_touched *touched)

@@ -148,12 +148,37 @@ static int run_in_savepoint(struct store_tx *tx, struct write *write, struct err
     return store_driver->release(tx->db, e);
 }
 
-/* In a transaction that has begun. */
-static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq, struct err *e)
+/* The only one of its transaction, which it takes back with its changes: a savepoint would keep
+   each page as it was before. */
+static void run_alone(struct store_tx *tx, struct write *write)
+{
+    int64_t changes = store_driver->total_changes(tx->db);
+    write->failed = write->fn(tx, write->arg, &write->error) < 0;
+    if (write->failed)
+        store_driver->rollback(tx->db);
+    else
+        tx->changed |= store_driver->total_changes(tx->db) > changes;
+}
+
+static int run_writes(struct store_tx *tx, struct write *first, struct err *e)
 {
     for (struct write *write = first; write; write = write->next)
         if (run_in_savepoint(tx, write, e) < 0)
             return -1;
+    return 0;
+}
+
+/* In a transaction that has begun. */
+static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq, struct err *e)
+{
+    if (!first->next)
+        run_alone(tx, first);
+    else if (run_writes(tx, first, e) < 0)
+        return -1;
+    if (!first->next && first->failed) {
+        tx->changed = false;
+        return 0; /* nothing is left to commit */
+    }
     if (event_last_seq(tx->db, seq, e) < 0)
         return -1;
     failpoint("commit", NULL);

@@ -153,9 +153,11 @@ int commit_write(struct store_tx *tx, void *arg, struct err *e)
         return -1;
     if (!c->gone && write_rows(tx, c, e) < 0)
         return -1;
-    if (commit->limit_until && c->account.id &&
-        account_limit_set(tx, c->account.id, c->step->name, commit->limit_until, e) < 0)
-        return -1;
+    if (commit->limit_until && c->account.id) {
+        if (account_limit_set(tx, c->account.id, c->step->name, commit->limit_until, e) < 0)
+            return -1;
+        atomic_store(&c->engine->limited, true);
+    }
     if (commit->park_until >= 0 && c->authority.name && !c->gone &&
         authority_park(tx, c->authority.name, commit->park_until, commit->park_reason, e) < 0)
         return -1;

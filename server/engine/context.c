@@ -2,6 +2,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/open_keys.h"
 #include "server/engine/retry.h"
 #include "server/engine/step.h"
 #include "store/event.h"
@@ -110,7 +111,8 @@ void context_finish(struct step_context *c)
     requests_finish(&c->requests);
     free(c->about);
     acme_client_finish(&c->client);
-    key_destroy(c->account_key);
+    if (c->engine)
+        open_keys_leave(c->engine->open_keys, c->account_key);
     for (size_t i = 0; i < c->authorization_count; i++)
         authorization_finish(&c->authorizations[i]);
     free(c->authorizations);
@@ -302,11 +304,27 @@ void context_doubt_directory(struct step_context *c, const struct err *error)
         atomic_store(&c->ca->directory_doubt, true);
 }
 
+static int open_account_key(struct step_context *c, struct err *e)
+{
+    struct open_keys *keys = c->engine->open_keys;
+    struct key *key = open_keys_take(keys, c->account.thumbprint);
+    if (!key) {
+        if (account_open_key(c->db, c->account.id, &key, e) < 0)
+            return -1;
+        if (open_keys_share(keys, &key, e) < 0) {
+            key_destroy(key);
+            return -1;
+        }
+    }
+    c->account_key = key;
+    return 0;
+}
+
 int context_client(struct step_context *c, struct err *e)
 {
     if (context_anonymous_client(c, e) < 0)
         return -1;
-    if (!c->account_key && account_open_key(c->db, c->account.id, &c->account_key, e) < 0)
+    if (!c->account_key && open_account_key(c, e) < 0)
         return -1;
     c->client.key = c->account_key;
     c->client.kid = c->account.url;

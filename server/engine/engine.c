@@ -15,10 +15,12 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/engine/engine_private.h"
+#include "server/engine/open_keys.h"
 #include "server/engine/pace.h"
 #include "server/engine/renewal.h"
 #include "server/engine/responders.h"
 #include "server/engine/step.h"
+#include "store/account_limit.h"
 #include "store/authority.h"
 #include "store/job.h"
 #include "store/order.h"
@@ -330,6 +332,7 @@ int engine_create(const struct engine_options *options, struct engine **out, str
     engine->verdicts = verdicts_create(options->store, options->propagation);
     engine->pace = pace_create();
     engine->refusals = refusals_create();
+    engine->open_keys = open_keys_create();
     engine->lanes = lanes_create(options->workers);
     engine->started_at = clock_engine_ms();
     pthread_mutex_init(&engine->mutex, NULL);
@@ -392,11 +395,13 @@ static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
 int engine_start(struct engine *engine, struct err *e)
 {
     struct db *db;
+    bool limited;
     if (store_write_wait(engine->options.store, wake_waiting, NULL, e) < 0 ||
         renewal_plan_missing(engine->options.store, e) < 0 ||
         store_reader(engine->options.store, &db, e) < 0 ||
-        responders_fill(&engine->options, db, e) < 0)
+        responders_fill(&engine->options, db, e) < 0 || account_limit_any(db, &limited, e) < 0)
         return -1;
+    atomic_store(&engine->limited, limited);
     pthread_mutex_lock(&engine->mutex);
     int rc = job_lanes(db, take_up, engine, e);
     if (rc == 0)
@@ -431,6 +436,7 @@ void engine_destroy(struct engine *engine)
         return;
     lanes_destroy(engine->lanes);
     refusals_destroy(engine->refusals);
+    open_keys_destroy(engine->open_keys);
     pace_destroy(engine->pace);
     verdicts_destroy(engine->verdicts);
     ca_registry_destroy(engine->cas);

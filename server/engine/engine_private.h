@@ -58,6 +58,8 @@ struct engine {
     struct pace *pace; /* of renewals; guarded by the mutex */
     struct engine_counters counters;
     struct refusals *refusals;
+    struct open_keys *open_keys;
+    atomic_bool limited;    /* some account may have met a limit (store/account_limit.h) */
     atomic_bool unwritable; /* the last commit of a step was refused: the disk may be full */
     int64_t started_at;     /* what was committed before is another process's work */
     atomic_bool abort;

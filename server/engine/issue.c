@@ -130,6 +130,15 @@ int issue_hand_over(struct store_tx *tx, const struct step_context *c, const cha
     return certificate_set_job(tx, c->job.resource_id, other[0] ? other : NULL, last_error, e);
 }
 
+/* A CA that was at work on this job is known to have renewal information, or to have none. */
+static int plan_next(struct store_tx *tx, const struct step_context *c,
+                     const struct certificate *certificate, struct err *e)
+{
+    bool tells = !c->client.ca || acme_ca_has_renewal_info(c->client.ca);
+    return tells && certificate->renew_ari ? renewal_plan(tx, certificate, e)
+                                           : renewal_plan_alone(tx, certificate, e);
+}
+
 static int end(struct store_tx *tx, struct step_context *c, enum job_state state, const char *error,
                struct err *e)
 {
@@ -146,7 +155,7 @@ static int end(struct store_tx *tx, struct step_context *c, enum job_state state
     bool active = now.active_job && !strcmp(now.active_job, c->job.id);
     int rc = state == JOB_SUCCEEDED ? intake_certificate_deploy_all(tx, &now, e) : 0;
     if (rc == 0)
-        rc = renewal_plan(tx, &now, e);
+        rc = plan_next(tx, c, &now, e);
     certificate_finish(&now);
     if (rc < 0 || (state != JOB_SUCCEEDED && has_order && drop_version(tx, c, e) < 0))
         return -1;

@@ -5,6 +5,8 @@
 #include "server/engine/renewal_time.h"
 #include "server/engine/step.h"
 
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MISSING_AT_ONCE = 200 };
@@ -31,6 +33,13 @@ int64_t renewal_due_at(const struct certificate *certificate, const struct renew
         terms.window_end = memory->window_end;
     }
     return renewal_time(&terms);
+}
+
+int64_t renewal_jitter(int64_t ms)
+{
+    uint32_t random = 0;
+    (void)RAND_bytes((unsigned char *)&random, sizeof random);
+    return ms - (int64_t)((double)ms * 0.1 * ((double)random / (double)UINT32_MAX));
 }
 
 /* Somebody did not want it now. */
@@ -71,23 +80,27 @@ int renewal_held_until(struct db *db, const struct certificate *certificate, int
     return 0;
 }
 
-/* The job that fails leaves the plan as it is until it is computed anew. */
-static int show_plan(struct store_tx *tx, const struct certificate *certificate, struct err *e)
+/* *at: when, in wall time. The job that fails leaves the plan as it is until it is computed anew.
+ */
+static int show_plan(struct store_tx *tx, const struct certificate *certificate, int64_t *at,
+                     struct err *e)
 {
     struct renewal_memory memory;
     int64_t held, now = store_tx_now(tx);
     if (renewal_held_until(store_tx_db(tx), certificate, now, &held, e) < 0)
         return -1;
     renewal_memory_read(certificate->renewal, certificate->version, &memory);
-    int64_t at = renewal_due_at(certificate, &memory);
+    *at = renewal_due_at(certificate, &memory);
     renewal_memory_finish(&memory);
     int64_t held_wall = held ? clock_wall_ms() + held - now : 0;
-    return certificate_set_renewal(tx, certificate->id, certificate->version,
-                                   at > held_wall ? at : held_wall, certificate->renewal, e);
+    *at = *at > held_wall ? *at : held_wall;
+    return certificate_set_renewal(tx, certificate->id, certificate->version, *at,
+                                   certificate->renewal, e);
 }
 
-int renewal_plan_later(struct store_tx *tx, const struct certificate *certificate, int64_t after_ms,
-                       struct err *e)
+/* waits: as in job_new. */
+static int insert_job(struct store_tx *tx, const struct certificate *certificate, int64_t after_ms,
+                      const char *waits, struct err *e)
 {
     char id[ULID_SIZE];
     bool existing;
@@ -101,18 +114,44 @@ int renewal_plan_later(struct store_tx *tx, const struct certificate *certificat
         .resource_id = certificate->id,
         .part = RENEWAL_PART,
         .deadline_at = INT64_MAX,
+        .waits = waits,
         .exclusive = true,
     };
-    if (!renewal_is_wanted(certificate))
-        return renewal_wake(tx, certificate, e);
-    if (job_insert(tx, &job, id, &existing, e) < 0 || show_plan(tx, certificate, e) < 0)
+    if (job_insert(tx, &job, id, &existing, e) < 0)
         return -1;
     return existing ? renewal_wake(tx, certificate, e) : 0;
+}
+
+int renewal_plan_later(struct store_tx *tx, const struct certificate *certificate, int64_t after_ms,
+                       struct err *e)
+{
+    int64_t at;
+    if (!renewal_is_wanted(certificate))
+        return renewal_wake(tx, certificate, e);
+    if (show_plan(tx, certificate, &at, e) < 0)
+        return -1;
+    return insert_job(tx, certificate, after_ms, NULL, e);
 }
 
 int renewal_plan(struct store_tx *tx, const struct certificate *certificate, struct err *e)
 {
     return renewal_plan_later(tx, certificate, 0, e);
+}
+
+int renewal_plan_alone(struct store_tx *tx, const struct certificate *certificate, struct err *e)
+{
+    char waits[64], text[CLOCK_RFC3339_SIZE];
+    int64_t at, wall = clock_wall_ms();
+    if (!renewal_is_wanted(certificate))
+        return renewal_wake(tx, certificate, e);
+    if (show_plan(tx, certificate, &at, e) < 0)
+        return -1;
+    if (at <= wall)
+        return insert_job(tx, certificate, 0, NULL, e);
+    clock_rfc3339(at, text);
+    snprintf(waits, sizeof waits, "the renewal is planned for %s", text);
+    int64_t look = wall + renewal_jitter(RENEWAL_LOOK_MS);
+    return insert_job(tx, certificate, (at < look ? at : look) - wall, waits, e);
 }
 
 int renewal_wake(struct store_tx *tx, const struct certificate *certificate, struct err *e)

@@ -5,9 +5,13 @@
 #ifndef CERTWRIGHT_SERVER_ENGINE_RENEWAL_H
 #define CERTWRIGHT_SERVER_ENGINE_RENEWAL_H
 
+#include "acme/base/clock.h"
 #include "server/engine/renewal_memory.h"
 #include "store/certificate.h"
 #include "store/job.h"
+
+/* After so long a plan is computed anew at the latest, since wall time can jump. */
+enum { RENEWAL_LOOK_MS = 6 * CLOCK_HOUR_MS };
 
 /* Whether it is to be renewed by itself: it was issued, has an account, is not revoked, and nobody
    has switched that off. */
@@ -34,6 +38,13 @@ int renewal_plan(struct store_tx *tx, const struct certificate *certificate, str
 /* The same, not before after_ms have gone by. */
 int renewal_plan_later(struct store_tx *tx, const struct certificate *certificate, int64_t after_ms,
                        struct err *e);
+
+/* The same for a CA that has nothing to say about it (RFC 9773), so that there is nothing to ask:
+   the job waits at once. */
+int renewal_plan_alone(struct store_tx *tx, const struct certificate *certificate, struct err *e);
+
+/* Up to a tenth less, so that many do not stay in step. */
+int64_t renewal_jitter(int64_t ms);
 
 /* In the transaction that deletes or revokes it: the job looks, and ends. */
 int renewal_wake(struct store_tx *tx, const struct certificate *certificate, struct err *e);

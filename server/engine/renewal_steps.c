@@ -21,13 +21,11 @@
 #include "server/engine/step.h"
 
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    LOOK_AGAIN_MS = 6 * CLOCK_HOUR_MS,
     ASK_AGAIN_MS = 6 * CLOCK_HOUR_MS, /* after an error (RFC 9773 section 4.3.3) */
     ASK_SOON_MS = 2 * PACE_SILENCE_MS,
     CLOCKS_DIFFER_MS = CLOCK_HOUR_MS,
@@ -94,14 +92,6 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Up to a tenth less, so that many do not stay in step. */
-static int64_t jitter(int64_t ms)
-{
-    uint32_t random = 0;
-    (void)RAND_bytes((unsigned char *)&random, sizeof random);
-    return ms - (int64_t)((double)ms * 0.1 * ((double)random / (double)UINT32_MAX));
-}
-
 /* When it is to begin, in wall time. */
 static int find_time(struct step_context *c, const struct renewal_memory *memory, int64_t wall,
                      int64_t *at, struct err *e)
@@ -125,7 +115,7 @@ static int wait_for_time(struct step_context *c, const struct renewal_memory *me
                          int64_t at, bool is_news)
 {
     char text[CLOCK_RFC3339_SIZE];
-    int64_t wake = sooner(at, wall + jitter(LOOK_AGAIN_MS));
+    int64_t wake = sooner(at, wall + renewal_jitter(RENEWAL_LOOK_MS));
     if (c->certificate.renew_ari && wall < c->certificate.not_after)
         wake = sooner(wake, memory->ask_again_at);
     clock_rfc3339(at, text);
@@ -245,7 +235,7 @@ static bool is_spared(struct step_context *c)
 
 static int ask_soon(struct step_context *c, struct renewal_memory *memory, int64_t wall)
 {
-    memory->ask_again_at = wall + jitter(ASK_SOON_MS);
+    memory->ask_again_at = wall + renewal_jitter(ASK_SOON_MS);
     return step_next(c, "plan", NULL);
 }
 
@@ -308,7 +298,7 @@ static int queue(struct step_context *c, struct err *e)
     if (find_rest(c, &rest, e) < 0)
         return -1;
     if (rest > c->now)
-        return step_wait(c, "plan", sooner(rest, c->now + LOOK_AGAIN_MS),
+        return step_wait(c, "plan", sooner(rest, c->now + RENEWAL_LOOK_MS),
                          "it was renewed again and again: that rests for a while");
     pthread_mutex_lock(&c->engine->mutex);
     int64_t place = pace_take(c->engine->pace, c->authority.name, c->now);

@@ -145,7 +145,8 @@ static bool is_limited(struct step_context *c)
 {
     struct err ignored;
     int64_t until;
-    if (!c->account.id || c->job.error || !context_is_at_authority(c) ||
+    if (!atomic_load(&c->engine->limited) || !c->account.id || c->job.error ||
+        !context_is_at_authority(c) ||
         account_limit_load(c->db, c->account.id, c->step->name, &until, &ignored) < 0 ||
         until <= c->now)
         return false;
