@@ -2,13 +2,15 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/log.h"
+#include "acme/base/ulid.h"
+#include "server/api/check.h"
 #include "server/http/server.h"
 #include "store/audit.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { WRITTEN_EVERY_MS = 10 * CLOCK_MINUTE_MS };
+enum { WRITTEN_EVERY_MS = 10 * CLOCK_MINUTE_MS, RESOURCES_APART = 4 };
 
 void refused_init(struct refused *refused)
 {
@@ -31,6 +33,55 @@ static bool is_refusal(const struct http_served *request)
     return request->status == 401 || request->status == 403 || (!is_read && *request->route);
 }
 
+/* ---- the resource ---- */
+
+/* The length of the segment at text, which begins with its slash. */
+static size_t segment_size(const char *text)
+{
+    return text[0] ? 1 + strcspn(text + 1, "/") : 0;
+}
+
+/* A name or an id, with nothing in it that would have to be cleaned: whatever else was put into a
+   path may be a secret. */
+static bool is_name(const char *segment, size_t size)
+{
+    char name[REFUSED_RESOURCE_SIZE];
+    if (size < 2 || size > sizeof name)
+        return false;
+    snprintf(name, size, "%s", segment + 1);
+    return !check_name(name) || ulid_is(name);
+}
+
+/* The path up to its last name: "/certificates/a.example" of a file of it. What is no name is left
+   as the route has it. */
+static void name_resource(const struct http_served *request, char out[REFUSED_RESOURCE_SIZE])
+{
+    const char *route = request->route, *path = request->path;
+    size_t used = 0, end = 0;
+    bool has_name = false;
+    out[0] = '\0';
+    while (*route) {
+        size_t size = segment_size(route), given = segment_size(path);
+        bool is_parameter = route[1] == '{';
+        bool is_taken = is_parameter && is_name(path, given);
+        const char *from = is_taken ? path : route;
+        size_t length = is_taken ? given : size;
+        if (used + length >= REFUSED_RESOURCE_SIZE)
+            break;
+        memcpy(out + used, from, length);
+        used += length;
+        if (is_parameter || !has_name)
+            end = used;
+        has_name = has_name || is_parameter;
+        route += size;
+        path += given;
+    }
+    out[end] = '\0';
+}
+
+/* ---- kinds ---- */
+
+/* Whatever the resource. */
 static bool is_like(const struct refused_kind *kind, const struct http_served *request)
 {
     return kind->status == request->status && !strcmp(kind->code, request->problem) &&
@@ -47,13 +98,25 @@ static bool is_free(const struct refused_kind *kind, int64_t now)
 static struct refused_kind *find_kind(struct refused *refused, const struct http_served *request,
                                       int64_t now)
 {
-    struct refused_kind *unused = NULL;
+    char resource[REFUSED_RESOURCE_SIZE];
+    struct refused_kind *unused = NULL, *several = NULL;
+    int alike = 0;
+    name_resource(request, resource);
     for (int i = 0; i < REFUSED_KINDS - 1; i++) {
         struct refused_kind *kind = &refused->kinds[i];
-        if (kind->code && is_like(kind, request))
+        bool is_alike = kind->code && is_like(kind, request);
+        if (is_alike && !strcmp(kind->resource, resource))
             return kind;
+        if (is_alike && !kind->resource[0])
+            several = kind;
+        alike += is_alike && !is_free(kind, now);
         if (!unused && is_free(kind, now))
             unused = kind;
+    }
+    if (alike >= RESOURCES_APART) {
+        resource[0] = '\0';
+        if (several)
+            return several;
     }
     if (!unused)
         return &refused->kinds[REFUSED_KINDS - 1];
@@ -63,6 +126,7 @@ static struct refused_kind *find_kind(struct refused *refused, const struct http
                                     .status = request->status};
     snprintf(unused->principal, sizeof unused->principal, "%s", request->principal);
     snprintf(unused->address, sizeof unused->address, "%s", request->address);
+    memcpy(unused->resource, resource, sizeof resource);
     return unused;
 }
 
@@ -91,6 +155,7 @@ static int write_kind(struct store_tx *tx, const struct refused_kind *kind, stru
         .address = kind->address,
         .method = is_known ? kind->method : "",
         .route = text_or_null(kind->route),
+        .resource = text_or_null(kind->resource),
         .status = kind->status,
         .code = is_known ? kind->code : "various",
         .at = kind->first_at,

@@ -2,7 +2,8 @@
  * What was refused, on its way to the audit trail: writes that failed, and whoever was turned away.
  * A stranger can bring about any number of these, so they are gathered: those alike are one entry
  * with a count, written at once for the first and then at most every ten minutes; what differs
- * from more than a few others goes into one that says so by having no address.
+ * from more than a few others goes into one that says so by having no address. Of those that differ
+ * in the resource alone, a few are told apart, so that whoever tries names takes no other's place.
  */
 #ifndef CERTWRIGHT_SERVER_API_REFUSED_H
 #define CERTWRIGHT_SERVER_API_REFUSED_H
@@ -16,11 +17,15 @@
 struct http_served;
 
 /* Kinds that are told apart; with the one for all others. */
-enum { REFUSED_KINDS = 32 };
+enum { REFUSED_KINDS = 64 };
+
+/* A resource's path: two names of 200 characters, and what is around them. */
+enum { REFUSED_RESOURCE_SIZE = 512 };
 
 struct refused_kind {
     char principal[256];
     char address[64];
+    char resource[REFUSED_RESOURCE_SIZE]; /* that was asked for; "": none, or several */
     const char *method;
     const char *route;
     const char *code;

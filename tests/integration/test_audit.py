@@ -154,10 +154,54 @@ def test_what_is_refused_is_folded(certwright):
     for entry in turned_away:
         assert entry["principal"] is None and entry["address"] == "127.0.0.1"
         assert entry["route"] == "/certificates" and entry["code"] == "auth.required"
+        assert entry["resource"] == "/certificates"
     [invalid] = [entry for entry in found if entry["status"] == 422]
-    assert invalid["principal"] == "token:admin" and invalid["resource"] is None
+    assert invalid["principal"] == "token:admin" and invalid["resource"] == "/credentials/hook"
     assert "guessed" not in json.dumps(found)
     check_chain(entries(api))
+
+
+def test_what_is_refused_names_what_was_asked_for(certwright):
+    service = certwright()
+    api = service.api
+    job = "01KAJX4FZZ8N3C5D7F9H1K3M5P"
+    asked = {"/certificates/a.example.com/privkey.pem": "/certificates/a.example.com",
+             "/certificates/a.example.com/versions/3": "/certificates/a.example.com/versions/3",
+             f"/jobs/{job}": f"/jobs/{job}", "/tokens": "/tokens",
+             # What is no name may be anything, a secret too.
+             f"/tokens/{api.token}": "/tokens/{name}", "/solvers/a%20b": "/solvers/{name}",
+             "/targets/" + "x" * 300: "/targets/{name}"}
+    for path in asked:
+        assert api.get(path, token=False).status == 401
+    assert api.delete("/credentials/gone").status == 404
+    service.restart()
+    found = entries(api)
+    assert sorted(entry["resource"] for entry in found if entry["status"] == 401) \
+        == sorted(asked.values())
+    [gone] = [entry for entry in found if entry["status"] == 404]
+    assert told(gone) == ("DELETE", "/credentials/gone", 404)
+    assert [entry["status"] for entry in entries(api, "&resource=/certificates/a.example.com")] \
+        == [401, 401]
+    assert api.token not in json.dumps(found)
+    check_chain(found)
+
+
+def test_who_tries_names_takes_no_others_place(certwright):
+    """Some names are told, the rest is counted; what others are refused is told as ever."""
+    service = certwright()
+    api = service.api
+    for n in range(100):
+        assert api.get(f"/certificates/n{n}.example.com", token=False).status == 401
+    assert api.delete("/credentials/gone").status == 404
+    service.restart()
+    found = [entry for entry in entries(api) if entry["status"] == 401]
+    assert sum(entry["count"] for entry in found) == 100
+    assert {entry["address"] for entry in found} == {"127.0.0.1"}
+    assert {entry["resource"] for entry in found} \
+        == {*(f"/certificates/n{n}.example.com" for n in range(4)), None}
+    assert len(found) <= 6
+    assert [told(entry) for entry in entries(api, "&resource=/credentials/gone")] \
+        == [("DELETE", "/credentials/gone", 404)]
 
 
 def test_strangers_cannot_fill_the_trail(certwright):
@@ -166,10 +210,11 @@ def test_strangers_cannot_fill_the_trail(certwright):
     routes = [path for path, item in api.contract.spec["paths"].items() if "get" in item]
     for path in routes:
         for method in ("GET", "DELETE", "POST", "PUT", "PATCH"):
-            api.call(method, path.replace("{", "").replace("}", ""), token=False)
+            for n in range(3):
+                api.call(method, path.replace("{", "").replace("}", str(n)), token=False)
     service.restart()
     found = entries(api)
-    assert 10 < len(found) <= 2 * 32
+    assert 10 < len(found) <= 2 * 64
     assert sum(entry["count"] for entry in found if not entry["address"]) > 10
     check_chain(found)
 
