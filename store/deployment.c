@@ -84,6 +84,14 @@ int deployment_list_of_target(struct db *db, const char *target, struct deployme
     return record_list(row, &deployment_record, out, count, e);
 }
 
+int deployment_last_id(struct db *db, int64_t *id, struct err *e)
+{
+    struct db_row *row;
+    if (db_query(db, &row, e, "SELECT COALESCE (max (id), 0) FROM deployment", "") < 0)
+        return -1;
+    return record_int(row, id, e) < 0 ? -1 : 0;
+}
+
 /* ---- the list ---- */
 
 static bool is_item(const struct deployment *row, const struct deployment_item *item)

@@ -37,6 +37,9 @@ int deployment_list(struct db *db, int64_t certificate_id, struct deployment **o
 int deployment_list_of_target(struct db *db, const char *target, struct deployment **out,
                               size_t *count, struct err *e);
 
+/* The highest id there is: whatever is inserted later has a higher one. 0: there is none. */
+int deployment_last_id(struct db *db, int64_t *id, struct err *e);
+
 struct deployment_item {
     const char *target;
     const char *parameters;

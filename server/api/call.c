@@ -172,9 +172,11 @@ static int run(struct store_tx *tx, void *arg, struct err *e)
     if (http_confirm(call->x, e) < 0 || rights_permit(store_tx_db(tx), call->x, e) < 0)
         return -1;
     const char *key = call->is_post ? http_header(call->x, "Idempotency-Key") : NULL;
+    if (rights_note_before(store_tx_db(tx), call->x, &call->before, e) < 0)
+        return -1;
     int rc = key ? run_once(call, tx, key, e) : call->apply(call, tx, e);
     if (rc == 0)
-        rc = rights_check_result(store_tx_db(tx), call->x, &call->out, &call->errors, e);
+        rc = rights_check_result(store_tx_db(tx), call, &call->errors, e);
     if (rc == 0)
         rc = load_job(call, tx, e);
     return rc < 0 ? -1 : write_audit(call, tx, e);

@@ -42,6 +42,7 @@ struct call {
     void *spec;                   /* what the handler has read, owned */
     void (*spec_destroy)(void *spec);
     struct fields errors; /* for ERR_INVALID of apply */
+    int64_t before;       /* see rights_note_before */
     struct call_out out;
 };
 

@@ -5,9 +5,11 @@
 #include "server/access/grant.h"
 #include "server/access/principal.h"
 #include "server/api/call.h"
+#include "server/api/target_folders.h"
 #include "server/config/config.h"
 #include "store/certificate.h"
 #include "store/certificate_subject.h"
+#include "store/deployment.h"
 #include "store/job.h"
 #include "store/order.h"
 
@@ -213,10 +215,15 @@ static void complain_of_identifiers(const struct grant *grant, const char *ident
     json_object_put(array);
 }
 
-static int check_subject(struct db *db, const struct http_exchange *x, int64_t id,
-                         struct fields *errors, struct err *e)
+int rights_note_before(struct db *db, const struct http_exchange *x, int64_t *before, struct err *e)
 {
-    const struct grant *grant = grant_of(x);
+    return rights_are_narrow(x) && !http_is_read(x) ? deployment_last_id(db, before, e) : 0;
+}
+
+static int check_subject(struct db *db, const struct call *call, int64_t id, struct fields *errors,
+                         struct err *e)
+{
+    const struct grant *grant = grant_of(call->x);
     struct certificate_subject subject;
     if (certificate_subject_load(db, id, &subject, e) < 0)
         return -1;
@@ -226,29 +233,35 @@ static int check_subject(struct db *db, const struct http_exchange *x, int64_t i
         grant_compare_labels(grant, subject.labels, complain_of_label, errors);
     }
     certificate_subject_finish(&subject);
-    if (taken)
+    if (!taken)
+        return err_set(e, ERR_FORBIDDEN, "Such a certificate is not for %s.",
+                       http_principal(call->x));
+    /* Nor may it take the folder that another service is about to have. */
+    if (target_folders_check_names(db, id, call->before, errors, e) < 0)
+        return -1;
+    if (errors->count == 0)
         return 0;
-    return err_set(e, ERR_FORBIDDEN, "Such a certificate is not for %s.", http_principal(x));
+    return err_set(e, ERR_FORBIDDEN, "Such targets are not for %s.", http_principal(call->x));
 }
 
-static int check_job(struct db *db, const struct http_exchange *x, const char *id,
-                     struct fields *errors, struct err *e)
+static int check_job(struct db *db, const struct call *call, struct fields *errors, struct err *e)
 {
+    const char *id = call->out.job;
     struct job job;
     if (job_load(db, id, &job, e) < 0)
         return -1;
     bool is_certificate = !strcmp(job.resource_type, "certificate");
     int64_t resource = job.resource_id;
     job_finish(&job);
-    if (is_certificate && check_subject(db, x, resource, errors, e) < 0)
+    if (is_certificate && check_subject(db, call, resource, errors, e) < 0)
         return -1;
-    int sees = is_certificate ? rights_see_work(db, grant_of(x), id, e) : 0;
+    int sees = is_certificate ? rights_see_work(db, grant_of(call->x), id, e) : 0;
     if (sees == 0)
-        err_set(e, ERR_FORBIDDEN, "Such a job is not for %s.", http_principal(x));
+        err_set(e, ERR_FORBIDDEN, "Such a job is not for %s.", http_principal(call->x));
     return sees > 0 ? 0 : -1;
 }
 
-static int check_named(struct db *db, const struct http_exchange *x, const char *name,
+static int check_named(struct db *db, const struct call *call, const char *name,
                        struct fields *errors, struct err *e)
 {
     struct certificate row;
@@ -256,18 +269,18 @@ static int check_named(struct db *db, const struct http_exchange *x, const char 
         return -1;
     int64_t id = row.id;
     certificate_finish(&row);
-    return check_subject(db, x, id, errors, e);
+    return check_subject(db, call, id, errors, e);
 }
 
-int rights_check_result(struct db *db, const struct http_exchange *x, const struct call_out *out,
-                        struct fields *errors, struct err *e)
+int rights_check_result(struct db *db, const struct call *call, struct fields *errors,
+                        struct err *e)
 {
-    if (!rights_are_narrow(x))
+    if (!rights_are_narrow(call->x))
         return 0;
-    if (out->job[0])
-        return check_job(db, x, out->job, errors, e);
+    if (call->out.job[0])
+        return check_job(db, call, errors, e);
     /* Of the paths that such a caller gets to, those that answer with anything else answer with a
        certificate. */
-    struct json_object *name = json_object_object_get(out->json, "name");
-    return name ? check_named(db, x, json_object_get_string(name), errors, e) : 0;
+    struct json_object *name = json_object_object_get(call->out.json, "name");
+    return name ? check_named(db, call, json_object_get_string(name), errors, e) : 0;
 }

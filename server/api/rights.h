@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 struct call;
-struct call_out;
 struct certificate;
 struct db;
 struct fields;
@@ -30,9 +29,13 @@ bool rights_are_narrow(const struct http_exchange *x);
    ERR_FORBIDDEN for what may not be done. */
 int rights_permit(struct db *db, const struct http_exchange *x, struct err *e);
 
+/* Before a write, within its transaction: what rights_check_result tells its doing by. */
+int rights_note_before(struct db *db, const struct http_exchange *x, int64_t *before,
+                       struct err *e);
+
 /* 0 if what a write is about to answer with may be so; ERR_FORBIDDEN, with complaints. */
-int rights_check_result(struct db *db, const struct http_exchange *x, const struct call_out *out,
-                        struct fields *errors, struct err *e);
+int rights_check_result(struct db *db, const struct call *call, struct fields *errors,
+                        struct err *e);
 
 /* ERR_FORBIDDEN for a new certificate of a name that a listener of the config shows: whoever has
    its key is the service to those who come there. */

@@ -14,11 +14,8 @@
 enum { VALIDITY_MIN_SECONDS = 60, VALIDITY_MAX_SECONDS = 20 * 365 * 24 * 60 * 60 };
 enum { PROFILE_MAX = 128, CHAIN_NAME_MAX = 255, IDENTIFIER_TEXT_MAX = 1024, TIME_TEXT_MAX = 40 };
 
-/*
- * What a certificate is called unless told: its first name. "*." is spelt "wildcard.", and the
- * colons of an IPv6 address become hyphens (a leading one after a zero, which it stands for).
- */
-static char *name_after(const struct identifier *id)
+/* The leading colon of an IPv6 address comes after a zero, which it stands for. */
+char *spec_certificate_name(const struct identifier *id)
 {
     char *name = identifier_is_wildcard(id) ? mem_printf("wildcard.%s", identifier_base(id))
                  : id->value[0] == ':'      ? mem_printf("0%s", id->value)
@@ -39,7 +36,7 @@ static void read_name(const struct members *m, const struct identifier *first,
     }
     if (!first)
         return;
-    out->name = name_after(first);
+    out->name = spec_certificate_name(first);
     if (check_name(out->name))
         members_wrong(m, "name", "is required, since the first identifier makes no name");
 }

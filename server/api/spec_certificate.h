@@ -51,6 +51,10 @@ int spec_certificate_patch_read(struct json_object *body, struct fields *errors,
                                 struct spec_certificate_patch *out);
 void spec_certificate_patch_finish(struct spec_certificate_patch *patch);
 
+/* What a certificate is called unless told, after its first name: "*." is spelt "wildcard.", and
+   the colons of an IPv6 address are hyphens. The caller frees. */
+char *spec_certificate_name(const struct identifier *first);
+
 /* The identifiers as a JSON array of strings; the caller frees. */
 char *spec_certificate_identifiers(const struct spec_certificate *spec);
 

@@ -5,6 +5,7 @@
 #include "server/api/folder_claims.h"
 #include "server/api/peek.h"
 #include "server/api/show.h"
+#include "server/api/spec_certificate.h"
 #include "store/certificate.h"
 #include "store/deployment.h"
 #include "store/target.h"
@@ -192,6 +193,77 @@ int target_folders_check(struct db *db, const char *certificate, struct fields *
     }
     own_finish(&own);
     return rc < 0 ? -1 : fields_verdict(errors, e);
+}
+
+/* ---- called after its own names ---- */
+
+/* The path in the target's directory, as folder_claims_path takes it. */
+static char *path_of(const struct target *target, const char *parameters, const char *certificate)
+{
+    struct json_object *settings = show_stored(target->settings);
+    struct json_object *item = show_stored(parameters);
+    const char *path = peek_text(item, "path");
+    if (!path)
+        path = peek_text(settings, "path");
+    char *copy = mem_strdup(path ? path : certificate);
+    json_object_put(settings);
+    json_object_put(item);
+    return copy;
+}
+
+static bool is_own_name(const struct certificate *certificate, const char *path)
+{
+    struct json_object *names = show_stored(certificate->identifiers);
+    bool is_own = false;
+    for (size_t i = 0; i < json_object_array_length(names) && !is_own; i++) {
+        struct identifier id;
+        struct err ignored;
+        const char *text = json_object_get_string(json_object_array_get_idx(names, i));
+        if (identifier_parse(text, &id, &ignored) < 0)
+            continue;
+        char *name = spec_certificate_name(&id);
+        is_own = !strcmp(name, path);
+        free(name);
+    }
+    json_object_put(names);
+    return is_own;
+}
+
+static int check_name(struct db *db, const struct certificate *certificate,
+                      const struct deployment *item, size_t index, struct fields *errors,
+                      struct err *e)
+{
+    struct target target;
+    char pointer[POINTER_SIZE];
+    if (target_load(db, item->target, &target, e) < 0)
+        return -1;
+    char *path = path_of(&target, item->parameters, certificate->name);
+    snprintf(pointer, sizeof pointer, "/targets/%zu", index);
+    if (!strcmp(target.type, "files") && !is_own_name(certificate, path))
+        fields_add(errors, pointer,
+                   "must not lead to a folder \"%s\" of the target \"%s\", which is called after "
+                   "none of the certificate's identifiers",
+                   path, target.name);
+    free(path);
+    target_finish(&target);
+    return 0;
+}
+
+int target_folders_check_names(struct db *db, int64_t certificate_id, int64_t after,
+                               struct fields *errors, struct err *e)
+{
+    struct certificate certificate = {0};
+    struct deployment *list;
+    size_t count;
+    if (deployment_list(db, certificate_id, &list, &count, e) < 0)
+        return -1;
+    int rc = count ? certificate_load_by_id(db, certificate_id, &certificate, e) : 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (list[i].id > after)
+            rc = check_name(db, &certificate, &list[i], i, errors, e);
+    certificate_finish(&certificate);
+    deployment_list_finish(list, count);
+    return rc;
 }
 
 /* ---- all at once ---- */

@@ -4,6 +4,8 @@
 
 #include "acme/base/error.h"
 
+#include <stdint.h>
+
 struct db;
 struct fields;
 
@@ -14,6 +16,14 @@ struct fields;
  */
 int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
                          struct err *e);
+
+/*
+ * Complains, at /targets/N, of items of type files with a deployment above the id `after`, the last
+ * one of before, whose folder in the target's directory is not called after one of the
+ * certificate's own names. 0 also with complaints.
+ */
+int target_folders_check_names(struct db *db, int64_t certificate_id, int64_t after,
+                               struct fields *errors, struct err *e);
 
 /*
  * Complains, at /directory, if two stored deployments share a folder, one of them on this target;

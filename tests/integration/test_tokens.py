@@ -12,6 +12,7 @@ import pytest
 
 import pem
 from api import Api, at_once
+from own_ca import OwnCa
 from process import until
 from sse import Stream
 
@@ -565,6 +566,57 @@ def test_a_csr_and_an_import_are_no_way_around(house):
         assert answer.status == status, answer
     refused(house.narrow.post("/imports", {**body, "name": "a.prod.example.com"}), 409,
             "name.taken")
+
+
+def test_a_narrow_token_takes_no_folder_of_others(certwright, pebble, tmp_path):
+    """A folder that nobody has yet would else be another service's, with a certificate not its."""
+    service = certwright(pebble, file_roots=[str(tmp_path)])
+    admin = service.api
+    admin.put_account()
+    certs = tmp_path / "certs"
+    admin.ok("PUT", "/targets/web", {"type": "files", "directory": str(certs)})
+    admin.ok("PUT", "/targets/fixed", {"type": "files", "directory": str(tmp_path / "b"),
+                                       "path": "."})
+    narrow = make_token(service, "narrow", ALL_OF_CERTIFICATES,
+                        identifiers=["*.ci.example.com", "=*.ci.example.com"])
+    spec = {"identifiers": ["a.ci.example.com", "c.ci.example.com"], "account": "main"}
+    key = pem.make_key()
+    imported = {"certificate": OwnCa().leaf(key, "a.ci.example.com"),
+                "private_key": pem.key_pem(key)}
+
+    def not_there(answer):
+        problem = refused(answer, 403, "auth.forbidden")
+        assert [error["pointer"] for error in problem["errors"]] == ["/targets/0"]
+
+    for name, item in (("b.prod.example.com", "web"), ("b", "web"), ("a.ci.example.com", "fixed"),
+                       *(("a.ci.example.com", {"target": "web", "path": path})
+                         for path in ("b.prod.example.com", "b/a.ci.example.com", ".")),
+                       ("d.ci.example.com", "web")):
+        body = {**spec, "targets": [item]}
+        not_there(narrow.post("/certificates", {**body, "name": name}))
+        not_there(narrow.put(f"/certificates/{name}", body))
+        not_there(narrow.post("/imports", {**imported, "name": name, "targets": [item]}))
+        refused(admin.get(f"/certificates/{name}"), 404, "not_found")
+    # Folders of its own names it may have, by the certificate's name or by path.
+    path = "/certificates/a.ci.example.com"
+    own = ["web", {"target": "web", "path": "c.ci.example.com"}]
+    narrow.succeeded(narrow.ok("POST", "/certificates", {**spec, "targets": own}, status=(202,)))
+    for name in ("a.ci.example.com", "c.ci.example.com"):
+        until((certs / name / "privkey.pem").exists, 30, "it is installed")
+    not_there(narrow.patch(path, {"targets": [{"target": "web", "path": "b"}]}))
+    assert narrow.ok("GET", path)["targets"] == admin.ok("GET", path)["targets"]
+    # What somebody else has put there stays, and is kept up to date by it.
+    theirs = [{"target": "web", "path": "shop"}]
+    admin.ok("PATCH", path, {"targets": theirs})
+    until((certs / "shop" / "privkey.pem").exists, 30, "it is installed")
+    assert narrow.ok("PATCH", path, {"targets": [*theirs, "web"]})["targets"][0]["path"] == "shop"
+    narrow.succeeded(narrow.ok("POST", path + "/renew", {"force": True}, status=(202,)))
+    # A wildcard's folder is called as its certificate is.
+    hand = {"identifiers": ["*.ci.example.com"], "account": "main",
+            "challenge": {"type": "dns-01", "solver": "hand"}, "targets": ["web"]}
+    admin.ok("PUT", "/solvers/hand", {"type": "manual", "zones": ["nowhere.example"]})
+    job = narrow.ok("POST", "/certificates", hand, status=(202,))
+    assert job["resource"]["name"] == "wildcard.ci.example.com"
 
 
 def test_what_is_of_no_certificate_is_not_for_a_narrow_token(house):
