@@ -199,6 +199,7 @@ static void set_transport(struct acme_http *http, struct call *call)
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, call);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, o->unix_socket);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
@@ -368,7 +369,7 @@ int acme_http_send(struct acme_http *http, const struct acme_http_request *reque
     if (outgoing_check_url(http->options.outgoing, request->url, e) < 0)
         return -1;
     call.kinds = outgoing_kinds(http->options.outgoing, request->url);
-    call.proxy = proxy_for(request->url);
+    call.proxy = http->options.is_local ? NULL : proxy_for(request->url);
 
     /* A reset forgets options, and keeps connections and TLS sessions. */
     curl_easy_reset(http->curl);

@@ -49,6 +49,8 @@ struct acme_http_options {
     size_t max_body;                 /* 0: 1 MiB; more is ERR_CA_PROTOCOL */
     const atomic_bool *abort;        /* set: running calls end with ERR_SHUTDOWN; may be NULL */
     bool allow_http;                 /* plain http:// too (solvers on loopback); else https only */
+    bool is_local;                   /* no proxy is asked: the server is on this machine */
+    const char *unix_socket;         /* whatever host the URL names, it is there; NULL: no socket */
     const struct outgoing *outgoing; /* borrowed; NULL: requests may go to any address */
     void (*traced)(void *context, const struct acme_http_trace *trace); /* may be NULL */
     void *trace_context;

@@ -7,6 +7,7 @@
 #include "server/config/config.h"
 #include "server/config/options.h"
 #include "server/start/house.h"
+#include "server/start/rekey.h"
 #include "server/start/startable.h"
 
 #include <errno.h>
@@ -107,12 +108,28 @@ static int serve(const struct config *config, struct buf *complaints, struct err
     return 0;
 }
 
+static int rekey(const struct config *config, const char *new_key, struct err *e)
+{
+    log_set_level(config->log_level < LOG_LEVEL_WARN ? LOG_LEVEL_WARN : config->log_level);
+    keep_memory_private();
+    return rekey_run(config, new_key, e);
+}
+
 static int check(const struct config *config, struct buf *complaints, struct err *e)
 {
     if (startable_check(config, complaints, e) < 0)
         return -1;
     printf("%s is valid\n", config->file);
     return 0;
+}
+
+static int run(const struct options *options, const struct config *config, struct buf *complaints,
+               struct err *e)
+{
+    if (options->verb == OPTIONS_SERVE)
+        return serve(config, complaints, e);
+    return options->verb == OPTIONS_REKEY ? rekey(config, options->new_key, e)
+                                          : check(config, complaints, e);
 }
 
 static int with_config(const struct options *options)
@@ -124,8 +141,7 @@ static int with_config(const struct options *options)
     if (rc < 0) {
         error.code = ERR_CONFIG; /* a file that cannot be read is no better than a wrong one */
     } else {
-        rc = options->verb == OPTIONS_SERVE ? serve(config, &complaints, &error)
-                                            : check(config, &complaints, &error);
+        rc = run(options, config, &complaints, &error);
         config_destroy(config);
     }
     if (rc < 0)

@@ -21,6 +21,7 @@ static int lock_file(const char *directory, const char *path, int *fd, struct er
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
     if (*fd < 0)
         return err_set(e, ERR_IO, "Cannot open %s: %s.", path, strerror(errno));
+    store_give_file(*fd, directory);
     if (fcntl(*fd, F_OFD_SETLK, &whole) == 0)
         return 0;
     int rc = errno == EACCES || errno == EAGAIN

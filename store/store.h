@@ -41,6 +41,9 @@ struct store_opening {
 /* Makes the directory (not those above it) unless it is there. ERR_IO. */
 int store_make_directory(const char *path, struct err *e);
 
+/* A new file in it is its owner's, also where root makes it for a service that is somebody else. */
+void store_give_file(int fd, const char *directory);
+
 /*
  * Opens or makes DIRECTORY/certwright.db, takes DIRECTORY/lock (ERR_BUSY if another process has
  * it), and migrates: the schema is brought to this program's version in one transaction per step;

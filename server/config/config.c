@@ -61,6 +61,7 @@ void config_destroy(struct config *config)
     source_destroy(config->resources);
     mem_free_secret_string(config->master_key);
     free(config->master_key_command);
+    free(config->master_key_lacks);
     free(config->file);
     free(config->data);
     free(config->user_agent);
@@ -272,7 +273,7 @@ static void read_request_limits(const struct settings *file, struct config *conf
     settings_int(&limits, "waits", 0, LIMIT_MAX, &config->client_waits);
 }
 
-static void read_members(const struct settings *file, struct config *config)
+static void read_members(const struct settings *file, bool is_for_keys, struct config *config)
 {
     static const char *const names[] = {"user_agent",
                                         "language",
@@ -321,16 +322,18 @@ static void read_members(const struct settings *file, struct config *config)
     apply_sandbox(sandbox, file->source, "/sandbox", &config->sandbox, file->complaints);
     free(sandbox);
     read_commands(file, config);
-    master_key_read(file, config);
+    master_key_read(file, is_for_keys, config);
     read_pidfiles(file, config);
+    if (is_for_keys)
+        return;
     config->defaults = json_object_get(settings_object(file, "defaults"));
     read_resources(file, config);
     outgoing_read(file, config->resources, config->outgoing);
 }
 
 /* The file's mistakes are complained of; this fails only where it cannot be read at all. */
-static int read_file(const char *path, struct config *config, struct complaints *complaints,
-                     struct err *e)
+static int read_file(const char *path, bool is_for_keys, struct config *config,
+                     struct complaints *complaints, struct err *e)
 {
     struct buf text = {0};
     struct json_object *json = NULL;
@@ -343,7 +346,7 @@ static int read_file(const char *path, struct config *config, struct complaints 
     if (json) {
         const struct settings file = {
             .object = json, .source = path, .pointer = "", .complaints = complaints};
-        read_members(&file, config);
+        read_members(&file, is_for_keys, config);
         json_object_put(json); /* what secrets are in it is in the resources, which are kept */
     }
     return rc;
@@ -420,7 +423,7 @@ int config_load(const struct config_flags *flags, struct config **out, struct bu
     struct complaints found = {0};
     struct config *config = create_default();
     const char *path = flags->config ? flags->config : variable("CERTWRIGHT_CONFIG");
-    int rc = path ? read_file(path, config, &found, e) : 0;
+    int rc = path ? read_file(path, flags->is_for_keys, config, &found, e) : 0;
     if (rc == 0) {
         apply_environment(config, &found);
         apply_flags(flags, config, &found);

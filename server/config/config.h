@@ -37,6 +37,9 @@ struct config_flags {
     const char *workers;
     const char *sandbox;
     const char *log_level;
+    /* For a command beside the service: `resources` and what they refer to are not read, and a
+       master key's variable that is not there is told in config.master_key_lacks alone. */
+    bool is_for_keys;
 };
 
 struct config_texts {
@@ -120,7 +123,8 @@ struct config {
     /* Where secrets come from; NULL or -1: not from there. */
     char *admin_token_file;
     char *master_key_file;
-    char *master_key; /* hex or base64 */
+    char *master_key;       /* hex or base64 */
+    char *master_key_lacks; /* the variable that should hold it, for is_for_keys alone */
     int master_key_fd;
     char *master_key_command; /* the name of one of commands */
 };

@@ -37,16 +37,23 @@ static bool has_command(const struct config *config, const char *name)
     return false;
 }
 
-static void read_env(const struct settings *s, struct config *config)
+static void read_env(const struct settings *s, bool may_lack, struct config *config)
 {
     char *name = NULL;
     settings_text(s, "env", checks_nothing, &name);
-    if (name && !(config->master_key = take_variable(name)))
-        complain(s, "there is no such variable in the environment");
+    if (!name || (config->master_key = take_variable(name))) {
+        free(name);
+        return;
+    }
+    if (may_lack) {
+        config->master_key_lacks = name;
+        return;
+    }
+    complain(s, "there is no such variable in the environment");
     free(name);
 }
 
-void master_key_read(const struct settings *file, struct config *config)
+void master_key_read(const struct settings *file, bool may_lack, struct config *config)
 {
     static const char *const names[] = {"file", "env", "fd", "command", NULL};
     const struct settings s = {.object = settings_object(file, "master_key"),
@@ -61,7 +68,7 @@ void master_key_read(const struct settings *file, struct config *config)
     settings_text(&s, "file", checks_absolute, &config->master_key_file);
     settings_int(&s, "fd", 0, DESCRIPTOR_MAX, &config->master_key_fd);
     settings_text(&s, "command", checks_name, &config->master_key_command);
-    read_env(&s, config);
+    read_env(&s, may_lack, config);
     if (config->master_key_command && !has_command(config, config->master_key_command))
         complain(&s, "there is no such command among commands");
 }
@@ -73,6 +80,8 @@ static void forget(struct config *config)
     mem_free_secret_string(config->master_key);
     free(config->master_key_file);
     free(config->master_key_command);
+    free(config->master_key_lacks);
+    config->master_key_lacks = NULL;
     config->master_key = config->master_key_file = config->master_key_command = NULL;
     config->master_key_fd = -1;
 }

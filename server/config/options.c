@@ -11,6 +11,8 @@ void options_usage(FILE *to)
     fputs("usage: certwright serve [--config FILE] [--data DIR] [--listen ADDRESS]...\n"
           "                        [--ops-listen ADDRESS] [--workers N] [--log-level LEVEL]\n"
           "                        [--sandbox MODE]\n"
+          "       certwright rekey [--config FILE] [--data DIR] [--listen ADDRESS]...\n"
+          "                        [--new-key FILE]\n"
           "       certwright check-config FILE\n"
           "       certwright version\n"
           "\n"
@@ -25,6 +27,12 @@ void options_usage(FILE *to)
           "  --log-level LEVEL     debug, info, warn or error (CERTWRIGHT_LOG_LEVEL; info)\n"
           "  --sandbox MODE        auto, off or required: whether the process locks itself in\n"
           "                        (CERTWRIGHT_SANDBOX; auto, with what the kernel has)\n"
+          "  --new-key FILE        of rekey: the master key to come, where it does not come from\n"
+          "                        DIR; \"-\" is standard input\n"
+          "\n"
+          "rekey puts another master key in the place of the one in use. It asks the service that\n"
+          "has DIR, by the first Unix socket of its listeners or the first one without TLS; while\n"
+          "there is none, it does so itself. It takes the flags, environment and file of serve.\n"
           "\n"
           "An ADDRESS is HOST:PORT, [v6]:PORT or unix:PATH. Flags beat the environment, which\n"
           "beats the file. Without a flag are\n"
@@ -37,7 +45,7 @@ void options_usage(FILE *to)
           "                        the admin token, 16 characters at least (DIR/admin.token)\n"
           "\n"
           "Exit codes: 0 done, 1 failed (the log says why), 2 wrong usage, 3 the configuration\n"
-          "is not valid, 4 another process serves the data directory.\n",
+          "is not valid, 4 another process has the data directory (rekey: and does not answer).\n",
           to);
 }
 
@@ -54,63 +62,77 @@ enum {
     FLAG_OPS_LISTEN,
     FLAG_WORKERS,
     FLAG_LOG_LEVEL,
-    FLAG_SANDBOX
+    FLAG_SANDBOX,
+    FLAG_NEW_KEY
 };
 
-static int parse_serve(int argc, char **argv, struct options *o, struct err *e)
+static const struct option serve_flags[] = {
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"data", required_argument, NULL, FLAG_DATA},
+    {"listen", required_argument, NULL, FLAG_LISTEN},
+    {"ops-listen", required_argument, NULL, FLAG_OPS_LISTEN},
+    {"workers", required_argument, NULL, FLAG_WORKERS},
+    {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
+    {"sandbox", required_argument, NULL, FLAG_SANDBOX},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static const struct option rekey_flags[] = {
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"data", required_argument, NULL, FLAG_DATA},
+    {"listen", required_argument, NULL, FLAG_LISTEN},
+    {"new-key", required_argument, NULL, FLAG_NEW_KEY},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static void add_listen(struct options *o, const char *address)
 {
-    static const struct option flags[] = {
-        {"config", required_argument, NULL, FLAG_CONFIG},
-        {"data", required_argument, NULL, FLAG_DATA},
-        {"listen", required_argument, NULL, FLAG_LISTEN},
-        {"ops-listen", required_argument, NULL, FLAG_OPS_LISTEN},
-        {"workers", required_argument, NULL, FLAG_WORKERS},
-        {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
-        {"sandbox", required_argument, NULL, FLAG_SANDBOX},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+    o->listen = mem_grow(o->listen, o->flags.listen_count + 1, sizeof *o->listen);
+    o->listen[o->flags.listen_count++] = address;
+    o->flags.listen = o->listen;
+}
+
+static void take_flag(struct options *o, int flag, const char *value)
+{
+    const char **texts[] = {
+        [FLAG_CONFIG - FLAG_CONFIG] = &o->flags.config,
+        [FLAG_DATA - FLAG_CONFIG] = &o->flags.data,
+        [FLAG_OPS_LISTEN - FLAG_CONFIG] = &o->flags.ops_listen,
+        [FLAG_WORKERS - FLAG_CONFIG] = &o->flags.workers,
+        [FLAG_LOG_LEVEL - FLAG_CONFIG] = &o->flags.log_level,
+        [FLAG_SANDBOX - FLAG_CONFIG] = &o->flags.sandbox,
+        [FLAG_NEW_KEY - FLAG_CONFIG] = &o->new_key,
     };
+    if (flag == 'h')
+        o->verb = OPTIONS_HELP;
+    else if (flag == FLAG_LISTEN)
+        add_listen(o, value);
+    else
+        *texts[flag - FLAG_CONFIG] = value;
+}
+
+/* argv[0] is the command's own name. */
+static int parse_flags(int argc, char **argv, const struct option *flags, struct options *o,
+                       struct err *e)
+{
     int flag;
     optind = 0; /* begins anew, whoever has used it before */
     opterr = 0;
-    while ((flag = getopt_long(argc, argv, ":h", flags, NULL)) >= 0) {
-        switch (flag) {
-        case FLAG_CONFIG:
-            o->flags.config = optarg;
-            break;
-        case FLAG_DATA:
-            o->flags.data = optarg;
-            break;
-        case FLAG_LISTEN:
-            o->listen = mem_grow(o->listen, o->flags.listen_count + 1, sizeof *o->listen);
-            o->listen[o->flags.listen_count++] = optarg;
-            o->flags.listen = o->listen;
-            break;
-        case FLAG_OPS_LISTEN:
-            o->flags.ops_listen = optarg;
-            break;
-        case FLAG_WORKERS:
-            o->flags.workers = optarg;
-            break;
-        case FLAG_LOG_LEVEL:
-            o->flags.log_level = optarg;
-            break;
-        case FLAG_SANDBOX:
-            o->flags.sandbox = optarg;
-            break;
-        case 'h':
-            o->verb = OPTIONS_HELP;
-            return 0;
-        case ':':
+    while (o->verb != OPTIONS_HELP && (flag = getopt_long(argc, argv, ":h", flags, NULL)) >= 0) {
+        if (flag == ':')
             return err_set(e, ERR_INVALID, "%s wants a value", argv[optind - 1]);
-        default:
+        if (flag == '?')
             return err_set(e, ERR_INVALID, "there is no flag %s", argv[optind - 1]);
-        }
+        take_flag(o, flag, optarg);
     }
-    if (optind < argc)
-        return err_set(e, ERR_INVALID, "serve takes no %s", argv[optind]);
+    if (o->verb != OPTIONS_HELP && optind < argc)
+        return err_set(e, ERR_INVALID, "%s takes no %s", argv[0], argv[optind]);
     return 0;
 }
+
+static const char *const help[] = {"help", "--help", "-h", NULL};
 
 static bool is_one_of(const char *text, const char *const *words)
 {
@@ -120,26 +142,44 @@ static bool is_one_of(const char *text, const char *const *words)
     return false;
 }
 
+static int parse_check(int argc, char **argv, struct options *o, struct err *e)
+{
+    if (argc != 2)
+        return err_set(e, ERR_INVALID, "check-config takes one file");
+    o->verb = argv[1][0] == '-' && is_one_of(argv[1], help) ? OPTIONS_HELP : OPTIONS_CHECK_CONFIG;
+    o->flags.config = argv[1];
+    return 0;
+}
+
+static int parse_rekey(int argc, char **argv, struct options *o, struct err *e)
+{
+    o->verb = OPTIONS_REKEY;
+    o->flags.is_for_keys = true;
+    return parse_flags(argc, argv, rekey_flags, o, e);
+}
+
+static int parse_command(int argc, char **argv, struct options *o, struct err *e)
+{
+    static const char *const version[] = {"version", "--version", "-V", NULL};
+    o->verb = is_one_of(argv[0], help) ? OPTIONS_HELP : OPTIONS_VERSION;
+    if (o->verb == OPTIONS_HELP || is_one_of(argv[0], version))
+        return 0;
+    if (!strcmp(argv[0], "check-config"))
+        return parse_check(argc, argv, o, e);
+    if (!strcmp(argv[0], "rekey"))
+        return parse_rekey(argc, argv, o, e);
+    o->verb = OPTIONS_SERVE;
+    if (strcmp(argv[0], "serve") != 0)
+        return err_set(e, ERR_INVALID, "there is no command %s", argv[0]);
+    return parse_flags(argc, argv, serve_flags, o, e);
+}
+
 int options_parse(int argc, char **argv, struct options *out, struct err *e)
 {
-    static const char *const help[] = {"help", "--help", "-h", NULL};
-    static const char *const version[] = {"version", "--version", "-V", NULL};
     struct options o = {0};
     if (argc < 2)
-        return err_set(e, ERR_INVALID, "what is it to do? serve, check-config or version");
-    if (is_one_of(argv[1], help)) {
-        o.verb = OPTIONS_HELP;
-    } else if (is_one_of(argv[1], version)) {
-        o.verb = OPTIONS_VERSION;
-    } else if (!strcmp(argv[1], "check-config")) {
-        if (argc != 3)
-            return err_set(e, ERR_INVALID, "check-config takes one file");
-        o.verb =
-            argv[2][0] == '-' && is_one_of(argv[2], help) ? OPTIONS_HELP : OPTIONS_CHECK_CONFIG;
-        o.flags.config = argv[2];
-    } else if (strcmp(argv[1], "serve") != 0) {
-        return err_set(e, ERR_INVALID, "there is no command %s", argv[1]);
-    } else if (parse_serve(argc - 1, argv + 1, &o, e) < 0) {
+        return err_set(e, ERR_INVALID, "what is it to do? serve, rekey, check-config or version");
+    if (parse_command(argc - 1, argv + 1, &o, e) < 0) {
         options_finish(&o);
         return -1;
     }

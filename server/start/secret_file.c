@@ -3,6 +3,7 @@
 #include "acme/base/failpoint.h"
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
+#include "store/store.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -102,6 +103,8 @@ int secret_file_write(const char *directory, const char *path, const char *text,
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && write_all(fd, text) == 0;
     if (fd >= 0)
+        store_give_file(fd, directory);
+    if (fd >= 0)
         close(fd);
     failpoint("secret written", path);
     ok = ok && (link(temporary, path) == 0 || errno == EEXIST) && secret_file_sync(directory) == 0;
@@ -134,13 +137,23 @@ static bool is_leftover(const char *name)
     return false;
 }
 
+static void sweep(DIR *list, int directory)
+{
+    const struct dirent *entry;
+    /* cppcheck-suppress readdirCalled ; the list is this call's own */
+    while ((entry = readdir(list)))
+        if (is_leftover(entry->d_name) && unlinkat(directory, entry->d_name, 0) == 0)
+            log_info("what a crash had left of a secret is removed", "file", entry->d_name, NULL);
+}
+
 void secret_file_sweep(const char *directory)
 {
-    DIR *list = opendir(directory);
-    const struct dirent *entry;
-    while (list && (entry = readdir(list)))
-        if (is_leftover(entry->d_name) && unlinkat(dirfd(list), entry->d_name, 0) == 0)
-            log_info("what a crash had left of a secret is removed", "file", entry->d_name, NULL);
-    if (list)
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (list) {
+        sweep(list, fd);
         closedir(list);
+    } else if (fd >= 0) {
+        close(fd);
+    }
 }

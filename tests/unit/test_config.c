@@ -373,6 +373,19 @@ static void parses_the_command_line(void **state)
     assert_int_equal(
         parse((const char *const[]){"certwright", "check-config", "--help", NULL}, &o, &e), 0);
     assert_int_equal(o.verb, OPTIONS_HELP);
+    assert_int_equal(parse((const char *const[]){"certwright", "rekey", "--config", "c",
+                                                 "--new-key=-", "--listen", "a", NULL},
+                           &o, &e),
+                     0);
+    assert_int_equal(o.verb, OPTIONS_REKEY);
+    assert_true(o.flags.is_for_keys);
+    assert_string_equal(o.flags.config, "c");
+    assert_string_equal(o.flags.listen[0], "a");
+    assert_string_equal(o.new_key, "-");
+    options_finish(&o);
+    assert_int_equal(
+        parse((const char *const[]){"certwright", "rekey", "--sandbox", "off", NULL}, &o, &e), -1);
+    assert_string_equal(e.detail, "there is no flag --sandbox");
     assert_int_equal(parse((const char *const[]){"certwright", "--version", NULL}, &o, &e), 0);
     assert_int_equal(o.verb, OPTIONS_VERSION);
     assert_int_equal(parse((const char *const[]){"certwright", "serve", "-h", NULL}, &o, &e), 0);
