@@ -51,7 +51,9 @@ int certificate_subject_load_of_job(struct db *db, const char *job, struct certi
                  " SELECT id, identifiers, labels FROM certificate UNION ALL"
                  " SELECT id, identifiers, labels FROM deleted_certificate) s"
                  " ON s.id = j.resource_id"
-                 " WHERE j.id = ?1 AND j.resource_type = 'certificate' LIMIT 1",
+                 " WHERE j.id = ?1 AND j.resource_type = 'certificate' UNION ALL"
+                 " SELECT json_extract (args, '$.identifiers'), json_extract (args, '$.labels'),"
+                 " NULL FROM job WHERE id = ?1 AND kind = 'preflight' LIMIT 1",
                  "t", job) < 0)
         return -1;
     int found = record_load(row, &subject_type, out, e);

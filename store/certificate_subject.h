@@ -16,8 +16,8 @@ void certificate_subject_finish(struct certificate_subject *subject);
 int certificate_subject_load(struct db *db, int64_t id, struct certificate_subject *out,
                              struct err *e);
 
-/* The same of the certificate that a job is for, by the job's id. ERR_NOT_FOUND also if it is for
-   something else. */
+/* The same of the certificate that a job is for, by the job's id; a preflight is for one that need
+   not be there. ERR_NOT_FOUND also if it is for something else. */
 int certificate_subject_load_of_job(struct db *db, const char *job, struct certificate_subject *out,
                                     struct err *e);
 

@@ -31,8 +31,8 @@ struct db_driver {
     int (*begin)(struct db *db, struct err *e);
     int (*commit)(struct db *db, struct err *e);
     void (*rollback)(struct db *db);
-    /* One savepoint at a time. Each fails if the database has ended the transaction by itself, as
-       some do when the disk is full. */
+    /* A second one lies within the first, and ends before it. Each fails if the database has ended
+       the transaction by itself, as some do when the disk is full. */
     int (*savepoint)(struct db *db, struct err *e);
     int (*release)(struct db *db, struct err *e);
     int (*rollback_to_savepoint)(struct db *db, struct err *e);

@@ -54,6 +54,7 @@ void job_finish(struct job *job)
     free(job->args);
     free(job->error);
     free(job->requests);
+    free(job->result);
     *job = (struct job){0};
 }
 
@@ -81,6 +82,7 @@ static void read_job(const struct db_row *row, void *out)
     job->updated_at = db_int(row, c++);
     job->finished_at = db_int(row, c++);
     job->requests = db_text_copy(row, c++);
+    job->result = db_text_copy(row, c++);
 }
 
 static void finish_job(void *out)
@@ -247,4 +249,13 @@ int job_sweep(struct store_tx *tx, int64_t before, int64_t *swept, struct err *e
                   "  (SELECT 1 FROM acme_order o JOIN duty d ON d.acme_order = o.id"
                   "   WHERE o.job = job.id) LIMIT ?2)",
                   "ii", before, (int64_t)SWEEP_MAX);
+}
+
+int job_set_result(struct store_tx *tx, const char *id, const char *result, struct err *e)
+{
+    int64_t changed;
+    if (db_run(store_tx_db(tx), &changed, e, "UPDATE job SET result = ?2 WHERE id = ?1", "tt", id,
+               result) < 0)
+        return -1;
+    return record_expect(changed, e, "job", id);
 }

@@ -44,6 +44,7 @@ struct job {
     int64_t updated_at;
     int64_t finished_at; /* 0 */
     char *requests;      /* that were made of the CA: JSON, bounded; NULL: none */
+    char *result;        /* JSON object, by kind; NULL: none (yet) */
 };
 
 void job_finish(struct job *job);
@@ -104,6 +105,9 @@ struct job_change {
  */
 int job_commit(struct store_tx *tx, const char *id, int64_t epoch, const struct job_change *change,
                int64_t *new_epoch, struct err *e);
+
+/* What the job has found out; in the transaction of its commit. */
+int job_set_result(struct store_tx *tx, const char *id, const char *result, struct err *e);
 
 /*
  * The earliest unclaimed job of the lane that is due; *found false if there is none. *next_due is

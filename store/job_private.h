@@ -8,7 +8,7 @@
 #define JOB_COLUMNS                                                                                \
     "id, kind, state, step, attempt, epoch, lane, due_at, resource_type, resource_name,"           \
     " resource_id, part, args, error, deadline_at, cancel_requested_at, created_at, updated_at,"   \
-    " finished_at, requests"
+    " finished_at, requests, result"
 
 /* Reads a struct job from JOB_COLUMNS. */
 extern const struct record_type job_record;

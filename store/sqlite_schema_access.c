@@ -171,5 +171,6 @@ const char *const sqlite_access_schema[] = {
     "DROP INDEX certificate_by_solver",
     "CREATE INDEX certificate_of_solver ON certificate (challenge_solver, name)"
     " WHERE challenge_solver IS NOT NULL",
+    "ALTER TABLE job ADD COLUMN result TEXT",
     NULL,
 };

@@ -82,6 +82,9 @@ int64_t store_tx_now(const struct store_tx *tx);
  */
 typedef int store_fn(struct store_tx *tx, void *arg, struct err *e);
 
+/* Inside a write: runs fn, and takes back whatever it did. What it returned is returned. */
+int store_tx_rehearse(struct store_tx *tx, store_fn *fn, void *arg, struct err *e);
+
 /* Called once on the writer thread when the write is durable (e NULL) or has failed. Must be
    quick, must not write, must not wait. */
 typedef void store_done(void *arg, const struct err *e);

@@ -148,6 +148,24 @@ static int run_in_savepoint(struct store_tx *tx, struct write *write, struct err
     return store_driver->release(tx->db, e);
 }
 
+int store_tx_rehearse(struct store_tx *tx, store_fn *fn, void *arg, struct err *e)
+{
+    size_t lanes = tx->lane_count;
+    bool changed = tx->changed, job_ended = tx->job_ended;
+    struct err lost;
+    if (store_driver->savepoint(tx->db, e) < 0)
+        return -1;
+    int rc = fn(tx, arg, e);
+    forget_lanes(tx, lanes);
+    tx->changed = changed;
+    tx->job_ended = job_ended;
+    if (store_driver->rollback_to_savepoint(tx->db, &lost) < 0) {
+        *e = lost;
+        return -1;
+    }
+    return rc;
+}
+
 /* The only one of its transaction, which it takes back with its changes: a savepoint would keep
    each page as it was before. */
 static void run_alone(struct store_tx *tx, struct write *write)

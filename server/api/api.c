@@ -27,6 +27,7 @@ const struct http_route *const api_routes[] = {
     certificate_actions_routes,
     imports_routes,
     revocations_routes,
+    preflight_routes,
     credentials_routes,
     solvers_routes,
     targets_routes,

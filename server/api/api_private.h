@@ -35,6 +35,7 @@ extern const struct http_route certificate_pkcs12_routes[];
 extern const struct http_route certificate_actions_routes[];
 extern const struct http_route imports_routes[];
 extern const struct http_route revocations_routes[];
+extern const struct http_route preflight_routes[];
 extern const struct http_route credentials_routes[];
 extern const struct http_route solvers_routes[];
 extern const struct http_route targets_routes[];

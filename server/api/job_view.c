@@ -279,6 +279,7 @@ int job_view_make(struct db *db, const struct job *job, struct job_view *view, s
     if (rc == 0)
         rc = add_events(db, job->id, json, e);
     add_requests(job, json);
+    json_object_object_add(json, "result", show_stored(job->result));
     if (rc < 0) {
         json_object_put(json);
         return -1;

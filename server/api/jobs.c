@@ -137,6 +137,7 @@ static uint32_t scopes_of(const struct job *job)
         {"account.rollover", SCOPE_ACCOUNTS_WRITE},
         {"account.deactivate", SCOPE_ACCOUNTS_WRITE},
         {"authority.refresh", SCOPE_AUTHORITIES_WRITE},
+        {"preflight", SCOPE_CERTIFICATES_ISSUE},
         {"solver.test", SCOPE_SOLVERS_WRITE},
         {"target.test", SCOPE_TARGETS_WRITE},
     };

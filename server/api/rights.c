@@ -159,6 +159,7 @@ static const struct family {
     {"/events", false, permit_all},       {"/imports", false, permit_all},
     {"/jobs", false, permit_all},         {"/jobs/{id}", true, permit_job},
     {"/orders", false, permit_all},       {"/orders/{id}", true, permit_order},
+    {"/preflight", false, permit_all},
 };
 
 static bool is_of(const struct family *family, const char *path)
@@ -220,28 +221,47 @@ int rights_note_before(struct db *db, const struct http_exchange *x, int64_t *be
     return rights_are_narrow(x) && !http_is_read(x) ? deployment_last_id(db, before, e) : 0;
 }
 
+static int judge_subject(const struct http_exchange *x, const struct certificate_subject *subject,
+                         struct fields *errors, struct err *e)
+{
+    const struct grant *grant = grant_of(x);
+    if (grant_takes(grant, subject->identifiers, subject->labels))
+        return 0;
+    complain_of_identifiers(grant, subject->identifiers, errors);
+    grant_compare_labels(grant, subject->labels, complain_of_label, errors);
+    return err_set(e, ERR_FORBIDDEN, "Such a certificate is not for %s.", http_principal(x));
+}
+
 static int check_subject(struct db *db, const struct call *call, int64_t id, struct fields *errors,
                          struct err *e)
 {
-    const struct grant *grant = grant_of(call->x);
     struct certificate_subject subject;
     if (certificate_subject_load(db, id, &subject, e) < 0)
         return -1;
-    bool taken = grant_takes(grant, subject.identifiers, subject.labels);
-    if (!taken) {
-        complain_of_identifiers(grant, subject.identifiers, errors);
-        grant_compare_labels(grant, subject.labels, complain_of_label, errors);
-    }
+    int rc = judge_subject(call->x, &subject, errors, e);
     certificate_subject_finish(&subject);
-    if (!taken)
-        return err_set(e, ERR_FORBIDDEN, "Such a certificate is not for %s.",
-                       http_principal(call->x));
     /* Nor may it take the folder that another service is about to have. */
-    if (target_folders_check_names(db, id, call->before, errors, e) < 0)
+    if (rc < 0 || target_folders_check_names(db, id, call->before, errors, e) < 0)
         return -1;
     if (errors->count == 0)
         return 0;
     return err_set(e, ERR_FORBIDDEN, "Such targets are not for %s.", http_principal(call->x));
+}
+
+int rights_check_certificate(struct db *db, struct call *call, int64_t id, struct err *e)
+{
+    return rights_are_narrow(call->x) ? check_subject(db, call, id, &call->errors, e) : 0;
+}
+
+static int check_preflight(struct db *db, const struct call *call, struct fields *errors,
+                           struct err *e)
+{
+    struct certificate_subject subject;
+    if (certificate_subject_load_of_job(db, call->out.job, &subject, e) < 0)
+        return -1;
+    int rc = judge_subject(call->x, &subject, errors, e);
+    certificate_subject_finish(&subject);
+    return rc;
 }
 
 static int check_job(struct db *db, const struct call *call, struct fields *errors, struct err *e)
@@ -251,8 +271,11 @@ static int check_job(struct db *db, const struct call *call, struct fields *erro
     if (job_load(db, id, &job, e) < 0)
         return -1;
     bool is_certificate = !strcmp(job.resource_type, "certificate");
+    bool is_preflight = !strcmp(job.kind, "preflight");
     int64_t resource = job.resource_id;
     job_finish(&job);
+    if (is_preflight)
+        return check_preflight(db, call, errors, e);
     if (is_certificate && check_subject(db, call, resource, errors, e) < 0)
         return -1;
     int sees = is_certificate ? rights_see_work(db, grant_of(call->x), id, e) : 0;

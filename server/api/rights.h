@@ -41,6 +41,10 @@ int rights_check_result(struct db *db, const struct call *call, struct fields *e
    its key is the service to those who come there. */
 int rights_check_name(const struct call *call, const char *name, struct err *e);
 
+/* What rights_check_result would say of a certificate that the call has made, which need not stay.
+ */
+int rights_check_certificate(struct db *db, struct call *call, int64_t id, struct err *e);
+
 /* 1 if it may be seen, 0 if not, -1. */
 int rights_see_certificate(const struct http_exchange *x, const struct certificate *row);
 int rights_see_job(struct db *db, const struct http_exchange *x, const struct job *job,

@@ -388,8 +388,10 @@ static int wake_waiting(struct store_tx *tx, void *arg, struct err *e)
 {
     (void)arg;
     const char *kind = certificate_issue_kind.name;
-    return job_hasten_step(tx, kind, "present", e) < 0 ? -1
-                                                       : job_hasten_step(tx, kind, "propagate", e);
+    if (job_hasten_step(tx, kind, "present", e) < 0 ||
+        job_hasten_step(tx, kind, "propagate", e) < 0)
+        return -1;
+    return job_hasten_step(tx, preflight_kind.name, "look", e);
 }
 
 int engine_start(struct engine *engine, struct err *e)

@@ -5,6 +5,7 @@
 #include "server/engine/intake_deploy.h"
 #include "server/engine/issue.h"
 #include "server/engine/lanes.h"
+#include "server/engine/preflight.h"
 #include "server/engine/step.h"
 #include "store/order.h"
 #include "store/solver.h"
@@ -326,6 +327,8 @@ static int again(struct store_tx *tx, const struct job *job, char id[ULID_SIZE],
         return intake_deploy_again(tx, job, id, e);
     if (!strcmp(job->kind, target_test_kind.name) || !strcmp(job->kind, solver_test_kind.name))
         return intake_test_again(tx, job, id, e);
+    if (!strcmp(job->kind, preflight_kind.name))
+        return preflight_again(tx, job, id, e);
     if (!strcmp(job->resource_type, "certificate"))
         return again_certificate(tx, job, id, &existing, e);
     if (!strcmp(job->kind, revocation_send_kind.name))

@@ -81,6 +81,11 @@ int intake_target_test(struct store_tx *tx, const char *target, const char *cert
 int intake_solver_test(struct store_tx *tx, const char *solver, const char *name,
                        char id[ULID_SIZE], struct err *e);
 
+/* "preflight": tells what would fail of an order for that certificate, which need not be in the
+   database. ERR_CONFLICT if it has no account. */
+int intake_preflight(struct store_tx *tx, const struct certificate *certificate, char id[ULID_SIZE],
+                     struct err *e);
+
 /* "revocation.send". key: NULL if an account signs. The job that is under way for that certificate
    at that authority is answered instead of a second one. */
 int intake_revocation(struct store_tx *tx, struct revocation *revocation, const struct key *key,

@@ -20,6 +20,15 @@ int issue_order(struct step_context *c, struct err *e);
 /* issue_authorize.c: what is to be proven, and by whom */
 int issue_authorize(struct step_context *c, struct err *e);
 
+/* Who is to prove a name, and how. */
+struct issue_choice {
+    const char *type; /* of the challenge; a constant */
+    char *solver;     /* owned; NULL: a person is shown the record (dns-persist-01) */
+};
+/* By the certificate's wish, else by the solvers' zones. ERR_SOLVER_MISSING. */
+int issue_choose(struct step_context *c, const struct acme_authorization *a,
+                 struct issue_choice *choice, struct err *e);
+
 /* issue_present.c: the challenges' responses are put in place */
 int issue_present(struct step_context *c, struct err *e);
 void issue_present_lane(const struct step_context *c, char out[LANE_NAME_SIZE]);

@@ -14,11 +14,6 @@
 
 enum { AUTHORIZATIONS_A_STEP = 16 };
 
-struct choice {
-    const char *type; /* of the challenge; a constant */
-    char *solver;     /* NULL: a person is shown the record (dns-persist-01) */
-};
-
 static const char *const challenge_types[] = {"http-01", "tls-alpn-01", "dns-01", "dns-account-01",
                                               "dns-persist-01"};
 
@@ -42,7 +37,7 @@ static const struct acme_challenge *offered(const struct acme_authorization *a, 
 
 /* Answered by ourselves: over HTTP, unless the CA looks by TLS alone and we listen for that. */
 static void choose_responder(struct step_context *c, const struct acme_authorization *a,
-                             struct choice *choice)
+                             struct issue_choice *choice)
 {
     bool tls = !offered(a, "http-01") && offered(a, "tls-alpn-01") && c->engine->options.tls_alpn01;
     choice->type = tls ? "tls-alpn-01" : "http-01";
@@ -51,7 +46,7 @@ static void choose_responder(struct step_context *c, const struct acme_authoriza
 
 /* What a solver does; dns_type is what its records are for. */
 static void choose_of_solver(const struct solver *solver, const char *dns_type,
-                             struct choice *choice)
+                             struct issue_choice *choice)
 {
     choice->type = responders_do(solver->type) ? known_type(solver->type) : dns_type;
     choice->solver = mem_strdup(solver->name);
@@ -60,7 +55,7 @@ static void choose_of_solver(const struct solver *solver, const char *dns_type,
 /* By the longest matching zone. dns_type NULL: of any kind, and where no solver has a zone a
    responder of ours if the name can do with that. */
 static int choose_by_zone(struct step_context *c, const struct acme_authorization *a,
-                          const char *dns_type, struct choice *choice, struct err *e)
+                          const char *dns_type, struct issue_choice *choice, struct err *e)
 {
     struct solver solver;
     bool needs_records = dns_type || a->wildcard;
@@ -85,8 +80,8 @@ static int choose_by_zone(struct step_context *c, const struct acme_authorizatio
     return 0;
 }
 
-static int choose_solver(struct step_context *c, const struct acme_authorization *a,
-                         struct choice *choice, struct err *e)
+int issue_choose(struct step_context *c, const struct acme_authorization *a,
+                 struct issue_choice *choice, struct err *e)
 {
     struct json_object *wish =
         c->certificate.challenge ? json_tokener_parse(c->certificate.challenge) : NULL;
@@ -137,7 +132,7 @@ static int refuse_offer(const struct acme_authorization *a, const char *type, st
 }
 
 static int take_challenge(struct step_context *c, struct authorization *row,
-                          const struct acme_authorization *a, const struct choice *choice,
+                          const struct acme_authorization *a, const struct issue_choice *choice,
                           struct err *e)
 {
     const struct acme_challenge *challenge = offered(a, choice->type);
@@ -208,7 +203,7 @@ static int authorize_one(struct step_context *c, size_t i, struct err *e)
 {
     struct authorization *row = &c->authorizations[i];
     struct acme_authorization answer;
-    struct choice choice = {0};
+    struct issue_choice choice = {0};
     if (acme_authorization_get(&c->client, row->url, &answer, e) < 0)
         return -1;
     if (check_ordered(c, &answer, e) < 0) {
@@ -223,7 +218,7 @@ static int authorize_one(struct step_context *c, size_t i, struct err *e)
     } else if (answer.status != ACME_AUTHORIZATION_PENDING) {
         rc = issue_authorization_failed(c, i, &answer, e);
     } else {
-        rc = choose_solver(c, &answer, &choice, e);
+        rc = issue_choose(c, &answer, &choice, e);
         if (rc == 0)
             rc = take_challenge(c, row, &answer, &choice, e);
         free(choice.solver);

@@ -39,7 +39,8 @@ static bool has_prefix(const char *name, const char *prefix)
 
 static int limit_of(const char *name, int workers)
 {
-    if (has_prefix(name, "zone:") || has_prefix(name, "target:") || !strcmp(name, "keys"))
+    if (has_prefix(name, "zone:") || has_prefix(name, "target:") ||
+        has_prefix(name, "preflight:") || !strcmp(name, "keys"))
         return 1;
     if (has_prefix(name, "ca:"))
         return workers > 1 ? workers / 2 : 1;

@@ -4,7 +4,8 @@
  * mutex.
  *
  * A lane is what jobs queue for: "ca:NAME" (an authority), "zone:SOLVER/ZONE" (one change at a
- * time), "target:NAME" (one installation at a time), "local" (work of this machine), "keys" (slow
+ * time), "target:NAME" (one installation at a time), "preflight:NAME" (an authority that is only to
+ * be looked at; one look at a time), "local" (work of this machine), "keys" (slow
  * key generation, on a thread of its own).
  */
 #ifndef CERTWRIGHT_SERVER_ENGINE_LANES_H
@@ -29,7 +30,8 @@ struct lane {
 
 struct lanes;
 
-/* A lane of a CA may hold half of the workers, at least one; a zone's and a target's only one. */
+/* A lane of a CA may hold half of the workers, at least one; a zone's, a target's and a look's only
+ * one. */
 struct lanes *lanes_create(int workers);
 void lanes_destroy(struct lanes *lanes);
 

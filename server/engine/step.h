@@ -214,6 +214,7 @@ extern const struct job_kind certificate_renew_kind;
 extern const struct job_kind certificate_revoke_kind;
 extern const struct job_kind certificate_deploy_kind;
 extern const struct job_kind challenge_cleanup_kind;
+extern const struct job_kind preflight_kind;
 extern const struct job_kind revocation_send_kind;
 extern const struct job_kind solver_test_kind;
 extern const struct job_kind target_test_kind;
@@ -223,6 +224,7 @@ extern const struct job_kind target_test_kind;
 void lane_local(const struct step_context *c, char out[LANE_NAME_SIZE]);
 void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE]);
 void lane_name_of_authority(const char *authority, char out[LANE_NAME_SIZE]);
+void lane_name_of_preflight(const char *authority, char out[LANE_NAME_SIZE]);
 void lane_name_of_target(const char *target, char out[LANE_NAME_SIZE]);
 const char *lane_name_for_key(enum key_type type);
 

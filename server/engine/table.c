@@ -11,6 +11,7 @@ static const struct job_kind *const kinds[] = {
     &authority_refresh_kind,  &certificate_issue_kind,  &certificate_revoke_kind,
     &certificate_deploy_kind, &challenge_cleanup_kind,  &solver_test_kind,
     &target_test_kind,        &certificate_renew_kind,  &revocation_send_kind,
+    &preflight_kind,
 };
 
 const struct job_kind *job_kind_by_name(const char *name)
@@ -75,6 +76,11 @@ void lane_of_authority(const struct step_context *c, char out[LANE_NAME_SIZE])
 {
     assert(c->authority.name);
     lane_name_of_authority(c->authority.name, out);
+}
+
+void lane_name_of_preflight(const char *authority, char out[LANE_NAME_SIZE])
+{
+    snprintf(out, LANE_NAME_SIZE, "preflight:%s", authority);
 }
 
 void lane_name_of_target(const char *target, char out[LANE_NAME_SIZE])

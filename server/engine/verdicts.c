@@ -10,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a zone or of a record; thousands may wait to be read, so texts are as long as they are. */
+/* Of a zone, of a record or of a survey; thousands may wait to be read, so texts are as long as
+ * they are. */
 struct answer {
     char *zone, *fqdn; /* NULL: not of a zone that was found */
     bool found;
     int have, total;
     enum err_code code;
     char *detail; /* with code */
+    struct survey *survey;
 };
 
 /* A ULID, and a number of at most four digits or so: a job has no more authorizations. */
@@ -26,7 +28,7 @@ enum { VERDICT_ID_SIZE = ULID_SIZE + 14 };
 struct verdict {
     struct answer *answer; /* NULL: pending */
     struct verdict *next;
-    char id[VERDICT_ID_SIZE]; /* "JOB.zINDEX" or "JOB.rINDEX" */
+    char id[VERDICT_ID_SIZE]; /* "JOB.zINDEX", "JOB.rINDEX" or "JOB.s0" */
 };
 
 enum { BUCKETS = 1024 };
@@ -65,6 +67,7 @@ static void answer_free(struct answer *answer)
         return;
     free(answer->zone);
     free(answer->fqdn);
+    survey_destroy(answer->survey);
     free(answer->detail);
     free(answer);
 }
@@ -203,6 +206,22 @@ static void record_checked(void *context, const char *id, const struct propagati
         wake(verdicts, id);
 }
 
+static void surveyed(void *context, const char *id, struct survey *survey)
+{
+    struct verdicts *verdicts = context;
+    pthread_mutex_lock(&verdicts->mutex);
+    struct verdict *v = find(verdicts, id);
+    if (v && !v->answer) {
+        v->answer = answer_create(NULL);
+        v->answer->survey = survey;
+        survey = NULL;
+    }
+    pthread_mutex_unlock(&verdicts->mutex);
+    survey_destroy(survey);
+    if (v)
+        wake(verdicts, id);
+}
+
 /* Takes what is known of id, NULL: pending; *first if nobody has asked before. */
 static struct answer *take(struct verdicts *verdicts, const char *id, bool *first)
 {
@@ -275,6 +294,25 @@ enum verdict_state verdicts_record(struct verdicts *verdicts, const char *job, i
         forget_one(verdicts, check->id);
         return VERDICT_READY;
     }
+    return VERDICT_PENDING;
+}
+
+enum verdict_state verdicts_survey(struct verdicts *verdicts, const char *job,
+                                   const struct survey_subject *subjects, size_t count,
+                                   struct survey **out)
+{
+    char id[PROPAGATION_ID_SIZE];
+    bool first;
+    make_id(id, job, 's', 0);
+    struct answer *answer = take(verdicts, id, &first);
+    if (answer) {
+        *out = answer->survey;
+        answer->survey = NULL;
+        answer_free(answer);
+        return VERDICT_READY;
+    }
+    if (first)
+        survey_submit(verdicts->propagation, id, subjects, count, surveyed, verdicts);
     return VERDICT_PENDING;
 }
 

@@ -7,6 +7,7 @@
 #define CERTWRIGHT_SERVER_ENGINE_VERDICTS_H
 
 #include "server/solver/propagation.h"
+#include "server/solver/survey.h"
 #include "store/store.h"
 
 struct verdicts;
@@ -30,6 +31,12 @@ enum verdict_state verdicts_zone(struct verdicts *verdicts, const char *job, int
 enum verdict_state verdicts_record(struct verdicts *verdicts, const char *job, int64_t index,
                                    struct propagation_check *check,
                                    struct propagation_verdict *out);
+
+/* What DNS says of names, all together; the caller destroys *out. The subjects of the first call
+   count. Likewise. */
+enum verdict_state verdicts_survey(struct verdicts *verdicts, const char *job,
+                                   const struct survey_subject *subjects, size_t count,
+                                   struct survey **out);
 
 /* How far a pending record is; false if nothing is known yet. */
 bool verdicts_progress(struct verdicts *verdicts, const char *job, int64_t index,

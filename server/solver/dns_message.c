@@ -147,6 +147,25 @@ static char *txt_value(const ldns_rr *rr)
     return value.size ? buf_take(&value) : mem_strdup("");
 }
 
+/* RFC 8659 section 4.1. What no CA's name or parameter holds becomes '?': it matches none then. */
+static char *caa_value(const ldns_rr *rr)
+{
+    const ldns_rdf *flags = ldns_rr_rdf(rr, 0), *tag = ldns_rr_rdf(rr, 1),
+                   *value = ldns_rr_rdf(rr, 2);
+    struct buf text = {0};
+    if (!flags || !tag || !value || ldns_rdf_size(flags) != 1 || ldns_rdf_size(tag) < 2)
+        return NULL;
+    buf_printf(&text, "%u ", (unsigned)*ldns_rdf_data(flags));
+    size_t tag_at = text.size;
+    buf_add(&text, ldns_rdf_data(tag) + 1, ldns_rdf_size(tag) - 1); /* its length comes first */
+    buf_add_char(&text, ' ');
+    buf_add(&text, ldns_rdf_data(value), ldns_rdf_size(value));
+    for (size_t i = tag_at; i < text.size; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            text.data[i] = '?';
+    return buf_take(&text);
+}
+
 static char *record_value(const ldns_rr *rr)
 {
     char text[DNS_NAME_SIZE];
@@ -154,6 +173,8 @@ static char *record_value(const ldns_rr *rr)
     switch (ldns_rr_get_type(rr)) {
     case LDNS_RR_TYPE_TXT:
         return txt_value(rr);
+    case LDNS_RR_TYPE_CAA:
+        return caa_value(rr);
     case LDNS_RR_TYPE_NS:
         return rdf_name(rdf, text) ? mem_strdup(text) : NULL;
     case LDNS_RR_TYPE_A:

@@ -16,8 +16,8 @@
 
 enum { DNS_NAME_SIZE = 256 };
 
-/* Their numbers in the protocol (RFC 1035 section 3.2.2, RFC 3596). */
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_SOA = 6, DNS_TXT = 16, DNS_AAAA = 28 };
+/* Their numbers in the protocol (RFC 1035 section 3.2.2, RFC 3596, RFC 8659). */
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_SOA = 6, DNS_TXT = 16, DNS_AAAA = 28, DNS_CAA = 257 };
 
 /* RFC 1035 section 4.1.1 */
 enum {
@@ -56,7 +56,8 @@ struct dns_answer {
     char *name;           /* where the CNAMEs in the answer lead to; else the question's */
     char *zone;           /* of that name, if a SOA tells (RFC 2308 too); else "" */
     uint32_t ttl_seconds; /* how long this may be kept; 0 if nothing tells */
-    char **values;        /* NS: names; A, AAAA: addresses; TXT: the strings joined */
+    char **values;        /* NS: names; A, AAAA: addresses; TXT: the strings joined;
+                             CAA: "FLAGS TAG VALUE", of printable ASCII */
     size_t value_count;
 };
 

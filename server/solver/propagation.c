@@ -87,7 +87,7 @@ static void zone_request_found(void *context, const char *zone, const char *name
 
 /* ---- the thread ---- */
 
-static void wake(struct propagation *p)
+void propagation_wake(struct propagation *p)
 {
     const uint64_t one = 1;
     ssize_t written = write(p->wake, &one, sizeof one);
@@ -154,6 +154,7 @@ static void *propagation_run(void *argument)
         timers_run(&p->timers, clock_monotonic_ms());
         checks_go_on(p);
         zone_requests_go_on(p);
+        survey_requests_go_on(p);
         events_handle(p);
     }
     return NULL;
@@ -239,6 +240,7 @@ int propagation_create(const struct propagation_options *options, struct propaga
     p->resolvers_only = options->resolvers_only;
     p->authority_port = options->authority_port ? options->authority_port : DNS_PORT;
     p->zone_inbox_end = &p->zone_inbox;
+    p->survey_inbox_end = &p->survey_inbox;
     p->due_end = &p->due;
     p->by_id = mem_new(CHECK_BUCKETS, sizeof *p->by_id);
     p->checks_pool.size = sizeof(struct check);
@@ -267,7 +269,7 @@ void propagation_destroy(struct propagation *p)
     pthread_mutex_lock(&p->lock);
     p->stopping = true;
     pthread_mutex_unlock(&p->lock);
-    wake(p);
+    propagation_wake(p);
     pthread_join(p->thread, NULL);
 
     struct check *checks = p->checks, *inbox = p->inbox;
@@ -285,6 +287,7 @@ void propagation_destroy(struct propagation *p)
         next = requests->next;
         zone_request_free(requests);
     }
+    survey_requests_finish(p);
     propagation_free(p);
 }
 
@@ -304,7 +307,7 @@ int propagation_submit(struct propagation *p, const struct propagation_check *wa
     check->next = p->inbox;
     p->inbox = check;
     pthread_mutex_unlock(&p->lock);
-    wake(p);
+    propagation_wake(p);
     return 0;
 }
 
@@ -348,6 +351,6 @@ int propagation_find_zone(struct propagation *p, const char *id, const char *nam
     *p->zone_inbox_end = request;
     p->zone_inbox_end = &request->next;
     pthread_mutex_unlock(&p->lock);
-    wake(p);
+    propagation_wake(p);
     return 0;
 }

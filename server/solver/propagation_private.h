@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct check;
+struct survey_request;
 struct zone_request;
 
 struct propagation {
@@ -29,7 +30,7 @@ struct propagation {
     struct dns_lookup *lookup;
     struct check *checks;         /* all that were begun, for the end */
     struct check *due, **due_end; /* whose next round may begin once there is room */
-    size_t rounds, zone_walks;    /* that are under way */
+    size_t rounds, zone_walks;    /* that are under way, surveys among the latter */
 
     pthread_mutex_t lock; /* for what follows, and what struct check says */
     bool stopping;
@@ -38,7 +39,16 @@ struct propagation {
     struct remarks remarks;
     struct check *inbox;
     struct zone_request *zone_inbox, **zone_inbox_end;
+    struct survey_request *survey_inbox, **survey_inbox_end;
 };
+
+/* Something is in an inbox. Any thread. */
+void propagation_wake(struct propagation *p);
+
+/* On the thread: begins surveys, as many as there is room for. Each is a walk like a zone's. */
+void survey_requests_go_on(struct propagation *p);
+/* After the thread: frees those that have not begun. */
+void survey_requests_finish(struct propagation *p);
 
 /* None, "" and "." are no hint. False if it is no name. */
 bool hint_read(const char *hint, char out[DNS_NAME_SIZE]);

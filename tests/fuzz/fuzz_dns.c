@@ -16,6 +16,8 @@ static void check_value(enum dns_type type, const char *value)
     unsigned char address[16];
     if (type == DNS_NS)
         check_name(value);
+    if (type == DNS_CAA)
+        must(strspn(value, "0123456789") > 0 && strchr(value, ' '), "a CAA record has flags");
     if (type == DNS_A)
         must(inet_pton(AF_INET, value, address) == 1, "an A record holds an address");
     if (type == DNS_AAAA)
@@ -39,7 +41,7 @@ static void check_answer(const struct dns_answer *answer, const struct dns_quest
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum dns_type types[] = {DNS_TXT, DNS_NS, DNS_A, DNS_AAAA, DNS_SOA};
+    static const enum dns_type types[] = {DNS_TXT, DNS_NS, DNS_A, DNS_AAAA, DNS_SOA, DNS_CAA};
     struct dns_question question = {.name = "_acme-challenge.example.org", .recursive = true};
     if (size < 3)
         return 0;

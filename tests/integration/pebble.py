@@ -103,6 +103,23 @@ class Challtestsrv:
     def set_cname(self, name, target):
         self.call("set-cname", {"host": name, "target": target})
 
+    def clear_cname(self, name):
+        self.call("clear-cname", {"host": name})
+
+    def add_caa(self, name, *records):
+        """Each is (tag, value); they have no flags."""
+        self.call("add-caa", {"host": name, "policies": [
+            {"tag": tag, "value": value} for tag, value in records]})
+
+    def clear_caa(self, name):
+        self.call("clear-caa", {"host": name})
+
+    def set_servfail(self, name):
+        self.call("set-servfail", {"host": name})
+
+    def clear_servfail(self, name):
+        self.call("clear-servfail", {"host": name})
+
     def add_a(self, name, *addresses):
         self.call("add-a", {"host": name, "addresses": list(addresses)})
 

@@ -156,6 +156,8 @@ def of_solvers_and_targets(examples):
 def of_certificates(examples):
     api, name = examples.api, "www.example.com"
     api.succeeded(examples.send("createCertificate", "short"))
+    for example in ("new", "existing"):
+        assert api.succeeded(examples.send("preflight", example))["result"]["checks"]
     examples.send("createCertificate", "full")
     examples.send("createCertificate", "csr")
     examples.send("putCertificate", name="buecher")

@@ -112,6 +112,26 @@ def test_certificates_from_elsewhere(certwright, pebble, tmp_path):
     until(lambda: api.certificate("shop")["status"] == "revoked", 60, "it is revoked")
 
 
+def test_whether_it_will_work(certwright, pebble, challtestsrv, resolvers):
+    """What is not well is shown, and nothing else."""
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+               if "/preflight" in block]
+    service = certwright(pebble, **resolvers)
+    service.api.put_account("me")
+    challtestsrv.set_servfail("www.example.org")
+    try:
+        done = subprocess.run(
+            ["sh", "-eu", "-c", block.replace("curl -s ", "curl -sS --fail ")],
+            env={**os.environ, "API": f"http://127.0.0.1:{service.port}",
+                 "TOKEN": service.api.token}, capture_output=True, text=True, timeout=60)
+    finally:
+        challtestsrv.clear_servfail("www.example.org")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    checks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(c["identifier"], c["check"], c["status"]) for c in checks] == [
+        ("www.example.org", "addresses", "failed"), ("www.example.org", "caa", "failed")]
+
+
 def test_the_list_of_certificates(certwright, tmp_path):
     [block] = [block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
                if "expires_within" in block]

@@ -67,6 +67,29 @@ static void txt_strings_are_joined(void **state)
     dns_answer_finish(&answer);
 }
 
+static const unsigned char caa_records[] = {
+    0xc0, 12,  1,    1,  0, 1, 0, 0, 0, 60, 0, 11, 0, 5, 'i', 's', 's', 'u', 'e',  'a', '.',
+    'b',  ';', 0xc0, 12, 1, 1, 0, 1, 0, 0,  0, 60, 0, 5, 128, 1,   'x', 0,   '\n', /* a NUL and a
+                                                                                      line's end */
+};
+
+static void caa_records_are_text(void **state)
+{
+    (void)state;
+    unsigned char wire[512];
+    struct dns_answer answer;
+    struct dns_question caa = question;
+    caa.type = DNS_CAA;
+    size_t size = answer_write(wire, 0x8400, 2, 0, caa_records, sizeof caa_records);
+    wire[sizeof question_wire - 4] = 1; /* the question's type: 257 */
+    wire[sizeof question_wire - 3] = 1;
+    assert_true(dns_answer_read(wire, size, &caa, &answer));
+    assert_int_equal(answer.value_count, 2);
+    assert_string_equal(answer.values[0], "0 issue a.b;");
+    assert_string_equal(answer.values[1], "128 x ??");
+    dns_answer_finish(&answer);
+}
+
 static const unsigned char denial[] = {
     0xc0, 28, 0,    6,  0, 1, 0, 0, 14, 16, 0, 24, /* example.org SOA, 3600 s */
     0xc0, 28, 0xc0, 28, 0, 0, 0, 1, 0,  0,  0, 2,  0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 1, 44};
@@ -269,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(questions_are_written),
         cmocka_unit_test(txt_strings_are_joined),
+        cmocka_unit_test(caa_records_are_text),
         cmocka_unit_test(denials_tell_the_zone),
         cmocka_unit_test(foreign_zones_are_ignored),
         cmocka_unit_test(truncation_shows),

@@ -5,6 +5,7 @@
  */
 #include "acme/base/clock.h"
 #include "server/solver/propagation.h"
+#include "server/solver/survey.h"
 #include "tests/unit/knot.h"
 #include "tests/unit/unit.h"
 
@@ -45,6 +46,16 @@ static const struct knot_zone resolver_zones[] = {
                       "_acme-challenge.loop CNAME loop2.alias.example.\n"
                       "loop2 CNAME _acme-challenge.loop.alias.example.\n"},
     {"broken.example", NULL},
+    {"caa.example",
+     TWO_SERVERS("127.0.0.2",
+                 "127.0.0.3") "@ CAA 0 issue \"ca.test; accounturi=https://ca.test/1\"\n"
+                              "@ CAA 128 tbs \"x\"\n"
+                              "www A 192.0.2.1\nwww AAAA 2001:db8::1\n"
+                              "own CAA 0 issue \";\"\n"
+                              "link CNAME www.other.example.\n"
+                              "_acme-challenge.www CNAME hop.other.example.\n"},
+    {"other.example", "@ NS ns1.host.example.\n@ CAA 0 issue \"other.test\"\n"
+                      "www CAA 0 issuewild \"third.test\"\n"},
 };
 
 static char big_records[64 * 80];
@@ -497,6 +508,93 @@ static void zones_are_found(void **state)
                      ERR_DNS_SERVFAIL);
 }
 
+/* ---- surveys ---- */
+
+struct surveyed {
+    struct outcome outcome;
+    struct survey *survey;
+};
+
+static void on_survey(void *context, const char *id, struct survey *survey)
+{
+    struct surveyed *surveyed = context;
+    pthread_mutex_lock(&surveyed->outcome.lock);
+    surveyed->survey = survey;
+    outcome_tell(&surveyed->outcome, id);
+}
+
+static struct survey *survey(struct propagation *p, const struct survey_subject *subjects,
+                             size_t count)
+{
+    struct surveyed surveyed = {.outcome = OUTCOME_INIT};
+    survey_submit(p, "s", subjects, count, on_survey, &surveyed);
+    outcome_wait(&surveyed.outcome, 1);
+    assert_int_equal(surveyed.survey->count, count);
+    return surveyed.survey;
+}
+
+static void names_are_surveyed(void **state)
+{
+    static const struct survey_subject subjects[] = {
+        {"www.caa.example", "_acme-challenge.www.caa.example", NULL, true},
+        {"own.caa.example", NULL, NULL, true},
+        {"link.caa.example", "_acme-challenge.nothing.test", NULL, false},
+        {"a.good.example", NULL, NULL, false},
+        {"x.broken.example", "_acme-challenge.x.broken.example", NULL, true},
+        {"", NULL, NULL, false},
+    };
+    struct survey *found = survey(*state, subjects, sizeof subjects / sizeof *subjects);
+    const struct survey_finding *www = &found->findings[0], *own = www + 1, *link = www + 2,
+                                *good = www + 3, *broken = www + 4, *none = www + 5;
+    assert_string_equal(www->caa_at, "caa.example");
+    assert_int_equal(www->caa.count, 2);
+    bool critical_first = www->caa.items[0][0] == '1';
+    assert_string_equal(www->caa.items[critical_first],
+                        "0 issue ca.test; accounturi=https://ca.test/1");
+    assert_string_equal(www->caa.items[!critical_first], "128 tbs x");
+    assert_int_equal(www->addresses.count, 2);
+    assert_string_equal(www->fqdn, "hop.other.example");
+    assert_string_equal(www->zone, "other.example");
+    assert_int_equal(www->servers.count, 1);
+    assert_string_equal(www->servers.items[0], "ns1.host.example");
+
+    assert_string_equal(own->caa_at, "own.caa.example");
+    assert_int_equal(own->addresses.count, 0);
+    assert_int_equal(own->address_error.code, ERR_NONE);
+    assert_null(own->fqdn);
+
+    /* An alias's own records are those of where it leads (RFC 8659 section 3). */
+    assert_string_equal(link->caa_at, "link.caa.example");
+    assert_string_equal(link->caa.items[0], "0 issuewild third.test");
+    assert_int_equal(link->zone_error.code, ERR_DNS_NO_ZONE);
+    assert_null(good->caa_at);
+    assert_int_equal(good->caa_error.code, ERR_NONE);
+
+    assert_int_equal(broken->caa_error.code, ERR_DNS_SERVFAIL);
+    assert_int_equal(broken->address_error.code, ERR_DNS_SERVFAIL);
+    assert_int_equal(broken->zone_error.code, ERR_DNS_SERVFAIL);
+    assert_int_equal(none->caa_error.code, ERR_INVALID);
+    survey_destroy(found);
+}
+
+/* More than are looked at together; the same name again is the same answer. */
+static void many_names_are_surveyed(void **state)
+{
+    enum { NAMES = 40 };
+    struct survey_subject subjects[NAMES];
+    for (int i = 0; i < NAMES; i++)
+        subjects[i] = (struct survey_subject){i % 2 ? "own.caa.example" : "www.caa.example",
+                                              "_acme-challenge.good.example", "good.example", true};
+    struct survey *found = survey(*state, subjects, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        assert_string_equal(found->findings[i].caa_at, i % 2 ? "own.caa.example" : "caa.example");
+        assert_int_equal(found->findings[i].addresses.count, i % 2 ? 0 : 2);
+        assert_int_equal(found->findings[i].servers.count, 2);
+    }
+    survey_destroy(found);
+    survey_destroy(survey(*state, subjects, 0));
+}
+
 static void names_that_are_none_are_refused(void **state)
 {
     static const char *const bad[] = {"", ".", "a..b", "a b.example", "\303\244.example"};
@@ -676,6 +774,12 @@ static void a_cancelled_check_is_silent(void **state)
     assert_int_equal(forgotten.count, 0);
 }
 
+static void forget_survey(void *context, const char *id, struct survey *survey)
+{
+    (void)context, (void)id;
+    survey_destroy(survey);
+}
+
 static void it_ends_with_checks_under_way(void **state)
 {
     (void)state;
@@ -683,6 +787,8 @@ static void it_ends_with_checks_under_way(void **state)
     struct propagation *p = start_with(resolvers, 1, false);
     struct err e = {0};
     char id[32];
+    const struct survey_subject wanted = {"a.silent.example", "_acme-challenge.silent.example",
+                                          NULL, true};
     for (int i = 0; i < 100; i++) {
         snprintf(id, sizeof id, "%d", i);
         submit(p, id, i % 2 ? "_acme-challenge.silent.example" : "_acme-challenge.lag.example",
@@ -690,6 +796,7 @@ static void it_ends_with_checks_under_way(void **state)
         assert_int_equal(propagation_find_zone(p, id, "_acme-challenge.lag.example", NULL, on_zone,
                                                &outcome, &e),
                          0);
+        survey_submit(p, id, &wanted, 1, forget_survey, NULL);
         if (i == 50)
             poll(NULL, 0, 100);
     }
@@ -766,6 +873,8 @@ int main(void)
         WITH_CHECKER(lies_are_ignored),
         WITH_CHECKER(zones_are_found),
         WITH_CHECKER(names_that_are_none_are_refused),
+        WITH_CHECKER(names_are_surveyed),
+        WITH_CHECKER(many_names_are_surveyed),
         WITH_CHECKER(many_checks_share_few_sockets),
         WITH_CHECKER(a_cancelled_check_is_silent),
         cmocka_unit_test(a_silent_resolver_is_passed_over),

@@ -26,6 +26,61 @@ static void test_a_failing_write_leaves_nothing(void **state)
     assert_int_equal(fixture_token_count(f), 1);
 }
 
+struct rehearsal {
+    char name[8];
+    bool fails;
+    int in_between; /* tokens that were there within it, and after it */
+    int afterwards;
+};
+
+static int count_tokens(struct store_tx *tx, int *count, struct err *e)
+{
+    struct token *tokens;
+    size_t found;
+    if (token_list(store_tx_db(tx), &tokens, &found, e) < 0)
+        return -1;
+    for (size_t i = 0; i < found; i++)
+        token_finish(&tokens[i]);
+    free(tokens);
+    *count = (int)found;
+    return 0;
+}
+
+static int put_and_count(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct rehearsal *rehearsal = arg;
+    if (fixture_put_token(tx, rehearsal->name, e) < 0 ||
+        count_tokens(tx, &rehearsal->in_between, e) < 0)
+        return -1;
+    return rehearsal->fails ? err_set(e, ERR_CONFLICT, "on purpose") : 0;
+}
+
+static int rehearse_and_put(struct store_tx *tx, void *arg, struct err *e)
+{
+    struct rehearsal *rehearsal = arg;
+    char other[] = "other";
+    if (store_tx_rehearse(tx, put_and_count, arg, e) < 0 ||
+        count_tokens(tx, &rehearsal->afterwards, e) < 0)
+        return -1;
+    return fixture_put_token(tx, other, e);
+}
+
+/* What is rehearsed does not stay, what comes after it does. */
+static void test_a_rehearsal_is_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct rehearsal rehearsal = {.name = "t", .afterwards = -1};
+    struct err e;
+    must(f, rehearse_and_put, &rehearsal);
+    assert_int_equal(rehearsal.in_between, 1);
+    assert_int_equal(rehearsal.afterwards, 0);
+    assert_int_equal(fixture_token_count(f), 1);
+    rehearsal = (struct rehearsal){.name = "t", .fails = true, .afterwards = -1};
+    assert_fails(store_write_wait(f->store, rehearse_and_put, &rehearsal, &e), e, ERR_CONFLICT);
+    assert_int_equal(rehearsal.afterwards, -1);
+    assert_int_equal(fixture_token_count(f), 1);
+}
+
 /* Holds the writer until it is let go, so that what is queued meanwhile becomes one group. */
 struct gate {
     pthread_mutex_t mutex;
@@ -328,7 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_failing_write_leaves_nothing),  CASE(test_a_group_is_one_commit_told_in_order),
         CASE(test_what_changes_nothing_is_no_news), CASE(test_news_tell_lanes_and_seq),
-        CASE(test_many_threads_write_and_read),     CASE(test_closing_runs_what_is_queued),
+        CASE(test_a_rehearsal_is_taken_back),       CASE(test_many_threads_write_and_read),
+        CASE(test_closing_runs_what_is_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
