@@ -31,6 +31,7 @@ OPTIONS = ARGUMENTS.parse_args()
 os.environ["CERTWRIGHT"] = str(OPTIONS.build.resolve() / "server/certwright")
 
 from dns_provider import DnsProvider  # noqa: E402
+from fake_ca import FakeCa  # noqa: E402
 from pebble import Challtestsrv, Pebble  # noqa: E402
 from process import free_port, until  # noqa: E402
 from relay import Relay  # noqa: E402
@@ -46,6 +47,8 @@ POSTS = 2_000 if OPTIONS.quick else 10_000  # a round
 WAITS = 500 if OPTIONS.quick else 10_000
 ZONES = 50  # as load.c has them
 WORKERS = 4  # the service's default
+# The load comes from one client; so that its requests are counted, they have a limit.
+REQUEST_LIMITS = {"per_second": 1000000, "burst": 1000000}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -77,8 +80,7 @@ class Bed:
         account = {"contacts": [], "terms_of_service_agreed": True}
         self.service = Service(self.folder / "service", None, {
             "http01_listen": f"127.0.0.1:{http01}", "log_level": "warn",
-            # The load comes from one client; so that its requests are counted, they have a limit.
-            "request_limits": {"per_second": 1000000, "burst": 1000000},
+            "request_limits": REQUEST_LIMITS,
             "resources": {
                 "authorities": {"ca": self.ours.authority(), "relayed": relayed},
                 "accounts": {"main": {**account, "authority": "ca"},
@@ -234,7 +236,7 @@ class Waiting:
 
     def __init__(self, bed, name, authority, **config):
         self.service = Service(bed.folder / name, None, {
-            "log_level": "warn", **config, "resources": {
+            "log_level": "warn", "request_limits": REQUEST_LIMITS, **config, "resources": {
                 **config.get("resources", {}), "authorities": {"ca": authority},
                 "accounts": {"main": {"authority": "ca", "contacts": [],
                                       "terms_of_service_agreed": True}}}})
@@ -257,19 +259,35 @@ class Waiting:
         return f"{sample} {number}\n" in self.service.ops("/metrics")[1]
 
 
+def post_round(bed, ca, number):
+    """The one worker waits for the CA's directory all the time, so that no job begins. The floor
+    has none to begin either: what is measured is that a POST is accepted."""
+    ca.hold("/dir")
+    asked = len(ca.requests)
+    waiting = Waiting(bed, f"posts{number}", ca.authority(), workers=1)
+    try:
+        until(lambda: len(ca.requests) > asked, 20, "the CA is asked")
+        result = waiting.post(POSTS, "p")
+        if not waiting.counts('certwright_jobs{kind="certificate.issue",state="queued"}', POSTS):
+            sys.exit("the CA was not waited for as long as the POSTs came")
+        return result
+    finally:
+        waiting.service.kill()
+        ca.release("/dir")
+
+
 def post_rounds(bed, rounds):
-    """No CA: so that nothing but the POSTs goes on."""
-    gone = {"directory_url": f"https://127.0.0.1:{free_port()}/dir", "test": True}
-    waiting = Waiting(bed, "posts", gone)
+    ca = FakeCa(bed.folder / "silent").start()
     floor = Floor("post_floor", bed.folder / "posts.db")
+    token = bed.service.data / "admin.token"  # the floor takes any
     try:
         for number in range(ROUNDS):
             rounds["post"].append((
-                waiting.post(POSTS, f"p{number}-"),
-                run("load", "post", floor.port, "/", waiting.token, IN_FLIGHT, POSTS, "p")))
+                post_round(bed, ca, number),
+                run("load", "post", floor.port, "/", token, IN_FLIGHT, POSTS, "p")))
     finally:
-        waiting.service.kill()
         floor.stop()
+        ca.stop()
 
 
 def wait_rounds(bed, rounds):

@@ -240,12 +240,17 @@ static void test_parks_and_limits_end(void **state)
     must(f, fixture_put_authority, ca);
     must(f, fixture_insert_account, &account);
     must(f, fixture_insert_job, &new);
+    bool any;
+    assert_ok(account_limit_any(f->db, &any, &e), e);
+    assert_false(any);
     struct limit limit = {account.id, clock_engine_ms() + YEARS_MS + CLOCK_HOUR_MS};
     must(f, set_limits, &limit);
     must(f, rewrite, &by);
     settled(f);
     assert_ok(account_limit_load(f->db, account.id, "order", &until, &e), e);
     assert_in_range(until, clock_engine_ms(), clock_engine_ms() + 2 * CLOCK_HOUR_MS);
+    assert_ok(account_limit_any(f->db, &any, &e), e);
+    assert_true(any);
     assert_ok(authority_load(f->db, ca, &authority, &e), e);
     assert_int_equal(authority.parked_until, until);
     authority_finish(&authority);

@@ -191,6 +191,22 @@ static void look_for_failed_jobs(struct fixture *f)
     free(list);
 }
 
+static void look_for_a_certificates_jobs(struct fixture *f)
+{
+    const struct job_filter filter = {.kind = "certificate.renew",
+                                      .state = -1,
+                                      .resource_type = "certificate",
+                                      .resource_name = "c000009"};
+    struct job *list;
+    size_t count;
+    struct err e;
+    assert_ok(job_list(f->db, &filter, NULL, PAGE, &list, &count, &e), e);
+    assert_int_equal(count, 1);
+    assert_int_equal(list[0].resource_id, 9);
+    job_finish(&list[0]);
+    free(list);
+}
+
 static void note_lane(void *context, const char *lane, int64_t due)
 {
     assert_string_equal(lane, "local");
@@ -276,6 +292,7 @@ static void others_cost_nothing(void **state)
         look_for_revoked,
         look_for_a_rare_authority,
         look_for_a_common_authority,
+        look_for_a_certificates_jobs,
         look_for_failed_jobs,
         look_at_lanes,
         release_config,

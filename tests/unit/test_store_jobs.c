@@ -79,6 +79,30 @@ static void test_a_new_job_is_queued(void **state)
     free(events);
 }
 
+static void test_a_new_job_may_wait_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct new_job new = fixture_job("ca", 12345);
+    new.job.waits = "planned";
+    must(f, fixture_insert_job, &new);
+    struct job job = load(f, new.id);
+    assert_int_equal(job.state, JOB_WAITING);
+    assert_int_equal(job.due_at, 12345);
+    job_finish(&job);
+
+    struct event *events;
+    size_t count;
+    struct err e;
+    assert_ok(event_list(f->db, new.id, 10, &events, &count, &e), e);
+    assert_int_equal(count, 2);
+    assert_string_equal(events[0].message, "queued");
+    assert_string_equal(events[1].message, "planned");
+    assert_int_equal(events[1].state, JOB_WAITING);
+    for (size_t i = 0; i < count; i++)
+        event_finish(&events[i]);
+    free(events);
+}
+
 static void test_a_missing_job_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states_have_names),
         CASE(test_a_new_job_is_queued),
+        CASE(test_a_new_job_may_wait_at_once),
         CASE(test_a_missing_job_is_named),
         CASE(test_an_exclusive_twin_is_answered),
         CASE(test_a_commit_moves_the_job),
