@@ -25,7 +25,9 @@
 enum {
     EVENTS = 64,
     TICK_MS = 250,        /* how late a slow client may be cut off */
-    HANDSHAKES_MAX = 256, /* at once; one more takes the oldest's place */
+    /* At once, but no more than half of the connections, or those that never end could take all
+       of them; one more takes the oldest's place. */
+    HANDSHAKES_MAX = 256,
     FLUSH_MS = 1000,
     LOG_MS = 1000, /* refused handshakes are told of no more often: strangers make them */
 };
@@ -43,6 +45,7 @@ struct arrival {
 
 struct tls_front {
     struct tls_front_options options;
+    size_t max_handshakes;
     int epoll_fd;
     int wake_fd; /* an eventfd: readable means that what the lock guards has changed */
     pthread_t thread;
@@ -153,7 +156,7 @@ static void begin(struct tls_front *front, const struct arrival *arrival)
     struct tls_link *link = tls_link_create(
         arrival->listener, tls_context_session(arrival->listener->tls), arrival->fd);
     link->deadline_ms = clock_monotonic_ms() + front->options.handshake_ms;
-    if (front->handshakes.count >= HANDSHAKES_MAX)
+    if (front->handshakes.count >= front->max_handshakes)
         bury(front, front->handshakes.first);
     list_add(&front->handshakes, link);
     if (!watch(front, link))
@@ -304,6 +307,9 @@ int tls_front_create(const struct tls_front_options *options, struct tls_front *
 {
     struct tls_front *front = mem_new(1, sizeof *front);
     front->options = *options;
+    front->max_handshakes = options->max / 2 < HANDSHAKES_MAX ? options->max / 2 : HANDSHAKES_MAX;
+    if (!front->max_handshakes)
+        front->max_handshakes = 1;
     front->hands_over = true;
     pthread_mutex_init(&front->lock, NULL);
     pthread_cond_init(&front->changed, NULL);

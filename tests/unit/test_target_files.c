@@ -297,12 +297,16 @@ static void refuse_directory(const char *directory, const char *words)
 static void refuses_what_is_outside_of_the_roots(void **state)
 {
     (void)state;
-    char *beside = mem_printf("%s-beside", root), *out = mem_printf("%s/../x", root);
-    refuse_directory("/etc", "not below one of the config's file roots");
-    refuse_directory("/", "not below one of the config's file roots");
-    refuse_directory("etc", "absolute path");
+    /* It is there and could be written to: nothing else is in the way. */
+    char *beside = mem_printf("%s-beside", root);
+    char *out = mem_printf("%s/../%s", root, strrchr(beside, '/') + 1);
+    assert_int_equal(mkdir(beside, 0755), 0);
     refuse_directory(beside, "not below one of the config's file roots");
+    refuse_directory("/", "not below one of the config's file roots");
+    refuse_directory(strrchr(beside, '/') + 1, "absolute path");
     refuse_directory(out, "has a part \"..\"");
+    assert_int_equal(count_entries(beside, ""), 0);
+    remove_folder(beside);
     free(beside);
     free(out);
     struct setting s;
