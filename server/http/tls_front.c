@@ -24,7 +24,7 @@
 
 enum {
     EVENTS = 64,
-    TICK_MS = 250,        /* how late a slow client may be cut off */
+    TICK_MS = 250, /* how late a slow client may be cut off */
     /* At once, but no more than half of the connections, or those that never end could take all
        of them; one more takes the oldest's place. */
     HANDSHAKES_MAX = 256,
