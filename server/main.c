@@ -11,16 +11,16 @@
 #include "server/start/startable.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
-
-/* How often the main thread looks whether something wants tending, the clock among it. */
-enum { TEND_LOOK_MS = 5 * 1000 };
 
 /* Blocked before the first thread, so that only wait_for_end sees them. */
 static void block_signals(sigset_t *ends)
@@ -33,25 +33,33 @@ static void block_signals(sigset_t *ends)
     signal(SIGHUP, SIG_IGN);
 }
 
-static int64_t until(int64_t at)
+/* For poll; the house never asks for more than seconds. */
+static int until(int64_t at)
 {
     int64_t ms = at - clock_engine_ms();
-    return ms < 0 ? 0 : ms > TEND_LOOK_MS ? TEND_LOOK_MS : ms;
+    return ms < 0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-static void wait_for_end(struct house *house, const sigset_t *ends)
+/* The number of the signal, which has come. */
+static int read_signal(int signals)
 {
-    for (;;) {
-        int64_t ms = until(house_tend_at(house));
-        struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
-        int number = sigtimedwait(ends, NULL, &wait);
-        if (number > 0) {
-            log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
-            return;
-        }
-        if (errno == EAGAIN)
+    struct signalfd_siginfo info;
+    return read(signals, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void wait_for_end(struct house *house, int signals)
+{
+    struct pollfd polled[] = {{.fd = signals, .events = POLLIN},
+                              {.fd = house_wake_fd(house), .events = POLLIN}};
+    int number = 0;
+    while (!number) {
+        int ready = poll(polled, 2, until(house_tend_at(house)));
+        if (ready > 0 && polled[0].revents)
+            number = read_signal(signals);
+        else
             house_tend(house);
     }
+    log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
 }
 
 static int exit_code(const struct err *e)
@@ -96,14 +104,20 @@ static int serve(const struct config *config, struct buf *complaints, struct err
     sigset_t ends;
     log_set_level(config->log_level);
     block_signals(&ends);
+    int signals = signalfd(-1, &ends, SFD_CLOEXEC);
+    if (signals < 0)
+        return err_set(e, ERR_IO, "cannot make a signalfd: %s", strerror(errno));
     raise_descriptor_limit();
     keep_memory_private();
     log_info("starting", "version", CERTWRIGHT_VERSION, "data", config->data, NULL);
-    if (house_create(config, &house, complaints, e) < 0)
+    if (house_create(config, &house, complaints, e) < 0) {
+        close(signals);
         return -1;
+    }
     log_info("ready", NULL);
-    wait_for_end(house, &ends);
+    wait_for_end(house, signals);
     house_destroy(house);
+    close(signals);
     log_info("stopped", NULL);
     return 0;
 }

@@ -94,32 +94,85 @@ static bool heed(struct acceptor *a)
     return go_on;
 }
 
-/* Cuts slow clients off too, and does that after it accepts no more. */
+/* ---- daemons without a thread ---- */
+
+/* What the thread waits for: to be woken, then the daemons that it runs, then the listeners. */
+struct watch {
+    struct pollfd *polled;
+    struct MHD_Daemon **driven;
+    size_t driven_count;
+    size_t listener_count; /* 0: they are left alone */
+};
+
+static void watch_init(struct watch *watch, const struct acceptor *a)
+{
+    const struct http_server *server = a->server;
+    size_t count = server->listener_count, n = 0;
+    *watch = (struct watch){
+        .polled = mem_new(1 + 2 * count, sizeof *watch->polled),
+        .driven = mem_new(count, sizeof(struct MHD_Daemon *)),
+        .listener_count = count,
+    };
+    watch->polled[n++] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
+    for (size_t i = 0; i < count; i++) {
+        struct MHD_Daemon *daemon = server->listeners[i].daemon;
+        if (!server->listeners[i].is_driven)
+            continue;
+        const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+        watch->driven[watch->driven_count++] = daemon;
+        watch->polled[n++] = (struct pollfd){.fd = info->epoll_fd, .events = POLLIN};
+    }
+    for (size_t i = 0; i < count; i++)
+        watch->polled[n++] = (struct pollfd){.fd = server->listeners[i].bound.fd, .events = POLLIN};
+}
+
+static void watch_finish(struct watch *watch)
+{
+    free(watch->polled);
+    free(watch->driven);
+}
+
+/* Lets them do what there is to do; tells for how long nothing will be, at most `most`. */
+static int drive(const struct watch *watch, int most)
+{
+    int ms = most;
+    for (size_t i = 0; i < watch->driven_count; i++) {
+        MHD_UNSIGNED_LONG_LONG left;
+        MHD_run(watch->driven[i]);
+        if (MHD_get_timeout(watch->driven[i], &left) == MHD_YES &&
+            left < (MHD_UNSIGNED_LONG_LONG)ms)
+            ms = (int)left;
+    }
+    return ms;
+}
+
+/* ---- the thread ---- */
+
+/* Cuts slow clients off and runs the daemons too, and does that after it accepts no more. */
 static void *run(void *argument)
 {
     struct acceptor *a = argument;
-    size_t count = a->server->listener_count;
-    struct pollfd *polled = mem_new(count + 1, sizeof *polled);
-    polled[0] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
-    for (size_t i = 0; i < count; i++)
-        polled[i + 1] = (struct pollfd){.fd = a->server->listeners[i].bound.fd, .events = POLLIN};
+    struct watch watch;
+    watch_init(&watch, a);
+    const size_t others = 1 + watch.driven_count;
     bool exhausted = false;
     int64_t reap_at = clock_monotonic_ms() + REAP_MS;
     for (;;) {
-        int ready =
-            poll(polled, exhausted ? 1 : count + 1, exhausted ? EXHAUSTED_MS : (int)REAP_MS);
-        if (ready > 0 && polled[0].revents) {
+        int ms = drive(&watch, exhausted ? EXHAUSTED_MS : REAP_MS);
+        int ready = poll(watch.polled, exhausted ? others : others + watch.listener_count, ms);
+        if (ready > 0 && watch.polled[0].revents) {
             if (!heed(a))
                 break;
-            count = 0;
+            watch.listener_count = 0;
         }
         if (clock_monotonic_ms() >= reap_at) {
             connections_reap(a->server->connections);
             reap_at = clock_monotonic_ms() + REAP_MS;
         }
-        exhausted = ready > 0 && count > 0 && !accept_all(a, polled + 1);
+        exhausted = ready > 0 && watch.listener_count > 0 && !exhausted &&
+                    !accept_all(a, watch.polled + others);
     }
-    free(polled);
+    watch_finish(&watch);
     return NULL;
 }
 

@@ -14,10 +14,13 @@
 #include "server/http/tls_context.h"
 #include "server/http/tls_front.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     THREADS_DEFAULT = 2,
@@ -79,10 +82,12 @@ static int start_daemon(struct listener *listener, struct err *e)
         listener->daemon = elder->daemon;
         return 0;
     }
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
-    /* A pool of one is refused; what is not the API has so little to do that one thread does. */
-    bool has_pool = listener->kind == HTTP_LISTENER_API && listener->server->threads > 1;
+    /* What is not the API has so little to do, and nothing that takes long, that it needs no thread
+       of its own; and it must not wait behind the API. */
+    bool is_api = listener->kind == HTTP_LISTENER_API;
+    unsigned flags = (is_api ? MHD_USE_EPOLL_INTERNAL_THREAD : MHD_USE_EPOLL) |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
+    bool has_pool = is_api && listener->server->threads > 1; /* a pool of one is refused */
     struct MHD_OptionItem pool[] = {
         {has_pool ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, listener->server->threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -100,6 +105,7 @@ static int start_daemon(struct listener *listener, struct err *e)
     thread_restore_signals(&before);
     if (!listener->daemon)
         return err_set(e, ERR_IO, "cannot serve %s: libmicrohttpd refuses", listener->bound.name);
+    listener->is_driven = !is_api;
     return 0;
 }
 
@@ -231,6 +237,7 @@ static struct http_server *prepare(const struct http_server_options *options)
 {
     struct http_server *server = mem_new(1, sizeof *server);
     server->listeners = mem_new(options->listener_count, sizeof *server->listeners);
+    server->wake_fd = -1;
     server->routes = options->routes;
     server->context = options->context;
     server->authenticate = options->authenticate;
@@ -249,19 +256,20 @@ static struct http_server *prepare(const struct http_server_options *options)
 }
 
 /* A stream keeps its connection: others have to find one, too. */
-static int start_streams(struct http_server *server, const struct http_server_options *options,
-                         struct err *e)
+static struct streams *make_streams(struct http_server *server,
+                                    const struct http_server_options *options)
 {
     size_t max = size_or(options->max_streams, STREAMS_DEFAULT), most = connection_limit() / 2;
     const struct streams_options streams = {
         .max = max < most ? max : most,
         .max_of_client = client_share(options->client_streams),
         .ping_ms = value_or(options->ping_ms, PING_MS),
+        .wake_fd = server->wake_fd,
         .connections = server->connections,
         .news = options->news,
         .context = options->context,
     };
-    return streams_create(&streams, &server->streams, e);
+    return streams_create(&streams);
 }
 
 static int start_tls_front(struct http_server *server, int handshake_ms, struct err *e)
@@ -294,10 +302,12 @@ static int start(struct http_server *server, const struct http_server_options *o
         if (bind_listener(server, &options->listeners[i], e) < 0)
             return -1;
     server->connections = connections_create(&limits);
-    if (waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), &server->waiters, e) < 0)
-        return -1;
-    if (start_streams(server, options, e) < 0)
-        return -1;
+    server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->wake_fd < 0)
+        return err_set(e, ERR_IO, "cannot make an eventfd: %s", strerror(errno));
+    server->waiters =
+        waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), server->wake_fd);
+    server->streams = make_streams(server, options);
     for (size_t i = 0; i < server->listener_count; i++)
         if (start_daemon(&server->listeners[i], e) < 0)
             return -1;
@@ -336,6 +346,19 @@ void http_server_notify(struct http_server *server, bool job_ended)
     streams_notify(server->streams);
 }
 
+int64_t http_server_attend(struct http_server *server)
+{
+    eventfd_t ignored;
+    eventfd_read(server->wake_fd, &ignored); /* first: what comes from here on wakes again */
+    int64_t waiters = waiters_attend(server->waiters), streams = streams_attend(server->streams);
+    return waiters < streams ? waiters : streams;
+}
+
+int http_server_wake_fd(const struct http_server *server)
+{
+    return server->wake_fd;
+}
+
 size_t http_server_streams(const struct http_server *server)
 {
     return streams_count(server->streams);
@@ -363,6 +386,7 @@ void http_server_destroy(struct http_server *server)
         streams_stop(server->streams);
     exchange_settle_all(server, clock_monotonic_ms() + DEFERRED_GRACE_MS);
     exchange_await_completion(server, clock_monotonic_ms() + ANSWER_GRACE_MS);
+    acceptor_destroy(server->acceptor); /* which runs some of the daemons */
     for (size_t i = 0; i < server->listener_count; i++)
         if (server->listeners[i].daemon && !same_kind_before(&server->listeners[i]))
             MHD_stop_daemon(server->listeners[i].daemon);
@@ -371,13 +395,14 @@ void http_server_destroy(struct http_server *server)
         address_finish(&server->listeners[i].bound);
         tls_context_destroy(server->listeners[i].tls);
     }
-    acceptor_destroy(server->acceptor);
     connections_destroy(server->connections);
     waiters_destroy(server->waiters);
     clients_destroy(server->clients);
     clients_destroy(server->failures);
     shares_destroy(server->waits);
     streams_destroy(server->streams);
+    if (server->wake_fd >= 0)
+        close(server->wake_fd);
     host_list_finish(&server->hosts);
     pthread_cond_destroy(&server->exchanges_changed);
     free(server->listeners);

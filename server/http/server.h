@@ -73,8 +73,8 @@ struct http_server_options {
     void (*served)(void *context, const struct http_served *request);
     /*
      * What has happened since its last call, for the streams' sources to judge by; valid until the
-     * next. NULL: who can tell, all have to look. Called on one thread, after a notification; may
-     * be NULL where no route streams.
+     * next. NULL: who can tell, all have to look. Called by http_server_attend, after a
+     * notification; may be NULL where no route streams.
      */
     const void *(*news)(void *context);
     int threads;             /* 0: 2 */
@@ -123,11 +123,19 @@ int http_server_renew_tls(struct http_server *server, size_t i,
    never blocks. */
 void http_server_notify(struct http_server *server, bool job_ended);
 
+/*
+ * Answers those who wait for a commit, and wakes the streams that have something to say; tells when
+ * there is something to do again (clock_monotonic_ms; INT64_MAX: never), unless the descriptor gets
+ * readable before. By one thread at a time, the caller's own.
+ */
+int64_t http_server_attend(struct http_server *server);
+int http_server_wake_fd(const struct http_server *server);
+
 /* Streams that are open. */
 size_t http_server_streams(const struct http_server *server);
 
 /* Stops accepting, answers all waiters and ends the streams, then ends. In order; bounded by a few
- * seconds. */
+   seconds. Nobody attends any more. */
 void http_server_destroy(struct http_server *server);
 
 #endif

@@ -28,6 +28,7 @@ struct listener {
     uint32_t scopes;         /* the most that anybody has here */
     struct tls_context *tls; /* NULL: plain HTTP */
     struct MHD_Daemon *daemon;
+    bool is_driven; /* it has no thread of its own: the acceptor's runs it */
 };
 
 struct http_server {
@@ -45,6 +46,7 @@ struct http_server {
     size_t max_body_total;
     bool is_parser_old; /* libmicrohttpd before 1.0 */
 
+    int wake_fd; /* an eventfd: there is something to attend to */
     struct connections *connections;
     struct waiters *waiters;
     struct clients *clients;  /* NULL: they may send what they like */

@@ -7,13 +7,13 @@
 #include "server/access/principal.h"
 #include "server/http/connections.h"
 #include "server/http/shares.h"
-#include "server/http/thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/types.h>
 
 enum {
@@ -48,16 +48,14 @@ struct stream {
 struct streams {
     struct streams_options options;
     struct shares *shares; /* of the clients */
-    pthread_t thread;
-    pthread_cond_t changed;
-    pthread_mutex_t lock; /* guards what follows; never held over a call into libmicrohttpd */
+    int64_t not_before;    /* of whoever attends: when news may be passed on again */
+    pthread_mutex_t lock;  /* guards what follows; never held over a call into libmicrohttpd */
     struct stream *first;
     size_t count;
     uint64_t rounds; /* of news: who saw an older one has to look again */
     int64_t ping_at; /* the first of those that rest; or earlier */
     bool is_notified;
     bool is_stopping;
-    bool is_joined;
     atomic_size_t listening; /* the same as count, to be read without the lock */
 };
 
@@ -68,20 +66,22 @@ static bool look_again(struct stream *s, uint64_t seen)
 {
     struct streams *all = s->all;
     pthread_mutex_lock(&all->lock);
-    bool again = all->is_stopping || all->rounds != seen;
+    bool again = all->is_stopping || all->rounds != seen, sooner = false;
     if (!again) {
         s->is_suspended = true;
         s->ping_at = clock_monotonic_ms() + all->options.ping_ms;
         if (s->ping_at < all->ping_at) {
             all->ping_at = s->ping_at;
-            pthread_cond_signal(&all->changed);
+            sooner = true;
         }
     }
     pthread_mutex_unlock(&all->lock);
+    if (sooner)
+        eventfd_write(all->options.wake_fd, 1);
     return again;
 }
 
-/* Suspended first: from there on the thread of news may resume it. */
+/* Suspended first: from there on who attends may resume it. */
 static ssize_t rest(struct stream *s, uint64_t seen)
 {
     buf_finish(&s->bytes);
@@ -223,7 +223,7 @@ size_t streams_count(struct streams *all)
     return atomic_load(&all->listening);
 }
 
-/* ---- the thread of news ---- */
+/* ---- whoever attends to them ---- */
 
 /* Takes s out of its rest; called with the lock held. Its connection is to be resumed without. */
 static void wake(struct stream *s, struct stream **woken)
@@ -269,56 +269,45 @@ static struct stream *pass_on(struct streams *all, bool has_news, const void *ne
     return woken;
 }
 
-/* Until there is something to do; called with the lock held. */
-static void await(struct streams *all, int64_t not_before)
+/* When there is something to do; called with the lock held. */
+static int64_t due(const struct streams *all)
 {
-    while (!all->is_stopping) {
-        int64_t at = all->is_notified || all->ping_at < not_before ? not_before : all->ping_at;
-        if (at <= clock_monotonic_ms())
-            return;
-        thread_wait_until(&all->changed, &all->lock, at);
-    }
+    if (all->is_stopping)
+        return 0;
+    return all->is_notified || all->ping_at < all->not_before ? all->not_before : all->ping_at;
 }
 
-static void *run(void *argument)
+int64_t streams_attend(struct streams *all)
 {
-    struct streams *all = argument;
-    int64_t not_before = 0;
     pthread_mutex_lock(&all->lock);
-    bool is_stopping = false;
-    while (!is_stopping) {
-        await(all, not_before);
-        is_stopping = all->is_stopping;
-        bool has_news = all->is_notified && !is_stopping;
-        all->is_notified = false;
+    int64_t at = due(all);
+    if (at > clock_monotonic_ms()) {
         pthread_mutex_unlock(&all->lock);
-        const void *news = has_news ? all->options.news(all->options.context) : NULL;
-        pthread_mutex_lock(&all->lock);
-        struct stream *woken = pass_on(all, has_news, news);
-        pthread_mutex_unlock(&all->lock);
-        resume_all(woken);
-        not_before = clock_monotonic_ms() + GATHER_MS;
-        pthread_mutex_lock(&all->lock);
+        return at;
     }
+    bool has_news = all->is_notified && !all->is_stopping;
+    all->is_notified = false;
     pthread_mutex_unlock(&all->lock);
-    return NULL;
+    const void *news = has_news ? all->options.news(all->options.context) : NULL;
+    pthread_mutex_lock(&all->lock);
+    struct stream *woken = pass_on(all, has_news, news);
+    pthread_mutex_unlock(&all->lock);
+    resume_all(woken);
+    pthread_mutex_lock(&all->lock);
+    all->not_before = clock_monotonic_ms() + GATHER_MS;
+    at = due(all);
+    pthread_mutex_unlock(&all->lock);
+    return at;
 }
 
-int streams_create(const struct streams_options *options, struct streams **out, struct err *e)
+struct streams *streams_create(const struct streams_options *options)
 {
     struct streams *all = mem_new(1, sizeof *all);
     all->options = *options;
     all->ping_at = INT64_MAX;
     all->shares = shares_create(options->max_of_client);
     pthread_mutex_init(&all->lock, NULL);
-    thread_condition_init(&all->changed);
-    if (thread_start(run, all, &all->thread, e) < 0) {
-        all->is_joined = true;
-        streams_destroy(all);
-        return -1;
-    }
-    *out = all;
-    return 0;
+    return all;
 }
 
 void streams_notify(struct streams *all)
@@ -327,19 +316,16 @@ void streams_notify(struct streams *all)
         return;
     pthread_mutex_lock(&all->lock);
     all->is_notified = true;
-    pthread_cond_signal(&all->changed);
     pthread_mutex_unlock(&all->lock);
+    eventfd_write(all->options.wake_fd, 1);
 }
 
 void streams_stop(struct streams *all)
 {
     pthread_mutex_lock(&all->lock);
     all->is_stopping = true;
-    pthread_cond_signal(&all->changed);
     pthread_mutex_unlock(&all->lock);
-    if (!all->is_joined)
-        pthread_join(all->thread, NULL);
-    all->is_joined = true;
+    streams_attend(all);
 }
 
 void streams_destroy(struct streams *all)
@@ -347,7 +333,6 @@ void streams_destroy(struct streams *all)
     if (!all)
         return;
     streams_stop(all);
-    pthread_cond_destroy(&all->changed);
     pthread_mutex_destroy(&all->lock);
     shares_destroy(all->shares);
     free(all);

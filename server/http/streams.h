@@ -2,19 +2,19 @@
  * Streams: answers that have no end of their own (text/event-stream). Private to server/http.
  *
  * A stream asks its source for bytes when its client has taken those before; while there are none
- * its connection is suspended and costs no thread. One thread wakes those that news concern, and
+ * its connection is suspended and costs no thread. Who attends wakes those that news concern, and
  * each that was silent for long with a comment: a client that has left is noticed by what cannot be
  * sent to it. Nothing is queued for a client, so a slow one costs what its source gives at once.
  */
 #ifndef CERTWRIGHT_SERVER_HTTP_STREAMS_H
 #define CERTWRIGHT_SERVER_HTTP_STREAMS_H
 
-#include "acme/base/error.h"
 #include "server/http/exchange.h"
 
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct connection;
 struct connections;
@@ -26,13 +26,13 @@ struct streams_options {
     size_t max;
     size_t max_of_client; /* 0: max */
     int ping_ms;
+    int wake_fd;                     /* an eventfd, as waiters_create has it; borrowed */
     struct connections *connections; /* borrowed */
     const void *(*news)(void *context);
     void *context;
 };
 
-/* ERR_IO if its thread cannot be started. */
-int streams_create(const struct streams_options *options, struct streams **out, struct err *e);
+struct streams *streams_create(const struct streams_options *options);
 /* After the last of them has ended. */
 void streams_destroy(struct streams *all);
 
@@ -58,10 +58,15 @@ struct MHD_Response *stream_response(struct stream *stream);
 /* Something was committed. Never blocks for long; costs nothing while there are no streams. */
 void streams_notify(struct streams *all);
 
+/* Wakes those that have reason to go on, and tells when there is again: a time of
+   clock_monotonic_ms, or INT64_MAX. By one thread at a time. */
+int64_t streams_attend(struct streams *all);
+
 /* How many there are. */
 size_t streams_count(struct streams *all);
 
-/* From here on all that are silent end, and the others when they fall silent. Ends the thread. */
+/* From here on all that are silent end, and the others when they fall silent. Nobody
+   else attends to them any more. */
 void streams_stop(struct streams *all);
 
 #endif

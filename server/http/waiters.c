@@ -2,11 +2,11 @@
 
 #include "acme/base/clock.h"
 #include "acme/base/memory.h"
-#include "server/http/thread.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 struct waiter {
     struct waiter *next;
@@ -19,9 +19,9 @@ struct waiter {
 
 struct waiters {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
     size_t max;
+    int wake_fd;          /* borrowed */
+    struct waiter *asked; /* of whoever attends to them */
     /* All below is guarded by lock. */
     size_t count;
     struct waiter *fresh; /* never asked yet */
@@ -80,50 +80,35 @@ static struct waiter *concatenated(struct waiter *front, struct waiter *back)
 }
 
 /*
- * The thread owns the list of those that it has asked; others only add to `fresh`. So no lock is
+ * Who attends owns the list of those that were asked; others only add to `fresh`. So no lock is
  * held while answers are made, which read the database.
  */
-static void *run(void *argument)
+int64_t waiters_attend(struct waiters *w)
 {
-    struct waiters *w = argument;
-    struct waiter *asked = NULL;
-    bool final = false;
     pthread_mutex_lock(&w->lock);
-    while (!final) {
-        while (!w->fresh && !w->is_notified && !w->is_stopping &&
-               first_deadline(asked) > clock_monotonic_ms())
-            thread_wait_until(&w->changed, &w->lock, first_deadline(asked));
-        struct waiter *fresh = w->fresh;
-        bool all = w->is_notified || w->is_stopping;
-        final = w->is_stopping;
-        w->fresh = NULL;
-        w->is_notified = false;
-        pthread_mutex_unlock(&w->lock);
-
-        size_t gone = ask_all(&fresh, true, final);
-        gone += ask_all(&asked, all, final);
-        asked = concatenated(fresh, asked);
-
-        pthread_mutex_lock(&w->lock);
-        w->count -= gone;
-    }
+    struct waiter *fresh = w->fresh;
+    bool final = w->is_stopping, all = w->is_notified || final;
+    w->fresh = NULL;
+    w->is_notified = false;
     pthread_mutex_unlock(&w->lock);
-    return NULL;
+
+    size_t gone = ask_all(&fresh, true, final);
+    gone += ask_all(&w->asked, all, final);
+    w->asked = concatenated(fresh, w->asked);
+
+    pthread_mutex_lock(&w->lock);
+    w->count -= gone;
+    pthread_mutex_unlock(&w->lock);
+    return first_deadline(w->asked);
 }
 
-int waiters_create(size_t max, struct waiters **out, struct err *e)
+struct waiters *waiters_create(size_t max, int wake_fd)
 {
     struct waiters *w = mem_new(1, sizeof *w);
     w->max = max;
+    w->wake_fd = wake_fd;
     pthread_mutex_init(&w->lock, NULL);
-    thread_condition_init(&w->changed);
-    if (thread_start(run, w, &w->thread, e) < 0) {
-        w->is_stopping = true;
-        waiters_destroy(w);
-        return -1;
-    }
-    *out = w;
-    return 0;
+    return w;
 }
 
 void waiters_destroy(struct waiters *w)
@@ -131,7 +116,6 @@ void waiters_destroy(struct waiters *w)
     if (!w)
         return;
     waiters_stop(w);
-    pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
@@ -159,25 +143,24 @@ void waiters_add(struct waiters *w, struct http_exchange *x, int seconds,
     waiter->next = w->fresh;
     w->fresh = waiter;
     w->count++;
-    pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
+    eventfd_write(w->wake_fd, 1);
 }
 
 void waiters_notify(struct waiters *w)
 {
     pthread_mutex_lock(&w->lock);
-    w->is_notified = true;
-    pthread_cond_signal(&w->changed);
+    bool someone = w->count > 0;
+    w->is_notified = someone; /* who comes later is asked anyway */
     pthread_mutex_unlock(&w->lock);
+    if (someone)
+        eventfd_write(w->wake_fd, 1);
 }
 
 void waiters_stop(struct waiters *w)
 {
     pthread_mutex_lock(&w->lock);
-    bool was_stopping = w->is_stopping;
     w->is_stopping = true;
-    pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
-    if (!was_stopping)
-        pthread_join(w->thread, NULL);
+    waiters_attend(w);
 }

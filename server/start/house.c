@@ -30,6 +30,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ enum {
     SECURE_HEAP_BYTES = 1024 * 1024,
     SECURE_HEAP_SMALLEST = 64,
     JOBS_KEPT_S = 30 * 24 * 3600,
+    LOOK_MS = 5 * 1000,
     REST_MAX_DAYS = 7, /* after a longer one the clock itself may be wrong */
 };
 
@@ -49,6 +51,9 @@ struct house {
     struct converge_plan *plan;
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
     int64_t sweep_at;
+    int64_t look_at;   /* at the clock, and at what the API keeps for later */
+    int64_t trim_at;   /* what the heap holds and does not use */
+    int64_t attend_at; /* to those who wait for a commit */
     struct clock_watch clock;
     struct commands *commands;
     const char **file_roots; /* ends with NULL */
@@ -347,7 +352,7 @@ int house_create(const struct config *config, struct house **out, struct buf *co
     house->config = config;
     house->tls_alpn01_bound.fd = -1;
     house->converge_at = INT64_MAX;
-    house->sweep_at = clock_engine_ms();
+    house->sweep_at = house->look_at = house->attend_at = clock_engine_ms();
     pthread_mutex_init(&house->server_mutex, NULL);
     if (startable_read(config, &house->defaults, &house->plan, complaints, e) < 0 ||
         start_all(house, e) < 0) {
@@ -358,9 +363,26 @@ int house_create(const struct config *config, struct house **out, struct buf *co
     return 0;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 int64_t house_tend_at(const struct house *house)
 {
-    return house->converge_at < house->sweep_at ? house->converge_at : house->sweep_at;
+    return earlier(earlier(house->converge_at, house->sweep_at),
+                   earlier(house->look_at, house->attend_at));
+}
+
+int house_wake_fd(const struct house *house)
+{
+    return http_server_wake_fd(house->server);
+}
+
+static void attend(struct house *house)
+{
+    int64_t at = http_server_attend(house->server);
+    house->attend_at = at == INT64_MAX ? at : clock_engine_ms() + (at - clock_monotonic_ms());
 }
 
 static void tend_resources(struct house *house)
@@ -390,7 +412,7 @@ static int sweep_some_audit(struct store_tx *tx, void *arg, struct err *e)
     return audit_sweep(tx, sweep->before, &sweep->swept, e);
 }
 
-/* In bites, so that other writes are not held up by it. */
+/* In bites, so that neither other writes nor those who wait for one are held up by it. */
 static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_s, const char *what)
 {
     struct err error;
@@ -400,6 +422,7 @@ static void sweep_all(struct house *house, store_fn *sweep_some, int64_t kept_s,
             log_warn("what is old cannot be swept", "what", what, "detail", error.detail, NULL);
             break;
         }
+        attend(house);
     } while (sweep.swept > 0);
 }
 
@@ -413,8 +436,17 @@ static void sweep_old(struct house *house)
 void house_tend(struct house *house)
 {
     int64_t now = clock_engine_ms();
-    clock_watch_look(&house->clock, house->store);
-    api_tend(house->api, false);
+    attend(house);
+    if (house->look_at <= now) {
+        clock_watch_look(&house->clock, house->store);
+        api_tend(house->api, false);
+        house->look_at = now + LOOK_MS;
+    }
+    if (house->trim_at <= now) {
+        /* What thousands of jobs needed at the same moment is not kept for the next such. */
+        malloc_trim(0);
+        house->trim_at = now + CLOCK_MINUTE_MS;
+    }
     if (house->converge_at <= now)
         tend_resources(house);
     if (house->sweep_at <= now)

@@ -17,11 +17,12 @@ struct house;
 int house_create(const struct config *config, struct house **out, struct buf *complaints,
                  struct err *e);
 
-/* Engine time at which house_tend is to be called. */
+/* Engine time at which house_tend is to be called; before, if the descriptor gets readable. */
 int64_t house_tend_at(const struct house *house);
-/* Brings the config's resources to their specs where that could not be done before, and deletes
-   jobs that ended 30 days ago, and the audit trail's oldest. More often does no harm: it looks at
-   the machine's clock too. */
+int house_wake_fd(const struct house *house);
+/* Answers those who wait for a commit; brings the config's resources to their specs where that
+   could not be done before, deletes jobs that ended 30 days ago, and the audit trail's oldest; and
+   looks at the machine's clock. More often does no harm. By the thread that has created it. */
 void house_tend(struct house *house);
 
 /* Answers who waits, lets each worker end its step or break off its call, closes the store. */

@@ -184,12 +184,14 @@ def test_a_start_with_a_wrong_clock(start, fake, clock, names, ahead, word):
     assert job["error"]["code"] == "ca.tls_failed" and word in job["error"]["detail"]
     assert f"this machine's clock says {year}-" in job["error"]["detail"]
     assert len(fake.posts("/new-order")) == 1
+    kills = 0
     # Put right while it runs, then started anew; and started anew with the right one.
     for noted in (True, False):
         clock.set(0)
         if noted:
             reported(service, 1)
         service.kill()
+        kills += 1
         service.start()
         waits = moment(api.job(job)["next_attempt_at"] or api.job(job)["updated_at"])
         assert abs(waits - time.time()) < HOUR
@@ -199,6 +201,7 @@ def test_a_start_with_a_wrong_clock(start, fake, clock, names, ahead, word):
             moment(plan["next_attempt_at"]) - time.time() < 7 * HOUR
         if noted:
             service.kill()
+            kills += 1
             clock.set(ahead)
             service.start()
             another = api.post_certificate(*names(), retry_for_seconds=DAY)
@@ -208,7 +211,10 @@ def test_a_start_with_a_wrong_clock(start, fake, clock, names, ahead, word):
             api.call("POST", f"/jobs/{waiting['id']}/retry")
         api.succeeded(waiting)
     assert api.certificate(old)["next_renewal_at"] == planned
-    assert len(fake.posts("/new-order")) == 3
+    # Each was ordered and signed once; a job that had begun when it was killed may have left an
+    # order behind that nothing came of.
+    assert sum("csr" in order for order in fake.orders.values()) == 3
+    assert len(fake.posts("/new-order")) <= 3 + kills
 
 
 def plans_told(job):

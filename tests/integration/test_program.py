@@ -208,3 +208,11 @@ def test_no_core_file_is_left(certwright):
     limits = Path(f"/proc/{service.process.popen.pid}/limits").read_text()
     [core] = [line.split() for line in limits.splitlines() if line.startswith("Max core file size")]
     assert core[4:6] == ["0", "0"]
+
+
+def test_threads_are_few(certwright):
+    """Four workers, two for the API, one each for writes, for DNS, for all other listeners, and the
+    main one, however many wait."""
+    service = certwright(workers=4)
+    threads = list(Path(f"/proc/{service.process.popen.pid}/task").iterdir())
+    assert len(threads) == 10, [(t / "comm").read_text() for t in threads]

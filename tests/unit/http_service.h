@@ -6,6 +6,7 @@
 #include "server/access/principal.h"
 #include "server/access/scope.h"
 #include "server/http/server.h"
+#include "tests/unit/http_attendant.h"
 #include "tests/unit/unit.h"
 
 #include <json-c/json.h>
@@ -253,7 +254,7 @@ static inline void service_start(struct service *s, const struct http_server_opt
     options.context = s;
     options.authenticate = authenticate;
     options.served = count_served;
-    if (http_server_create(&options, &s->server, &e) < 0)
+    if (attended_create(&options, &s->server, &e) < 0)
         fail_msg("%s", e.detail);
     s->api = http_server_address(s->server, 0);
     s->ops = http_server_address(s->server, 1);
@@ -263,7 +264,7 @@ static inline void service_start(struct service *s, const struct http_server_opt
 
 static inline void service_stop(struct service *s)
 {
-    http_server_destroy(s->server);
+    attended_destroy(s->server);
     s->server = NULL;
 }
 

@@ -1,6 +1,7 @@
 /* Streams: many, silent, slow and gone ones, and the server's end under them. */
 #include "acme/base/memory.h"
 #include "server/access/scope.h"
+#include "tests/unit/http_attendant.h"
 #include "tests/unit/http_client.h"
 #include "tests/unit/http_service.h"
 
@@ -93,7 +94,7 @@ static struct http_server *start(struct http_server_options options)
     options.authenticate = authenticate;
     options.news = news;
     options.ping_ms = options.ping_ms ? options.ping_ms : NO_PING_MS;
-    if (http_server_create(&options, &server, &e) < 0)
+    if (attended_create(&options, &server, &e) < 0)
         fail_msg("%s", e.detail);
     return server;
 }
@@ -186,7 +187,7 @@ static void thousands_are_told(void **state)
         if (i % 2)
             close(fds[i]);
     }
-    http_server_destroy(server);
+    attended_destroy(server);
     assert_int_equal(destroyed, STREAMS);
     for (int i = 0; i < STREAMS; i += 2) {
         expect_text(fds[i], ": the service is stopping\n\n\r\n0\r\n\r\n");
@@ -209,7 +210,7 @@ static void who_has_left_is_noticed(void **state)
     until_streams(server, 1);
     close(fds[1]);
     until_streams(server, 0);
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 static void there_is_a_cap(void **state)
@@ -233,7 +234,7 @@ static void there_is_a_cap(void **state)
     expect_text(third, "HTTP/1.1 200");
     close(second);
     close(third);
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 static int expect_refusal(const struct http_server *server, const char *token, const char *status,
@@ -273,7 +274,7 @@ static void each_client_has_its_share(void **state)
     close(first);
     close(second);
     close(other);
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 /* A stream that ends by itself is given back before its connection goes on. */
@@ -288,7 +289,7 @@ static void who_has_heard_all_may_ask_again(void **state)
         until_streams(server, 0);
         close(fd);
     }
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 /* One that takes nothing holds nobody, and has no more than what its source gave at once. */
@@ -315,7 +316,7 @@ static void a_slow_client_holds_nobody(void **state)
         seen = asked;
     }
     assert_int_equal(before, seen);
-    http_server_destroy(server);
+    attended_destroy(server);
     assert_int_equal(destroyed, 21);
     for (size_t i = 0; i < 20; i++)
         close(slow[i]);
@@ -339,7 +340,7 @@ static void who_is_not_concerned_misses_nothing(void **state)
     expect_text(odd, "id: 3\n\n");
     close(all);
     close(odd);
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 static void an_end_is_one(void **state)
@@ -362,7 +363,7 @@ static void an_end_is_one(void **state)
     buf_finish(&in);
     until_streams(server, 0);
     close(fd);
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 /* Whether it brought each number once and in order, from 1 to the last. */
@@ -399,7 +400,7 @@ static void nothing_is_missed_at_any_pace(void **state)
         expect_numbers(fds[i], TIMES);
         close(fds[i]);
     }
-    http_server_destroy(server);
+    attended_destroy(server);
 }
 
 int main(void)
