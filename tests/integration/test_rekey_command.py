@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from process import free_port
+from seed import dice
 from service import BINARY, SANITIZERS
 from test_rekey import NEW, OLD, OTHER, WEBHOOK, is_whole, keys, place, refused, text
 
@@ -79,8 +80,12 @@ def test_while_it_is_stopped(service):
     former = keys(service)["master.key"]
     service.stop()
     for _ in range(2):
+        before = keys(service)["master.key"]
         expect(rekey(service), DONE, "Another master key is in place")
     assert list(keys(service)) == ["master.key"] and keys(service)["master.key"] != former
+    new = place(service, before)  # which no start was needed to forget
+    refused(service)
+    place(service, new)
     assert stat.S_IMODE((service.data / "master.key").stat().st_mode) == 0o600
     service.start()
     is_whole(service)
@@ -219,8 +224,10 @@ def test_root_takes_nothing_from_the_services_user(service):
     assert set(files.values()) == {65534}
 
 
-def test_killed_at_every_point_and_again(service, tmp_path):
-    """Once at each point, and each time once more at each: the third goes to its end."""
+@pytest.mark.parametrize("sample", [2, pytest.param(None, marks=pytest.mark.long)],
+                         ids=["some", "all"])
+def test_killed_at_every_point_and_again(service, tmp_path, sample):
+    """Once at each point, and each time once more at each or some: the third goes to its end."""
     service.stop()
     begin, once, trace = tmp_path / "begin", tmp_path / "once", tmp_path / "trace"
     former = keys(service)["master.key"]
@@ -249,7 +256,8 @@ def test_killed_at_every_point_and_again(service, tmp_path):
         shutil.copytree(service.data, once)
         second = points()
         seen |= set(second)
-        for again in range(1, len(second) + 1):
+        every = range(1, len(second) + 1)
+        for again in dice("rekey", number).sample(every, sample) if sample else every:
             go_back(once)
             killed(again)
             before = keys(service)
