@@ -272,6 +272,8 @@ def test_a_person_takes_over_the_records(certwright, pebble, resolvers):
     api = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers).api
     api.put_account()
     job = begin_with_records(api, {"type": "exec", "command": "true", "zones": [zone]}, zone)
+    answer = api.put("/solvers/dns", {"type": "http-01", "zones": [zone]})
+    assert answer.status == 409 and job["id"] in answer.json()["detail"]
     api.ok("PUT", "/solvers/dns", {"type": "manual", "zones": [zone]})
     api.ok("POST", f"/jobs/{job['id']}/cancel", {}, status=(202,))
     api.ended(job)
