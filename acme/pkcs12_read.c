@@ -301,7 +301,7 @@ int pkcs12_read(const void *file, size_t size, const char *password, struct buf 
         .password_size = (int)strlen(password),
         .left = PKCS12_ROUNDS_MAX,
     };
-    PKCS12 *p12;
+    PKCS12 *p12 = NULL;
     ERR_clear_error();
     if (check_input(size, password, e) < 0 || decode(file, size, &p12, e) < 0)
         return -1;
