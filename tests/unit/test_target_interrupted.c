@@ -17,7 +17,10 @@ static int calls_left = -1; /* the last of them kills; -1: none does */
 
 static void count_down(void)
 {
-    if (calls_left > 0 && --calls_left == 0)
+    if (calls_left < 0)
+        return;
+    calls_left--;
+    if (calls_left == 0)
         raise(SIGKILL);
 }
 
