@@ -118,6 +118,19 @@ static int check_account_limits(struct step_context *c, struct preflight_report 
     return 0;
 }
 
+/* Since the preflight was asked for, its name may have gone to somebody else's certificate: what
+   has become of that is not for whoever asked. */
+static bool is_same(const struct step_context *c, const struct certificate *row)
+{
+    struct json_object *labels = NULL;
+    json_object_object_get_ex(c->args, "labels", &labels);
+    char *text = labels ? json_write(labels) : NULL;
+    bool same = mem_same_text(row->identifiers, c->certificate.identifiers) &&
+                mem_same_text(row->labels, text);
+    free(text);
+    return same;
+}
+
 /* Of the certificate that there may be: a job that fails again and again, or has for good. */
 static int check_former(struct step_context *c, struct preflight_report *report, size_t *found,
                         struct err *e)
@@ -127,6 +140,10 @@ static int check_former(struct step_context *c, struct preflight_report *report,
     int64_t until;
     if (certificate_load(c->db, c->certificate.name, &row, &missing) < 0)
         return missing.code == ERR_NOT_FOUND ? 0 : context_fail(e, &missing);
+    if (!is_same(c, &row)) {
+        certificate_finish(&row);
+        return 0;
+    }
     int rc = backoff_until(c->db, certificate_issue_kind.name, "certificate", row.name, INT64_MAX,
                            &until, e);
     if (rc == 0 && until > c->now) {

@@ -19,6 +19,7 @@ enum {
     DEFAULT_TRIES = 2,
     DEFAULT_MAX_CACHE_MS = 5 * CLOCK_MINUTE_MS,
     DEFAULT_MAX_SOCKETS = 256,
+    SOCKETS_PER_SURVEY = 64, /* it asks about thirty questions at a time (survey.c's WIDTH) */
     DNS_PORT = 53,
     EVENTS_MAX = 64,
 };
@@ -212,6 +213,9 @@ static void client_start(struct propagation *p, const struct propagation_options
     /* So many that no socket is idle while some have a pause; each costs more than one that waits.
      */
     p->walks_max = (size_t)client.max_sockets * 2;
+    p->surveys_max = (size_t)client.max_sockets / SOCKETS_PER_SURVEY;
+    if (!p->surveys_max)
+        p->surveys_max = 1;
     p->client = dns_client_create(&client);
     const struct dns_lookup_options lookup = {
         .client = p->client,

@@ -19,7 +19,8 @@ struct propagation {
     uint16_t authority_port;
     struct dns_address *resolvers;
     size_t resolver_count;
-    size_t walks_max; /* rounds at a time, and zones that are looked for */
+    size_t walks_max;   /* rounds at a time, and zones that are looked for */
+    size_t surveys_max; /* at a time: their questions leave half of the sockets to the others */
     int epoll;
     int wake; /* eventfd: something is in an inbox, or stopping */
     pthread_t thread;
@@ -28,9 +29,9 @@ struct propagation {
     struct timers timers;
     struct dns_client *client;
     struct dns_lookup *lookup;
-    struct check *checks;         /* all that were begun, for the end */
-    struct check *due, **due_end; /* whose next round may begin once there is room */
-    size_t rounds, zone_walks;    /* that are under way, surveys among the latter */
+    struct check *checks;               /* all that were begun, for the end */
+    struct check *due, **due_end;       /* whose next round may begin once there is room */
+    size_t rounds, zone_walks, surveys; /* that are under way */
 
     pthread_mutex_t lock; /* for what follows, and what struct check says */
     bool stopping;
@@ -45,7 +46,7 @@ struct propagation {
 /* Something is in an inbox. Any thread. */
 void propagation_wake(struct propagation *p);
 
-/* On the thread: begins surveys, as many as there is room for. Each is a walk like a zone's. */
+/* On the thread: begins surveys, as many as there is room for. */
 void survey_requests_go_on(struct propagation *p);
 /* After the thread: frees those that have not begun. */
 void survey_requests_finish(struct propagation *p);

@@ -99,7 +99,7 @@ static void request_go_on(struct survey_request *request)
     }
     if (request->active > 0)
         return;
-    request->p->zone_walks--;
+    request->p->surveys--;
     if (!request->closed) {
         request->callback(request->context, request->id, request->survey);
         request->survey = NULL;
@@ -312,8 +312,8 @@ static struct survey_request *request_take(struct propagation *p)
 void survey_requests_go_on(struct propagation *p)
 {
     struct survey_request *request;
-    while (p->zone_walks < p->walks_max && (request = request_take(p))) {
-        p->zone_walks++;
+    while (p->surveys < p->surveys_max && (request = request_take(p))) {
+        p->surveys++;
         request_go_on(request);
     }
 }

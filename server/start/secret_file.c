@@ -17,6 +17,10 @@
 
 enum { SECRET_FILE_MAX = 4096 };
 
+/* Of a file that is being written, behind its name and the process's id: so are no copies called
+   that people make, who date them or count them. */
+static const char unfinished[] = ".unfinished";
+
 int secret_file_read_descriptor(int fd, const char *name, struct buf *out, struct err *e)
 {
     char chunk[512];
@@ -98,7 +102,7 @@ static int write_all(int fd, const char *text)
 /* Of two processes that make one at once the first wins: EEXIST leaves its file. */
 int secret_file_write(const char *directory, const char *path, const char *text, struct err *e)
 {
-    char *temporary = mem_printf("%s.%ld", path, (long)getpid());
+    char *temporary = mem_printf("%s.%ld%s", path, (long)getpid(), unfinished);
     unlink(temporary);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && write_all(fd, text) == 0;
@@ -124,14 +128,16 @@ bool secret_file_exists(const char *directory, const char *name)
     return found;
 }
 
-/* "NAME.DIGITS" of a secret's NAME. */
+/* "NAME.DIGITS.unfinished" of a secret's NAME. */
 static bool is_leftover(const char *name)
 {
     static const char *const secrets[] = {"master.key.next.", "master.key.", "admin.token."};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         size_t size = strlen(secrets[i]);
-        if (!strncmp(name, secrets[i], size) && name[size] &&
-            strspn(name + size, "0123456789") == strlen(name + size))
+        if (strncmp(name, secrets[i], size) != 0)
+            continue;
+        size_t digits = strspn(name + size, "0123456789");
+        if (digits && !strcmp(name + size + digits, unfinished))
             return true;
     }
     return false;

@@ -1,6 +1,7 @@
 """POST /preflight: tells what would fail, and orders nothing."""
 
 import json
+import socket
 import sqlite3
 from contextlib import closing
 
@@ -171,6 +172,28 @@ def test_narrow_tokens_ask_for_their_own(certwright, pebble, resolvers):
     assert len(narrow.ok("GET", "/jobs?kind=preflight")["items"]) == 2
     reader = make_token(service, "reader", ["certificates:read"])
     refused(reader.post("/preflight", mine), 403, "auth.forbidden")
+
+
+def test_a_name_that_went_to_somebody_else_tells_nothing_of_it(certwright, fake):
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        service = certwright(fake, resolvers=[f"127.0.0.1:{port}"], resolvers_only=True)
+        api = service.api
+        api.put_account()
+        narrow = make_token(service, "narrow", ["certificates:issue", "jobs:read", "jobs:write"],
+                            identifiers=["*.ci.example.com"])
+        mine = of("a.ci.example.com", name="taken")
+        job = narrow.ok("POST", "/preflight", mine, status=(202,))
+        narrow.ok("POST", f"/jobs/{job['id']}/cancel", status=(200, 202))
+        narrow.until_job(job, lambda j: j["state"] == "cancelled")
+        fake.script("/new-order", *[problem("serverInternal", "of another service", status=500)] * 9)
+        other = api.post_certificate("b.prod.example.com", name="taken")
+        api.until_job(other, lambda j: j["error"])
+        again = narrow.ok("POST", f"/jobs/{job['id']}/retry", status=(202,))
+        text = json.dumps(narrow.succeeded(again))
+    assert "of another service" not in text and "last job failed" not in text
+    assert '"No rate limit or back-off' in text
 
 
 # the CA

@@ -374,11 +374,15 @@ def test_what_is_half_written_is_swept(crashed):
     service, former, _ = crashed("secret written")
     left = [path.name for path in service.data.glob("master.key.next.*")]
     assert len(left) == 1
-    others = {name: "stays" for name in ("master.key.2026-11", "master.key.bak", "master.key.next.")}
+    others = {name: "stays" for name in ("master.key.2026-11", "master.key.bak", "master.key.next.",
+                                         "master.key.20261121", "master.key.1", "master.key.next.2",
+                                         "master.key..unfinished")}
     for name, content in others.items():
         (service.data / name).write_text(content)
-    (service.data / "admin.token.17").write_text("goes")
+    (service.data / "admin.token.17").write_text("stays")
+    (service.data / "admin.token.17.unfinished").write_text("goes")
     service.start()
     is_whole(service)
     assert keys(service) == {"master.key": former, **others}
-    assert not (service.data / "admin.token.17").exists()
+    assert not (service.data / "admin.token.17.unfinished").exists()
+    assert (service.data / "admin.token.17").exists()

@@ -595,6 +595,39 @@ static void many_names_are_surveyed(void **state)
     survey_destroy(survey(*state, subjects, 0));
 }
 
+enum { SURVEYS = 40, NAMES_OF_EACH = 40 };
+
+static void count_survey(void *context, const char *id, struct survey *survey)
+{
+    (void)id;
+    atomic_fetch_add((atomic_int *)context, 1);
+    survey_destroy(survey);
+}
+
+/* Whoever asks much about silent names delays those who ask likewise, and no certificate. */
+static void surveys_leave_room_for_zones(void **state)
+{
+    (void)state;
+    static char names[SURVEYS * NAMES_OF_EACH][32];
+    struct survey_subject subjects[NAMES_OF_EACH];
+    char dead[32];
+    snprintf(dead, sizeof dead, "127.0.0.5:%d", port);
+    const char *const silent_resolver[] = {dead};
+    struct propagation *p = start_with(silent_resolver, 1, false);
+    atomic_int ended = 0;
+    for (int i = 0; i < SURVEYS * NAMES_OF_EACH; i++) {
+        snprintf(names[i], sizeof names[i], "n%d.example", i);
+        subjects[i % NAMES_OF_EACH] = (struct survey_subject){names[i], names[i], NULL, true};
+        if (i % NAMES_OF_EACH == NAMES_OF_EACH - 1)
+            survey_submit(p, "s", subjects, NAMES_OF_EACH, count_survey, &ended);
+    }
+    poll(NULL, 0, 100); /* so that all have begun that may */
+    struct outcome outcome = find_zone(p, "_acme-challenge.good.example", NULL);
+    assert_int_equal(outcome.error.code, ERR_DNS_TIMEOUT);
+    assert_int_equal(atomic_load(&ended), 0);
+    propagation_destroy(p);
+}
+
 static void names_that_are_none_are_refused(void **state)
 {
     static const char *const bad[] = {"", ".", "a..b", "a b.example", "\303\244.example"};
@@ -875,6 +908,7 @@ int main(void)
         WITH_CHECKER(names_that_are_none_are_refused),
         WITH_CHECKER(names_are_surveyed),
         WITH_CHECKER(many_names_are_surveyed),
+        cmocka_unit_test(surveys_leave_room_for_zones),
         WITH_CHECKER(many_checks_share_few_sockets),
         WITH_CHECKER(a_cancelled_check_is_silent),
         cmocka_unit_test(a_silent_resolver_is_passed_over),
