@@ -104,14 +104,16 @@ static int serve(const struct config *config, struct buf *complaints, struct err
     sigset_t ends;
     log_set_level(config->log_level);
     block_signals(&ends);
-    int signals = signalfd(-1, &ends, SFD_CLOEXEC);
-    if (signals < 0)
-        return err_set(e, ERR_IO, "cannot make a signalfd: %s", strerror(errno));
     raise_descriptor_limit();
     keep_memory_private();
     log_info("starting", "version", CERTWRIGHT_VERSION, "data", config->data, NULL);
-    if (house_create(config, &house, complaints, e) < 0) {
-        close(signals);
+    if (house_create(config, &house, complaints, e) < 0)
+        return -1;
+    /* Not before: it could take the number that the master key's descriptor ought to have. */
+    int signals = signalfd(-1, &ends, SFD_CLOEXEC);
+    if (signals < 0) {
+        err_set(e, ERR_IO, "cannot make a signalfd: %s", strerror(errno));
+        house_destroy(house);
         return -1;
     }
     log_info("ready", NULL);
