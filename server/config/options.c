@@ -32,7 +32,7 @@ void options_usage(FILE *to)
           "\n"
           "rekey puts another master key in the place of the one in use. It asks the service that\n"
           "has DIR, by the first Unix socket of its listeners or the first one without TLS; while\n"
-          "there is none, it does so itself. It takes the flags, environment and file of serve.\n"
+          "there is none, it does so itself. Say --config, --data and --listen as of serve.\n"
           "\n"
           "An ADDRESS is HOST:PORT, [v6]:PORT or unix:PATH. Flags beat the environment, which\n"
           "beats the file. Without a flag are\n"

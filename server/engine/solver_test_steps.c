@@ -176,11 +176,13 @@ static int take_away(struct step_context *c, struct err *e)
         return -1;
     struct solver_record record = record_of(duty);
     int rc = solver_cleanup(use.provider, &use.context, &record, duty->state ? duty->state : "", e);
+    bool looked = solver_use_checks_propagation(&use);
     solver_use_finish(&use);
     if (rc < 0)
         return -1;
     c->save = delete_duty;
-    return step_done(c, "TXT %s was placed, seen and taken back", duty->record_name);
+    return step_done(c, "TXT %s was placed%s and taken back", duty->record_name,
+                     looked ? ", seen" : ", not looked for since the solver says so,");
 }
 
 /* ---- look ---- */

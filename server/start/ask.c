@@ -68,7 +68,8 @@ static int send_to(const struct config *config, const struct config_listener *li
     int rc = acme_http_send(http, request, response, &reason);
     if (rc < 0)
         err_set(e, ERR_BUSY,
-                "Another process uses the data directory %s, and does not answer at %s: %s.",
+                "Another process uses the data directory %s, and does not answer at %s: %s. It is "
+                "asked where --config or --listen say that it listens.",
                 config->data, listener->address, reason.detail);
     acme_http_destroy(http);
     return rc;

@@ -238,7 +238,8 @@ int master_next(struct master *master, const char *given, unsigned char out[SEAL
         return secrets_decode_master(given, "the request", out, e);
     if (given)
         return err_set(e, ERR_INVALID,
-                       "The master key is made here, in the data directory; none can be given.");
+                       "The master key lies in the data directory, where the new one is made: "
+                       "none can be given.");
     if (master->is_unsettled)
         return err_set(e, ERR_CONFLICT,
                        "A new master key waits for its place, and cannot be put there: the log of "

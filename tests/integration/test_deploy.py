@@ -223,8 +223,14 @@ def test_a_solver_is_rehearsed(service, alidns):
     told = " ".join(event["message"] for event in job["events"])
     assert f"_acme-challenge.www.{ZONE}" in told and "name servers have it" in told
     assert not alidns.records
+    assert "placed, seen and taken back" in told
     assert any(action == "AddDomainRecord" for action, _ in alidns.calls)
     api.succeeded(api.ok("POST", "/solvers/dns/test"))
+    api.ok("PUT", "/solvers/blind", {
+        "type": "alidns", "credential": "ali", "zones": [ZONE],
+        "endpoint": alidns.endpoint, "propagation": False})
+    job = api.succeeded(api.ok("POST", "/solvers/blind/test"))
+    assert "not looked for" in job["events"][-1]["message"] and not alidns.records
 
 
 def test_a_rehearsal_that_fails_leaves_nothing(service, alidns):

@@ -165,7 +165,7 @@ def test_what_is_refused(service, tmp_path):
 
 def test_a_service_that_cannot_be_asked(service, tmp_path):
     before = keys(service)
-    expect(rekey(service, listen=[f"127.0.0.1:{free_port()}"]), IN_USE, "does not answer")
+    expect(rekey(service, listen=[f"127.0.0.1:{free_port()}"]), IN_USE, "--config or --listen")
     expect(rekey(service, listen=[f"unix:{tmp_path}/none"]), IN_USE, "does not answer")
     told = json.loads(service.config_path.read_text())
     told["listen"] = [{"address": "127.0.0.1:1", "tls": {"certificate": "door"}}]

@@ -106,6 +106,22 @@ def test_what_a_link_leads_to_afterwards_is_out_of_reach(certwright, pebble, nam
     assert "BEGIN CERTIFICATE" in (root / name / "fullchain.pem").read_text()
 
 
+def test_a_root_that_is_made_later_fails_its_rehearsal(certwright, tmp_path):
+    """Its mode would let anybody write."""
+    root = tmp_path / "later"
+    service = certwright(file_roots=[str(root)])
+    root.mkdir()
+    service.api.ok("PUT", "/targets/web", {"type": "files", "directory": str(root)})
+    job = service.api.ended(service.api.ok("POST", "/targets/web/test", {}))
+    assert job["state"] == ("failed" if landlock() else "succeeded")
+    if landlock():
+        assert job["error"]["code"] == "target.files" and "restart" in job["error"]["hint"]
+    service.stop()
+    service.start()
+    service.api.succeeded(service.api.ok("POST", "/targets/web/test", {}))
+    assert not any(root.iterdir())
+
+
 def without_landlock():
     """Run in the child: its kernel does not know the call (a filter by hand, struct sock_fprog)."""
     lines = (ctypes.c_uint64 * 4)(
