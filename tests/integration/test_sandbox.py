@@ -107,9 +107,11 @@ def test_what_a_link_leads_to_afterwards_is_out_of_reach(certwright, pebble, nam
 
 
 def test_a_root_that_is_made_later_fails_its_rehearsal(certwright, tmp_path):
-    """Its mode would let anybody write."""
-    root = tmp_path / "later"
-    service = certwright(file_roots=[str(root)])
+    """It lies beside a pidfile, so that it may be read, and its mode lets it be written."""
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    root = beside / "later"
+    service = certwright(file_roots=[str(root)], pidfiles={"web": str(beside / "web.pid")})
     root.mkdir()
     service.api.ok("PUT", "/targets/web", {"type": "files", "directory": str(root)})
     job = service.api.ended(service.api.ok("POST", "/targets/web/test", {}))
