@@ -56,6 +56,23 @@ def test_from_account_to_pem_with_curl(certwright, pebble, tmp_path):
     assert service.api.ok("GET", "/accounts/me")["status"] == "valid"
 
 
+def test_with_a_ca_of_the_world(certwright, pebble):
+    """Against Pebble, and without the lines that tell where the service is."""
+    section = README.read_text().split("## With a CA of the world\n")[1].split("\n## ")[0]
+    _, calls = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    service = certwright(pebble, defaults={"account": "main"})
+    calls = re.sub(r"^(API|TOKEN)=.*\n", "", calls, flags=re.MULTILINE)
+    assert '"letsencrypt-staging"' in calls
+    done = subprocess.run(
+        ["sh", "-eu", "-c", calls.replace("curl -s ", "curl -sS --fail ")
+            .replace("letsencrypt-staging", "pebble")],
+        env={**os.environ, "API": f"http://127.0.0.1:{service.port}", "TOKEN": service.api.token},
+        capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    until(lambda: service.api.certificate("www.example.com")["status"] == "valid", 60,
+          "the certificate is issued")
+
+
 def test_events_with_curl(certwright, pebble):
     service = certwright(pebble)
     service.api.put_account("me")
