@@ -268,6 +268,31 @@ def test_the_configurations_are_good(tmp_path):
         assert done.returncode == 0, (config, done.stderr)
 
 
+def test_every_setting_is_told():
+    """The table of the settings is the set of those that the program takes, with its numbers."""
+    source = README.with_name("server") / "config" / "config.c"
+    settings = README.read_text().split("## Configuration\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (.*) \|$", settings, re.MULTILINE)
+    told = [name for names, _ in rows for name in re.findall(r"`(\w+)`", names)]
+    [taken] = re.findall(r'names\[\] = \{("user_agent".*?), NULL\}', re.sub(r"\s+", " ",
+                                                                         source.read_text()))
+    assert sorted(told) == sorted(re.findall(r'"(\w+)"', taken))
+    limits = re.search(r"enum \{\n(.*?)\};", source.read_text(), re.DOTALL)[1]
+    [row] = [text for names, text in rows if names == "`request_limits`"]
+    assert re.findall(r"\((\d+)", row) == [number for name, number in re.findall(
+        r"(\w+) = (\d+),", limits) if name != "FAILURES_PER_MINUTE"] + re.findall(
+            r"FAILURES_PER_MINUTE = (\d+)", limits)
+
+
+def test_every_variable_is_told():
+    told = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=20).stdout
+    read = {name for source in (README.with_name("server") / "config").glob("*.c")
+            for name in re.findall(r'(?:variable|getenv)\("(CERTWRIGHT_\w+)"\)|'
+                                   r'name\[\] = "(CERTWRIGHT_\w+)"', source.read_text())
+            for name in name if name}
+    assert read and read == set(re.findall(r"CERTWRIGHT_\w+", told))
+
+
 def test_letting_others_in(certwright, tmp_path):
     """The section's calls, against a listener as it has it, but for files and ports."""
     section = SECURITY.read_text().split("## Listeners\n")[1].split("\n## ")[0]
