@@ -96,7 +96,10 @@ static bool heed(struct acceptor *a)
 
 /* ---- daemons without a thread ---- */
 
-/* What the thread waits for: to be woken, then the daemons that it runs, then the listeners. */
+/* What the thread waits for: to be woken, answers of the daemons that it runs, these daemons, then
+   the listeners. */
+enum { WOKEN, RESUMED, FIRST_DAEMON };
+
 struct watch {
     struct pollfd *polled;
     struct MHD_Daemon **driven;
@@ -107,13 +110,14 @@ struct watch {
 static void watch_init(struct watch *watch, const struct acceptor *a)
 {
     const struct http_server *server = a->server;
-    size_t count = server->listener_count, n = 0;
+    size_t count = server->listener_count, n = FIRST_DAEMON;
     *watch = (struct watch){
-        .polled = mem_new(1 + 2 * count, sizeof *watch->polled),
+        .polled = mem_new(FIRST_DAEMON + 2 * count, sizeof *watch->polled),
         .driven = mem_new(count, sizeof(struct MHD_Daemon *)),
         .listener_count = count,
     };
-    watch->polled[n++] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
+    watch->polled[WOKEN] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
+    watch->polled[RESUMED] = (struct pollfd){.fd = server->resume_fd, .events = POLLIN};
     for (size_t i = 0; i < count; i++) {
         struct MHD_Daemon *daemon = server->listeners[i].daemon;
         if (!server->listeners[i].is_driven)
@@ -148,19 +152,27 @@ static int drive(const struct watch *watch, int most)
 
 /* ---- the thread ---- */
 
+static void forget_resumed(struct http_server *server)
+{
+    eventfd_t ignored;
+    eventfd_read(server->resume_fd, &ignored);
+}
+
 /* Cuts slow clients off and runs the daemons too, and does that after it accepts no more. */
 static void *run(void *argument)
 {
     struct acceptor *a = argument;
     struct watch watch;
     watch_init(&watch, a);
-    const size_t others = 1 + watch.driven_count;
+    const size_t others = FIRST_DAEMON + watch.driven_count;
     bool exhausted = false;
     int64_t reap_at = clock_monotonic_ms() + REAP_MS;
     for (;;) {
         int ms = drive(&watch, exhausted ? EXHAUSTED_MS : REAP_MS);
         int ready = poll(watch.polled, exhausted ? others : others + watch.listener_count, ms);
-        if (ready > 0 && watch.polled[0].revents) {
+        if (ready > 0 && watch.polled[RESUMED].revents)
+            forget_resumed(a->server);
+        if (ready > 0 && watch.polled[WOKEN].revents) {
             if (!heed(a))
                 break;
             watch.listener_count = 0;

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 enum {
     RETRY_SOON_SECONDS = 1,
@@ -164,6 +165,16 @@ void http_defer(struct http_exchange *x)
     pthread_mutex_unlock(&lock);
 }
 
+/* A daemon without a thread of its own is not told by the library. */
+static void resume(const struct http_exchange *x)
+{
+    const struct http_server *server = x->server;
+    bool is_driven = x->listener->is_driven;
+    MHD_resume_connection(x->mhd);
+    if (is_driven)
+        eventfd_write(server->resume_fd, 1);
+}
+
 /* The answer is complete: it goes to the connection's thread. */
 static void give_answer(struct http_exchange *x)
 {
@@ -178,7 +189,7 @@ static void give_answer(struct http_exchange *x)
     pthread_mutex_unlock(&lock);
     if (!is_deferred)
         return;
-    MHD_resume_connection(x->mhd);
+    resume(x);
     /* In the list until here, so that the server does not end before the resume. */
     pthread_mutex_lock(&lock);
     unlink_deferred(x);
@@ -198,7 +209,7 @@ static bool abandon_one(struct http_server *server)
     unlink_deferred(x);
     pthread_mutex_unlock(&lock);
     /* The connection holds x at least until it is resumed. */
-    MHD_resume_connection(x->mhd);
+    resume(x);
     pthread_mutex_lock(&lock);
     return true;
 }

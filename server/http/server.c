@@ -237,7 +237,7 @@ static struct http_server *prepare(const struct http_server_options *options)
 {
     struct http_server *server = mem_new(1, sizeof *server);
     server->listeners = mem_new(options->listener_count, sizeof *server->listeners);
-    server->wake_fd = -1;
+    server->wake_fd = server->resume_fd = -1;
     server->routes = options->routes;
     server->context = options->context;
     server->authenticate = options->authenticate;
@@ -303,7 +303,8 @@ static int start(struct http_server *server, const struct http_server_options *o
             return -1;
     server->connections = connections_create(&limits);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (server->wake_fd < 0)
+    server->resume_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->wake_fd < 0 || server->resume_fd < 0)
         return err_set(e, ERR_IO, "cannot make an eventfd: %s", strerror(errno));
     server->waiters =
         waiters_create(size_or(options->max_waiters, WAITERS_DEFAULT), server->wake_fd);
@@ -403,6 +404,8 @@ void http_server_destroy(struct http_server *server)
     streams_destroy(server->streams);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
+    if (server->resume_fd >= 0)
+        close(server->resume_fd);
     host_list_finish(&server->hosts);
     pthread_cond_destroy(&server->exchanges_changed);
     free(server->listeners);

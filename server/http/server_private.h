@@ -46,7 +46,8 @@ struct http_server {
     size_t max_body_total;
     bool is_parser_old; /* libmicrohttpd before 1.0 */
 
-    int wake_fd; /* an eventfd: there is something to attend to */
+    int wake_fd;   /* an eventfd: there is something to attend to */
+    int resume_fd; /* likewise: an exchange of a daemon that the acceptor runs has its answer */
     struct connections *connections;
     struct waiters *waiters;
     struct clients *clients;  /* NULL: they may send what they like */

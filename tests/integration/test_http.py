@@ -1,5 +1,6 @@
 """The outside of the API: tokens, Host rule, methods, waiting, ETags, idempotency."""
 
+import http.client
 import json
 import socket
 import time
@@ -67,6 +68,19 @@ def test_the_ops_listener_serves_only_its_three(certwright):
     assert status == 200 and "certwright_" in metrics
     assert service.ops("/certificates")[0] == 404
     assert service.ops("/openapi.json")[0] == 404
+
+
+def test_the_ops_listener_answers_without_waiting_for_a_tick(certwright):
+    """What the acceptor's thread looks at four times a second would take 100 seconds here."""
+    service = certwright()
+    connection = http.client.HTTPConnection("127.0.0.1", service.ops_port, timeout=10)
+    begun = time.monotonic()
+    for _ in range(400):
+        connection.request("GET", "/readyz")
+        reply = connection.getresponse()
+        assert (reply.status, reply.will_close) == (200, False) and reply.read()
+    connection.close()
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize("host, status", [
