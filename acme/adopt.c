@@ -84,7 +84,9 @@ static int check_leaf(X509 *leaf, struct err *e)
 {
     int bits = 0;
     if (X509_check_ca(leaf) == 1)
-        return err_set(e, ERR_CERT_INVALID, "the key's certificate is a CA's, not a server's");
+        return err_set(e, ERR_CERT_INVALID,
+                       "the key's certificate is a CA's, not a server's: its basic constraints "
+                       "would have to say CA:FALSE");
     if (X509_get_signature_info(leaf, NULL, NULL, &bits, NULL) && bits < SIGNATURE_BITS_MIN)
         return err_set(e, ERR_CERT_INVALID,
                        "the certificate's signature is of an algorithm that clients refuse");

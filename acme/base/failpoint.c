@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static long passed;
 static long last;             /* 0: none */
-static const char *last_name; /* NULL: none */
+static const char *last_name; /* with its subject, if that counts; NULL: none */
 static int trace = -1;
 
 static void read_environment(void)
@@ -32,6 +33,15 @@ static void read_environment(void)
         abort();
 }
 
+static bool is_named(const char *name, const char *subject)
+{
+    size_t size = strlen(name);
+    if (!last_name || strncmp(last_name, name, size) != 0)
+        return false;
+    const char *rest = last_name + size;
+    return !*rest || (*rest == ' ' && subject && !strcmp(rest + 1, subject));
+}
+
 void failpoint(const char *name, const char *subject)
 {
     pthread_once(&once, read_environment);
@@ -39,7 +49,7 @@ void failpoint(const char *name, const char *subject)
     passed++;
     if (trace >= 0)
         dprintf(trace, "%ld %s %s\n", passed, name, subject ? subject : "");
-    if (passed == last || (last_name && !strcmp(name, last_name)))
+    if (passed == last || is_named(name, subject))
         kill(getpid(), SIGKILL);
     pthread_mutex_unlock(&mutex);
 }

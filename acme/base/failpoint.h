@@ -5,7 +5,8 @@
  *
  * Two variables of the environment, read at the first point:
  *   CERTWRIGHT_FAILPOINT=N           the process kills itself (SIGKILL) at the N-th point it comes
- *                                    to, or at the first one of that name
+ *                                    to, or at the first of a name, with a
+ *                                    space and a subject behind it if need be
  *   CERTWRIGHT_FAILPOINT_TRACE=FILE  gets a line for each point: its number, its name, its subject
  */
 #ifndef CERTWRIGHT_ACME_BASE_FAILPOINT_H

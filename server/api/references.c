@@ -69,8 +69,12 @@ int references_account(struct db *db, const char *account, const char *authority
         return check_account(db, account, "/account", origin, errors, name, e);
     if (authority)
         return only_account_of(db, authority, origin, errors, name, e);
-    if (defaults->account)
-        return check_account(db, defaults->account, "/account", origin, errors, name, e);
+    if (defaults->account) {
+        int rc = check_account(db, defaults->account, "/account", origin, errors, name, e);
+        if (rc == 0 && !*name)
+            fields_add(errors, "/account", "was not given, so that it is the config's default");
+        return rc;
+    }
     fields_add(errors, "/account", "is required (or authority): the config has no default account");
     return 0;
 }

@@ -220,6 +220,16 @@ def test_post_of_a_taken_name(certwright, pebble, names):
     assert answer.status == 409 and answer.json()["code"] == "name.taken"
 
 
+def test_a_default_that_is_not_there_is_told_as_one(certwright, names):
+    """Who wrote no account would not know otherwise where the name comes from."""
+    api = certwright(defaults={"account": "main"}).api
+    answer = api.post("/certificates", {"identifiers": names()})
+    assert answer.status == 422
+    assert [(error["pointer"], error["detail"]) for error in answer.json()["errors"]] == [
+        ("/account", 'there is no account "main"'),
+        ("/account", "was not given, so that it is the config's default")]
+
+
 def test_defaults_and_the_only_account(certwright, pebble, names):
     api = certwright(pebble, defaults={"key": {"type": "ec-p384"}}).api
     answer = api.post("/certificates", {"identifiers": names(), "authority": "pebble"})

@@ -279,7 +279,7 @@ def test_everything_wrong_is_told_at_once(api, own):
 
 
 @pytest.mark.parametrize("what, told", [
-    ("other key", "for the private key"), ("a CA's", "is a CA's"), ("no name", "subjectAltName"),
+    ("other key", "for the private key"), ("a CA's", "CA:FALSE"), ("no name", "subjectAltName"),
     ("sha1", "clients refuse"), ("small key", "RSA"), ("a key within", "PRIVATE KEY"),
     ("garbage", "damaged"), ("nothing", "no certificate"), ("odd name", "cannot be ordered")])
 def test_what_is_no_use_is_refused_clearly(api, own, what, told):
