@@ -92,7 +92,8 @@ static int apply_post(struct call *call, struct store_tx *tx, struct err *e)
     struct applied applied = {0};
     if (rights_check_name(call, spec->name, e) < 0 ||
         certificate_insert_spec(tx, &request, &applied, e) < 0 ||
-        target_folders_check(store_tx_db(tx), spec->name, &call->errors, e) < 0)
+        target_folders_check(store_tx_db(tx), spec->name, !rights_are_narrow(call->x),
+                             &call->errors, e) < 0)
         return -1;
     memcpy(call->out.job, applied.job, ULID_SIZE);
     return 0;
@@ -150,7 +151,8 @@ static int apply_put(struct call *call, struct store_tx *tx, struct err *e)
     struct applied applied = {0};
     if (check_put(call, store_tx_db(tx), e) < 0 ||
         certificate_apply(tx, &request, &applied, e) < 0 ||
-        target_folders_check(store_tx_db(tx), request.name, &call->errors, e) < 0)
+        target_folders_check(store_tx_db(tx), request.name, !rights_are_narrow(call->x),
+                             &call->errors, e) < 0)
         return -1;
     if (!applied.job[0])
         return answer_certificate(call, store_tx_db(tx), e);
@@ -188,7 +190,8 @@ static int patch_row(struct call *call, struct store_tx *tx, const struct certif
         return 0;
     if (certificate_targets_set(tx, row->name, &patch->targets, e) < 0)
         return -1;
-    return target_folders_check(store_tx_db(tx), row->name, &call->errors, e);
+    return target_folders_check(store_tx_db(tx), row->name, !rights_are_narrow(call->x),
+                                &call->errors, e);
 }
 
 static int apply_patch(struct call *call, struct store_tx *tx, struct err *e)

@@ -64,7 +64,8 @@ static int add(struct call *call, struct store_tx *tx, struct err *e)
     };
     if (rights_check_name(call, request.name, e) < 0 ||
         certificate_import(tx, &request, spec->key, &version, e) < 0 ||
-        target_folders_check(store_tx_db(tx), request.name, &call->errors, e) < 0)
+        target_folders_check(store_tx_db(tx), request.name, !rights_are_narrow(call->x),
+                             &call->errors, e) < 0)
         return -1;
     return answer(call, store_tx_db(tx), 201, request.name, e);
 }

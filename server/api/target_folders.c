@@ -25,6 +25,7 @@ struct own {
     char **folders;
     size_t count;
     bool by_name; /* the last part of each folder is the certificate's name */
+    bool names_others;
 };
 
 static void own_finish(struct own *own)
@@ -96,9 +97,13 @@ static int compare(struct db *db, const struct own *own, const struct target *ta
         if (!own->folders[i] || strcmp(own->folders[i], folder) != 0)
             continue;
         snprintf(pointer, sizeof pointer, "/targets/%zu", i);
-        fields_add(errors, pointer,
-                   "leads to the folder %s, which is the certificate \"%s\"'s on the target \"%s\"",
-                   folder, certificate.name, target->name);
+        if (own->names_others)
+            fields_add(errors, pointer,
+                       "leads to the folder %s, which is the certificate \"%s\"'s on the target "
+                       "\"%s\"",
+                       folder, certificate.name, target->name);
+        else
+            fields_add(errors, pointer, "leads to a folder that is another certificate's");
     }
     free(folder);
     certificate_finish(&certificate);
@@ -182,10 +187,10 @@ static void check_own(const struct own *own, struct fields *errors)
         }
 }
 
-int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
-                         struct err *e)
+int target_folders_check(struct db *db, const char *certificate, bool names_others,
+                         struct fields *errors, struct err *e)
 {
-    struct own own = {0};
+    struct own own = {.names_others = names_others};
     int rc = own_init(db, certificate, &own, e);
     if (rc == 0 && has_folders(&own)) {
         check_own(&own, errors);

@@ -4,6 +4,7 @@
 
 #include "acme/base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct db;
@@ -11,11 +12,11 @@ struct fields;
 
 /*
  * Complains, at /targets/N, of the certificate's stored items of type files whose folder an item of
- * another certificate, or an earlier one of its own, has; then ERR_INVALID. ERR_NOT_FOUND if there
- * is no such certificate.
+ * another certificate, or an earlier one of its own, has; then ERR_INVALID. names_others: the
+ * caller may know the other's name. ERR_NOT_FOUND if there is no such certificate.
  */
-int target_folders_check(struct db *db, const char *certificate, struct fields *errors,
-                         struct err *e);
+int target_folders_check(struct db *db, const char *certificate, bool names_others,
+                         struct fields *errors, struct err *e);
 
 /*
  * Complains, at /targets/N, of items of type files with a deployment above the id `after`, the last

@@ -610,6 +610,15 @@ def test_a_narrow_token_takes_no_folder_of_others(certwright, pebble, tmp_path):
     admin.ok("PATCH", path, {"targets": theirs})
     until((certs / "shop" / "privkey.pem").exists, 30, "it is installed")
     assert narrow.ok("PATCH", path, {"targets": [*theirs, "web"]})["targets"][0]["path"] == "shop"
+    # Nor is he told whose it is, if it is somebody's.
+    admin.ok("PUT", "/certificates/hidden.prod", {
+        "identifiers": ["b.prod.example.com"], "account": "main",
+        "targets": [{"target": "web", "path": "e.ci.example.com"}]}, status=(202,))
+    taken = {**spec, "identifiers": ["e.ci.example.com"], "targets": ["web"]}
+    answer = narrow.post("/certificates", taken)
+    assert refused(answer, 422, "request.invalid")["errors"][0]["pointer"] == "/targets/0"
+    assert b"hidden.prod" not in answer.body
+    assert b"hidden.prod" in admin.post("/certificates", taken).body
     narrow.succeeded(narrow.ok("POST", path + "/renew", {"force": True}, status=(202,)))
     # A wildcard's folder is called as its certificate is.
     hand = {"identifiers": ["*.ci.example.com"], "account": "main",
