@@ -92,8 +92,9 @@ int data_key_wrap_again(struct store *store, struct store_tx *tx,
     return rc;
 }
 
-int data_key_forget_former(struct store_tx *tx, struct err *e)
+int data_key_forget_former(struct store_tx *tx, void *unused, struct err *e)
 {
+    (void)unused;
     return db_run(store_tx_db(tx), NULL, e,
                   "UPDATE data_key SET former = NULL WHERE former IS NOT NULL", "");
 }

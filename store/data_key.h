@@ -29,7 +29,7 @@ void data_key_was_wrapped(struct store *store);
 /* Whether there is a former master key that opens the database. */
 int data_key_has_former(struct db *db, bool *has, struct err *e);
 
-/* The former master key opens the database no longer. */
-int data_key_forget_former(struct store_tx *tx, struct err *e);
+/* The former master key opens the database no longer. A store_fn; unused may be NULL. */
+int data_key_forget_former(struct store_tx *tx, void *unused, struct err *e);
 
 #endif

@@ -187,18 +187,12 @@ void data_key_was_wrapped(struct store *store)
     store->opening = (struct store_opening){.master = STORE_FORM_CURRENT};
 }
 
-static int forget_former(struct store_tx *tx, void *arg, struct err *e)
-{
-    (void)arg;
-    return data_key_forget_former(tx, e);
-}
-
 /* Who starts with the new master key has put it in place. */
 static int settle(struct store *store, struct err *e)
 {
     if (!store->has_former || store->opening.by_next || store_opened_by_former(store))
         return 0;
-    return store_write_wait(store, forget_former, NULL, e);
+    return store_write_wait(store, data_key_forget_former, NULL, e);
 }
 
 int store_open(const struct store_options *options, struct store **out, struct err *e)

@@ -43,12 +43,6 @@ static int apply(struct call *call, struct store_tx *tx, struct err *e)
     return 0;
 }
 
-static int forget_former(struct store_tx *tx, void *arg, struct err *e)
-{
-    (void)arg;
-    return data_key_forget_former(tx, e);
-}
-
 /* The next start, with the new key, does it too. */
 static void forgot_former(void *arg, const struct err *e)
 {
@@ -72,7 +66,7 @@ static void settle(struct call *call)
                   "detail", e.detail, NULL);
     failpoint("rekey settled", NULL);
     if (settled)
-        store_write(api->options.store, forget_former, NULL, forgot_former);
+        store_write(api->options.store, data_key_forget_former, NULL, forgot_former);
     show_add_bool(call->out.json, "former_key_opens", !settled);
     log_info("the data key is wrapped by another master key", NULL);
 }

@@ -118,18 +118,6 @@ static void wake(void *context)
     notify(context, true);
 }
 
-static struct master_source master_source_of(const struct house *house)
-{
-    const struct config *config = house->config;
-    return (struct master_source){
-        .text = config->master_key,
-        .file = config->master_key_file,
-        .fd = config->master_key_fd,
-        .command = config->master_key_command,
-        .commands = house->commands,
-    };
-}
-
 static int next_master(void *context, const char *given, unsigned char out[SEAL_KEY_SIZE],
                        struct err *e)
 {
@@ -146,7 +134,8 @@ static int settle_master(void *context, bool *settled, struct err *e)
 static int start_store(struct house *house, struct err *e)
 {
     const char *data = house->config->data;
-    house->master = (struct master){.directory = data, .source = master_source_of(house)};
+    house->master = (struct master){.directory = data,
+                                    .source = secrets_source_of(house->config, house->commands)};
     if (store_lock_take(data, &house->lock, e) < 0 ||
         master_open_store(&house->master, &house->store, e) < 0)
         return -1;
@@ -334,7 +323,7 @@ static int start_server(struct house *house, struct err *e)
 
 static int start_all(struct house *house, struct err *e)
 {
-    const struct master_source source = master_source_of(house);
+    const struct master_source source = secrets_source_of(house->config, house->commands);
     if (secrets_claim_descriptor(&source, e) < 0 || start_libraries(e) < 0 ||
         start_commands(house, e) < 0 || confine(house->config, e) < 0 ||
         start_store(house, e) < 0 || start_engine(house, e) < 0 || start_api(house, e) < 0 ||

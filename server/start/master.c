@@ -140,12 +140,6 @@ static int open_store(const struct master *master, struct keys *keys, struct sto
     return -1;
 }
 
-static int forget_former(struct store_tx *tx, void *arg, struct err *e)
-{
-    (void)arg;
-    return data_key_forget_former(tx, e);
-}
-
 /* The next key has opened the store. */
 static int take_next(const struct master *master, const struct keys *keys, struct store *store,
                      struct err *e)
@@ -154,7 +148,8 @@ static int take_next(const struct master *master, const struct keys *keys, struc
     if ((is_strange && keep_aside(master, e) < 0) || put_in_place(master, e) < 0)
         return -1;
     log_info("the new master key is put in its place", NULL);
-    return store_opened_by_former(store) ? 0 : store_write_wait(store, forget_former, NULL, e);
+    return store_opened_by_former(store) ? 0
+                                         : store_write_wait(store, data_key_forget_former, NULL, e);
 }
 
 /* The key in place has opened the store, or a new one was made with it. */

@@ -127,12 +127,6 @@ static int wrap_again(struct store_tx *tx, void *arg, struct err *e)
     return audit_add(tx, &note, e);
 }
 
-static int forget_former(struct store_tx *tx, void *arg, struct err *e)
-{
-    (void)arg;
-    return data_key_forget_former(tx, e);
-}
-
 static int replace(struct master *master, struct store *store, const char *given, struct err *e)
 {
     unsigned char key[SEAL_KEY_SIZE];
@@ -147,7 +141,7 @@ static int replace(struct master *master, struct store *store, const char *given
     data_key_was_wrapped(store);
     if (master_settle(master, &settled, e) < 0)
         return -1;
-    if (settled && store_write_wait(store, forget_former, NULL, e) < 0)
+    if (settled && store_write_wait(store, data_key_forget_former, NULL, e) < 0)
         return -1;
     return tell(master->directory, given != NULL, !settled, e);
 }
@@ -218,10 +212,7 @@ static int run(const struct config *config, const char *given, struct err *e)
 {
     struct master master = {
         .directory = config->data,
-        .source = {.text = config->master_key,
-                   .file = config->master_key_file,
-                   .fd = config->master_key_fd,
-                   .command = config->master_key_command},
+        .source = secrets_source_of(config, NULL),
     };
     struct store_lock *lock;
     struct err unclaimed;

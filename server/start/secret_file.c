@@ -55,26 +55,26 @@ static int check_private(int fd, const char *path, struct err *e)
     return 0;
 }
 
-int secret_file_read_any(const char *path, struct buf *out, struct err *e)
+static int read_path(const char *path, bool must_be_private, struct buf *out, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
-    int rc = secret_file_read_descriptor(fd, path, out, e);
+    int rc = must_be_private ? check_private(fd, path, e) : 0;
+    if (rc == 0)
+        rc = secret_file_read_descriptor(fd, path, out, e);
     close(fd);
     return rc;
 }
 
 int secret_file_read(const char *path, struct buf *out, struct err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, ERR_CONFIG, "%s cannot be opened: %s.", path, strerror(errno));
-    int rc = check_private(fd, path, e);
-    if (rc == 0)
-        rc = secret_file_read_descriptor(fd, path, out, e);
-    close(fd);
-    return rc;
+    return read_path(path, true, out, e);
+}
+
+int secret_file_read_any(const char *path, struct buf *out, struct err *e)
+{
+    return read_path(path, false, out, e);
 }
 
 int secret_file_sync(const char *directory)

@@ -4,6 +4,7 @@
 #include "acme/base/log.h"
 #include "acme/base/memory.h"
 #include "server/access/secret.h"
+#include "server/config/config.h"
 #include "server/outside/commands.h"
 #include "server/start/secret_file.h"
 #include "store/token.h"
@@ -163,6 +164,17 @@ static int read_given(const struct master_source *source, struct buf *out, const
     int rc = secret_file_read_descriptor(source->fd, "the master key's descriptor", out, e);
     close(source->fd);
     return rc;
+}
+
+struct master_source secrets_source_of(const struct config *config, const struct commands *commands)
+{
+    return (struct master_source){
+        .text = config->master_key,
+        .file = config->master_key_file,
+        .fd = config->master_key_fd,
+        .command = config->master_key_command,
+        .commands = commands,
+    };
 }
 
 bool secrets_master_is_given(const struct master_source *source)

@@ -9,6 +9,7 @@
 #include "store/store.h"
 
 struct commands;
+struct config;
 
 /* Where the master key comes from; the first that is set. All NULL or -1: DIRECTORY/master.key. */
 struct master_source {
@@ -18,6 +19,10 @@ struct master_source {
     const char *command;
     const struct commands *commands; /* that it is one of */
 };
+
+/* As the config has it, from which it borrows. commands: NULL if the command is not to be run. */
+struct master_source secrets_source_of(const struct config *config,
+                                       const struct commands *commands);
 
 /* Whether it comes from elsewhere than the directory. */
 bool secrets_master_is_given(const struct master_source *source);

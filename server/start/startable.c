@@ -143,12 +143,7 @@ static void check_resolvers(const struct config *config, struct fields *errors)
 
 static void check_secrets(const struct config *config, struct fields *errors)
 {
-    const struct master_source source = {
-        .text = config->master_key,
-        .file = config->master_key_file,
-        .fd = config->master_key_fd,
-        .command = config->master_key_command,
-    };
+    const struct master_source source = secrets_source_of(config, NULL);
     struct err e;
     if (secrets_check_master(&source, &e) < 0)
         fields_add(errors, "/master_key", "%s", e.detail);
