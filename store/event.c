@@ -47,14 +47,16 @@ static void finish_event(void *out)
 
 static const struct record_type event_type = {sizeof(struct event), read_event, finish_event};
 
+/* Of all that there ever were: swept is that of those that are gone, and feed.seq what a schema of
+   before had counted to. */
+#define LAST "max (seq, swept, (SELECT ifnull (max (e.seq), 0) FROM event e))"
+
 int event_add(struct store_tx *tx, const struct event_new *event, struct err *e)
 {
     struct db *db = store_tx_db(tx);
-    if (db_run(db, NULL, e, "UPDATE feed SET seq = seq + 1", "") < 0)
-        return -1;
     return db_run(db, NULL, e,
                   "INSERT INTO event (seq, at, job, state, step, message, identifier)"
-                  " SELECT seq, ?1, ?2, ?3, ?4, ?5, ?6 FROM feed",
+                  " SELECT " LAST " + 1, ?1, ?2, ?3, ?4, ?5, ?6 FROM feed",
                   "ittttt", store_tx_now(tx), event->job, job_state_name(event->state), event->step,
                   event->message, event->identifier);
 }
@@ -135,7 +137,7 @@ int event_find(struct db *db, const struct event_filter *filter, int64_t after, 
 int event_bounds(struct db *db, struct event_bounds *out, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, "SELECT seq, swept FROM feed", "") < 0)
+    if (db_query(db, &row, e, "SELECT " LAST ", swept FROM feed", "") < 0)
         return -1;
     int rc = db_next(row, e);
     if (rc > 0)
@@ -147,7 +149,7 @@ int event_bounds(struct db *db, struct event_bounds *out, struct err *e)
 int event_last_seq(struct db *db, int64_t *seq, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, "SELECT seq FROM feed", "") < 0)
+    if (db_query(db, &row, e, "SELECT " LAST " FROM feed", "") < 0)
         return -1;
     return record_int(row, seq, e) < 0 ? -1 : 0;
 }

@@ -184,21 +184,23 @@ static int stale_or_missing(struct db *db, const char *id, struct err *e)
     return err_set(e, ERR_STORE_STALE, "The job \"%s\" has moved on meanwhile.", id);
 }
 
-/* A NULL step or lane, or a state that is not final, leaves a COALESCE's or CASE's second value. */
+#define MOVE                                                                                       \
+    "UPDATE job SET state = ?3, step = COALESCE (?4, step), lane = COALESCE (?5, lane),"           \
+    " attempt = ?6, error = ?7, epoch = epoch + 1, updated_at = ?8,"                               \
+    " due_at = CASE WHEN wake_epoch = ?2 AND ?9 > ?8 THEN ?8 ELSE ?9 END,"                         \
+    " requests = COALESCE (?10, requests)"
+#define OF_EPOCH " WHERE id = ?1 AND epoch = ?2 AND finished_at = 0"
+
+/* A NULL step or lane leaves a COALESCE's second value. finished_at is set only at the end: the
+   indexes that it is in are written anew with it, whether it has another value or not. */
 static int update_job(struct store_tx *tx, const char *id, int64_t epoch,
                       const struct job_change *change, int64_t *updated, struct err *e)
 {
-    int64_t now = store_tx_now(tx);
-    return db_run(
-        store_tx_db(tx), updated, e,
-        "UPDATE job SET state = ?3, step = COALESCE (?4, step), lane = COALESCE (?5, lane),"
-        " attempt = ?6, error = ?7, epoch = epoch + 1, updated_at = ?8, finished_at = ?9,"
-        " due_at = CASE WHEN wake_epoch = ?2 AND ?10 > ?8 THEN ?8 ELSE ?10 END,"
-        " requests = COALESCE (?11, requests)"
-        " WHERE id = ?1 AND epoch = ?2 AND finished_at = 0",
-        "titttitiiit", id, epoch, job_state_name(change->state), change->step, change->lane,
-        change->attempt, change->error, now, job_state_is_final(change->state) ? now : (int64_t)0,
-        change->due_at, change->requests);
+    const char *sql =
+        job_state_is_final(change->state) ? MOVE ", finished_at = ?8" OF_EPOCH : MOVE OF_EPOCH;
+    return db_run(store_tx_db(tx), updated, e, sql, "titttitiit", id, epoch,
+                  job_state_name(change->state), change->step, change->lane, change->attempt,
+                  change->error, store_tx_now(tx), change->due_at, change->requests);
 }
 
 /* Of a job that goes on: asked for behind the UPDATE, since most that commit have ended, and what

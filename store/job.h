@@ -128,8 +128,8 @@ int job_lanes(struct db *db, void (*fn)(void *context, const char *lane, int64_t
               void *context, struct err *e);
 
 /* Whether an unfinished job of that kind serves the resource. */
-int job_is_active(struct db *db, const char *kind, const char *resource_type, int64_t resource_id,
-                  bool *active, struct err *e);
+int job_is_active(struct db *db, const char *kind, const char *resource_type,
+                  const char *resource_name, int64_t resource_id, bool *active, struct err *e);
 
 /* Whether a cancel was accepted for it; ERR_NOT_FOUND. Cheaper than to load it. */
 int job_is_called_back(struct db *db, const char *id, bool *called, struct err *e);

@@ -73,8 +73,7 @@ int job_count(struct db *db,
               void *context, struct err *e)
 {
     struct db_row *row;
-    if (db_query(db, &row, e, "SELECT kind, state, count (*) FROM job GROUP BY kind, state", "") <
-        0)
+    if (db_query(db, &row, e, "SELECT kind, state, number FROM job_total WHERE number > 0", "") < 0)
         return -1;
     int rc;
     while ((rc = db_next(row, e)) > 0)
@@ -102,15 +101,15 @@ int job_other(struct db *db, const struct job *job, char id[ULID_SIZE], struct e
     return rc < 0 ? -1 : 0;
 }
 
-int job_is_active(struct db *db, const char *kind, const char *resource_type, int64_t resource_id,
-                  bool *active, struct err *e)
+int job_is_active(struct db *db, const char *kind, const char *resource_type,
+                  const char *resource_name, int64_t resource_id, bool *active, struct err *e)
 {
     struct db_row *row;
     int64_t one;
     if (db_query(db, &row, e,
-                 "SELECT 1 FROM job WHERE kind = ?1 AND state IN ('queued', 'running', 'waiting')"
-                 " AND resource_type = ?2 AND resource_id = ?3 LIMIT 1",
-                 "tti", kind, resource_type, resource_id) < 0)
+                 "SELECT 1 FROM job WHERE resource_type = ?2 AND resource_name = ?3"
+                 " AND resource_id = ?4 AND kind = ?1 AND finished_at = 0 LIMIT 1",
+                 "ttti", kind, resource_type, resource_name, resource_id) < 0)
         return -1;
     int found = record_int(row, &one, e);
     if (found >= 0)

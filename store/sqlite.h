@@ -13,9 +13,10 @@ void sqlite_set_defensive(struct db *db, bool defensive);
 /* ---- sqlite_schema.c ---- */
 
 /* Each a list of statements that ends with NULL. */
-enum { SQLITE_SCHEMA_VERSION = 2 };
+enum { SQLITE_SCHEMA_VERSION = 3 };
 extern const char *const *const sqlite_migrations[SQLITE_SCHEMA_VERSION];
 extern const char *const sqlite_access_schema[]; /* sqlite_schema_access.c */
+extern const char *const sqlite_totals_schema[]; /* sqlite_schema_totals.c */
 
 /* ---- sqlite_migrate.c ---- */
 

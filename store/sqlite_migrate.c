@@ -24,7 +24,8 @@ int sqlite_schema_version(struct db *db, int *version, struct err *e)
 /* PRAGMA takes no parameters. */
 static int set_version(struct db *db, int version, struct err *e)
 {
-    static const char *const statements[] = {"PRAGMA user_version = 1", "PRAGMA user_version = 2"};
+    static const char *const statements[] = {"PRAGMA user_version = 1", "PRAGMA user_version = 2",
+                                             "PRAGMA user_version = 3"};
     _Static_assert(sizeof statements / sizeof *statements == SQLITE_SCHEMA_VERSION,
                    "each migration has its number");
     return sqlite_execute(db, statements[version - 1], e);

@@ -337,4 +337,5 @@ static const char *const first_schema[] = {
     NULL,
 };
 
-const char *const *const sqlite_migrations[] = {first_schema, sqlite_access_schema};
+const char *const *const sqlite_migrations[] = {first_schema, sqlite_access_schema,
+                                                sqlite_totals_schema};

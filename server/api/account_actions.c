@@ -48,7 +48,7 @@ static void refresh(struct http_exchange *x, void *context)
 static int refuse_beside(struct db *db, const struct account *row, const char *kind, struct err *e)
 {
     bool active;
-    if (job_is_active(db, kind, "account", row->id, &active, e) < 0)
+    if (job_is_active(db, kind, "account", row->name, row->id, &active, e) < 0)
         return -1;
     return active ? err_set(e, ERR_CONFLICT, "A job %s of the account \"%s\" is under way.", kind,
                             row->name)

@@ -105,7 +105,8 @@ int account_expect_known(struct step_context *c, bool *ready, struct err *e)
     if (account_job_expect_registered(c, e) < 0)
         return -1;
     if (!strcmp(account->status, "pending") &&
-        job_is_active(c->db, account_create_kind.name, "account", account->id, &busy, e) < 0)
+        job_is_active(c->db, account_create_kind.name, "account", account->name, account->id, &busy,
+                      e) < 0)
         return -1;
     *ready = !busy;
     return busy ? wait(c) : 0;

@@ -241,7 +241,8 @@ int account_rolls_over(struct db *db, const struct account *account, bool *under
        when the key has changed. */
     if (!account->next_spki_sha256 || account->person_error)
         return 0;
-    return job_is_active(db, account_rollover_kind.name, "account", account->id, under_way, e);
+    return job_is_active(db, account_rollover_kind.name, "account", account->name, account->id,
+                         under_way, e);
 }
 
 /* What CAs call a signature by a key that they do not know the account by. */

@@ -50,8 +50,8 @@ static int find(const struct step_context *c, size_t *i, struct err *e)
 /* A new job for the certificate may be handed the very authorizations of this order: CAs reuse. */
 static int is_wanted_again(const struct step_context *c, bool *wanted, struct err *e)
 {
-    return job_is_active(c->db, certificate_issue_kind.name, "certificate", c->order.certificate_id,
-                         wanted, e);
+    return job_is_active(c->db, certificate_issue_kind.name, "certificate", c->order.certificate,
+                         c->order.certificate_id, wanted, e);
 }
 
 static int give_up(struct step_context *c, struct authorization *row, struct err *e)

@@ -318,13 +318,16 @@ def wait_rounds(bed, rounds):
 
 
 def copy_rows(db, table, where, count, **changed):
-    """Adds copies of one row, numbered by `i`."""
+    """Adds copies of one row, numbered by `i`. The row comes from a table of its own: from its
+    own one, it would be looked for anew for each copy."""
+    db.execute(f"CREATE TEMP TABLE original AS SELECT * FROM {table} WHERE {where} LIMIT 1")
     columns = [row[1] for row in db.execute(f"PRAGMA table_info ({table})")]
     values = ", ".join(changed.get(column, f"t.{column}") for column in columns)
     db.execute(f"INSERT INTO {table} ({', '.join(columns)})"
                " WITH RECURSIVE number (i) AS"
                f" (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < {count})"
-               f" SELECT {values} FROM number, (SELECT * FROM {table} WHERE {where}) t")
+               f" SELECT {values} FROM number, temp.original t")
+    db.execute("DROP TABLE temp.original")
 
 
 def fill(path, count):
@@ -347,6 +350,8 @@ def fill(path, count):
               n="NULL", id=f"printf ('01%024d', {base} + i)", resource_id=f"{base} + i",
               resource_name=name)
     db.close()
+    with open(path, "rb") as file:
+        os.fsync(file)  # or the program's first commit waits for all that was written here
     return f"s{base}-{count}.example.com"
 
 

@@ -45,6 +45,8 @@ class Relay:
 
     def _carry(self, near):
         with near, socket.create_connection(("127.0.0.1", self.target_port)) as far:
+            for end in (near, far):  # what comes in two pieces goes on at once
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {near, far}
             try:

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 enum { ATTENDANTS_MAX = 4, ATTENDANT_LOOK_MS = 20 };
 
@@ -37,7 +38,7 @@ static inline struct attendant *attendant_of(const struct http_server *server)
         if (attendants[i].server == server)
             return &attendants[i];
     fail_msg("more servers than attendants");
-    return NULL;
+    abort();
 }
 
 static inline int attended_create(const struct http_server_options *options,
