@@ -9,30 +9,30 @@
 const struct db_driver *const store_driver = &sqlite_driver;
 
 /* Binds the parameters that types describes, from ?1 on. */
-static int bind_all(struct db_row *row, struct err *e, const char *types, va_list args)
+static int bind_all(struct db_row *row, bool stays, struct err *e, const char *types, va_list args)
 {
     int rc = 0;
     for (int i = 1; *types && rc == 0; types++, i++) {
         if (*types == 't') {
-            rc = store_driver->bind_text(row, i, va_arg(args, const char *), e);
+            rc = store_driver->bind_text(row, i, va_arg(args, const char *), stays, e);
         } else if (*types == 'i') {
             rc = store_driver->bind_int(row, i, va_arg(args, int64_t), e);
         } else {
             assert(*types == 'b');
             const void *data = va_arg(args, const void *);
-            rc = store_driver->bind_blob(row, i, data, va_arg(args, size_t), e);
+            rc = store_driver->bind_blob(row, i, data, va_arg(args, size_t), stays, e);
         }
     }
     return rc;
 }
 
-static int start(struct db *db, struct db_row **row, struct err *e, const char *sql,
+static int start(struct db *db, struct db_row **row, bool stays, struct err *e, const char *sql,
                  const char *types, va_list args)
 {
     struct db_row *started;
     if (store_driver->prepare(db, sql, &started, e) < 0)
         return -1;
-    if (bind_all(started, e, types, args) < 0) {
+    if (bind_all(started, stays, e, types, args) < 0) {
         store_driver->reset(started);
         return -1;
     }
@@ -45,7 +45,7 @@ int db_run(struct db *db, int64_t *changed, struct err *e, const char *sql, cons
     struct db_row *row;
     va_list args;
     va_start(args, types);
-    int rc = start(db, &row, e, sql, types, args);
+    int rc = start(db, &row, true, e, sql, types, args);
     va_end(args);
     if (rc < 0)
         return -1;
@@ -62,7 +62,7 @@ int db_query(struct db *db, struct db_row **row, struct err *e, const char *sql,
 {
     va_list args;
     va_start(args, types);
-    int rc = start(db, row, e, sql, types, args);
+    int rc = start(db, row, false, e, sql, types, args);
     va_end(args);
     return rc;
 }

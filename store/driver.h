@@ -31,6 +31,7 @@ struct db_driver {
     int (*begin)(struct db *db, struct err *e);
     int (*commit)(struct db *db, struct err *e);
     void (*rollback)(struct db *db);
+    bool (*in_transaction)(struct db *db);
     /* A second one lies within the first, and ends before it. Each fails if the database has ended
        the transaction by itself, as some do when the disk is full. */
     int (*savepoint)(struct db *db, struct err *e);
@@ -41,9 +42,11 @@ struct db_driver {
 
     /* A prepared statement for this literal, kept; and its parameters, columns, end. */
     int (*prepare)(struct db *db, const char *sql, struct db_row **row, struct err *e);
-    int (*bind_text)(struct db_row *row, int index, const char *text, struct err *e);
     int (*bind_int)(struct db_row *row, int index, int64_t value, struct err *e);
-    int (*bind_blob)(struct db_row *row, int index, const void *data, size_t size, struct err *e);
+    /* stays: the bytes outlive the statement's run, so they need not be copied. */
+    int (*bind_text)(struct db_row *row, int index, const char *text, bool stays, struct err *e);
+    int (*bind_blob)(struct db_row *row, int index, const void *data, size_t size, bool stays,
+                     struct err *e);
     int (*next)(struct db_row *row, struct err *e);
     const char *(*text)(const struct db_row *row, int column);
     int64_t (*integer)(const struct db_row *row, int column);

@@ -78,7 +78,7 @@ int64_t store_tx_now(const struct store_tx *tx);
 
 /*
  * A write: returns 0, or -1 with e, and then nothing of it stays. It has no other side effects: it
- * may be run again, after a failure of the transaction that it shared.
+ * may be run again, after a failure of the transaction that it shared, or of a write beside it.
  */
 typedef int store_fn(struct store_tx *tx, void *arg, struct err *e);
 

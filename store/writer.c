@@ -132,20 +132,24 @@ static void tell(const struct writer *writer, struct store_tx *tx, int64_t seq)
 
 /* ---- transactions ---- */
 
+static int run_one(struct store_tx *tx, struct write *write)
+{
+    int64_t changes = store_driver->total_changes(tx->db);
+    write->failed = write->fn(tx, write->arg, &write->error) < 0;
+    tx->changed |= !write->failed && store_driver->total_changes(tx->db) > changes;
+    return write->failed ? -1 : 0;
+}
+
 /* -1 only if the transaction is lost: a write that fails takes back its own changes alone. */
 static int run_in_savepoint(struct store_tx *tx, struct write *write, struct err *e)
 {
     size_t lanes = tx->lane_count;
-    int64_t changes = store_driver->total_changes(tx->db);
     if (store_driver->savepoint(tx->db, e) < 0)
         return -1;
-    write->failed = write->fn(tx, write->arg, &write->error) < 0;
-    if (write->failed) {
-        forget_lanes(tx, lanes);
-        return store_driver->rollback_to_savepoint(tx->db, e);
-    }
-    tx->changed |= store_driver->total_changes(tx->db) > changes;
-    return store_driver->release(tx->db, e);
+    if (run_one(tx, write) == 0)
+        return store_driver->release(tx->db, e);
+    forget_lanes(tx, lanes);
+    return store_driver->rollback_to_savepoint(tx->db, e);
 }
 
 int store_tx_rehearse(struct store_tx *tx, store_fn *fn, void *arg, struct err *e)
@@ -166,19 +170,7 @@ int store_tx_rehearse(struct store_tx *tx, store_fn *fn, void *arg, struct err *
     return rc;
 }
 
-/* The only one of its transaction, which it takes back with its changes: a savepoint would keep
-   each page as it was before. */
-static void run_alone(struct store_tx *tx, struct write *write)
-{
-    int64_t changes = store_driver->total_changes(tx->db);
-    write->failed = write->fn(tx, write->arg, &write->error) < 0;
-    if (write->failed)
-        store_driver->rollback(tx->db);
-    else
-        tx->changed |= store_driver->total_changes(tx->db) > changes;
-}
-
-static int run_writes(struct store_tx *tx, struct write *first, struct err *e)
+static int run_in_savepoints(struct store_tx *tx, struct write *first, struct err *e)
 {
     for (struct write *write = first; write; write = write->next)
         if (run_in_savepoint(tx, write, e) < 0)
@@ -186,16 +178,29 @@ static int run_writes(struct store_tx *tx, struct write *first, struct err *e)
     return 0;
 }
 
-/* In a transaction that has begun. */
+/* Without savepoints, each of which would keep the pages as they were before it. -1 as soon as one
+   fails, or the database has ended the transaction: then there is nothing of any. */
+static int run_unguarded(struct store_tx *tx, struct write *first)
+{
+    for (struct write *write = first; write; write = write->next)
+        if (run_one(tx, write) < 0 || !store_driver->in_transaction(tx->db)) {
+            store_driver->rollback(tx->db);
+            forget_lanes(tx, 0);
+            tx->changed = false;
+            tx->job_ended = false;
+            return -1;
+        }
+    return 0;
+}
+
+/* In a transaction that has begun. Few writes fail; then those beside them are run once more. */
 static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq, struct err *e)
 {
-    if (!first->next)
-        run_alone(tx, first);
-    else if (run_writes(tx, first, e) < 0)
-        return -1;
-    if (!first->next && first->failed) {
-        tx->changed = false;
-        return 0; /* nothing is left to commit */
+    if (run_unguarded(tx, first) < 0) {
+        if (!first->next)
+            return 0; /* nothing is left to commit */
+        if (store_driver->begin(tx->db, e) < 0 || run_in_savepoints(tx, first, e) < 0)
+            return -1;
     }
     if (event_last_seq(tx->db, seq, e) < 0)
         return -1;
@@ -205,6 +210,28 @@ static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq
     failpoint("committed", NULL);
     return 0;
 }
+
+#ifdef CERTWRIGHT_FAILPOINTS
+/* For tests: whether every write is run once for nothing before it counts, as it is when another of
+   its group fails. */
+static void rehearse(struct writer *writer, struct write *first)
+{
+    struct store_tx tx = {.db = writer->db, .now = clock_engine_ms()};
+    struct err ignored;
+    if (!getenv("CERTWRIGHT_WRITES_TWICE") || store_driver->begin(writer->db, &ignored) < 0)
+        return;
+    run_unguarded(&tx, first);
+    store_driver->rollback(writer->db);
+    forget_lanes(&tx, 0);
+    free(tx.lanes);
+}
+#else
+static void rehearse(struct writer *writer, struct write *first)
+{
+    (void)writer;
+    (void)first;
+}
+#endif
 
 /* 0 when all is durable that did not fail by itself; -1 and nothing of any write is there. */
 static int run_transaction(struct writer *writer, struct write *first, struct err *e)
@@ -252,6 +279,7 @@ static void run_each_alone(struct writer *writer, struct write *first)
 static void run_group(struct writer *writer, struct write *first)
 {
     struct err e;
+    rehearse(writer, first);
     if (store_driver->begin(writer->db, &e) < 0)
         report(first, &e);
     else if (run_transaction(writer, first, &e) == 0)

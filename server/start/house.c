@@ -52,7 +52,6 @@ struct house {
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
     int64_t sweep_at;
     int64_t look_at;   /* at the clock, and at what the API keeps for later */
-    int64_t trim_at;   /* what the heap holds and does not use */
     int64_t attend_at; /* to those who wait for a commit */
     struct clock_watch clock;
     struct commands *commands;
@@ -429,12 +428,9 @@ void house_tend(struct house *house)
     if (house->look_at <= now) {
         clock_watch_look(&house->clock, house->store);
         api_tend(house->api, false);
-        house->look_at = now + LOOK_MS;
-    }
-    if (house->trim_at <= now) {
         /* What thousands of jobs needed at the same moment is not kept for the next such. */
         malloc_trim(0);
-        house->trim_at = now + CLOCK_MINUTE_MS;
+        house->look_at = now + LOOK_MS;
     }
     if (house->converge_at <= now)
         tend_resources(house);

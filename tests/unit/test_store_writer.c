@@ -204,8 +204,31 @@ static void test_a_group_is_one_commit_told_in_order(void **state)
     assert_string_equal(told.lines[1], "a ok");
     assert_string_equal(told.lines[2], "b state.conflict");
     assert_string_equal(told.lines[3], "c ok");
-    assert_int_equal(writes[0].runs, 1);
+    /* b's failure took all back; then each was run for itself. */
+    assert_int_equal(writes[0].runs, 2);
+    assert_int_equal(writes[1].runs, 2);
+    assert_int_equal(writes[2].runs, 1);
     assert_int_equal(fixture_token_count(f), 3);
+}
+
+static void test_a_group_without_a_failure_runs_once(void **state)
+{
+    struct fixture *f = *state;
+    static struct told told;
+    told = (struct told){0};
+    struct gate gate;
+    struct named_write writes[] = {{"a", &told, false, 0}, {"b", &told, false, 0}};
+    store_subscribe(f->store, hear_news, &told);
+    close_gate(f, &gate);
+    for (size_t i = 0; i < 2; i++)
+        store_write(f->store, run_named, &writes[i], hear_done);
+    open_gate(&gate);
+    quiesce(f);
+    assert_string_equal(told.lines[0], "news");
+    assert_string_equal(told.lines[1], "a ok");
+    assert_string_equal(told.lines[2], "b ok");
+    assert_int_equal(writes[0].runs, 1);
+    assert_int_equal(writes[1].runs, 1);
 }
 
 static int read_only(struct store_tx *tx, void *arg, struct err *e)
@@ -381,9 +404,13 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_a_failing_write_leaves_nothing),  CASE(test_a_group_is_one_commit_told_in_order),
-        CASE(test_what_changes_nothing_is_no_news), CASE(test_news_tell_lanes_and_seq),
-        CASE(test_a_rehearsal_is_taken_back),       CASE(test_many_threads_write_and_read),
+        CASE(test_a_failing_write_leaves_nothing),
+        CASE(test_a_group_is_one_commit_told_in_order),
+        CASE(test_a_group_without_a_failure_runs_once),
+        CASE(test_what_changes_nothing_is_no_news),
+        CASE(test_news_tell_lanes_and_seq),
+        CASE(test_a_rehearsal_is_taken_back),
+        CASE(test_many_threads_write_and_read),
         CASE(test_closing_runs_what_is_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
