@@ -1,6 +1,7 @@
 #include "server/engine/backoff.h"
 
 #include "acme/base/clock.h"
+#include "acme/base/hash.h"
 #include "server/engine/retry.h"
 #include "store/failure.h"
 
@@ -11,10 +12,7 @@ enum { JITTER_STEPS = 1000 };
 /* What failed together is not to be tried again together. */
 static int64_t jitter(const struct job *job, int64_t delay)
 {
-    uint32_t hash = 2166136261; /* FNV-1a */
-    for (const char *c = job->id; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619;
-    return delay / 10 * (hash % JITTER_STEPS) / JITTER_STEPS;
+    return delay / 10 * (int64_t)(hash_text(job->id, 0) % JITTER_STEPS) / JITTER_STEPS;
 }
 
 /* Of the error that the job ended with. */

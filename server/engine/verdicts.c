@@ -1,5 +1,6 @@
 #include "server/engine/verdicts.h"
 
+#include "acme/base/hash.h"
 #include "acme/base/memory.h"
 #include "acme/base/pool.h"
 #include "store/job.h"
@@ -101,13 +102,10 @@ void verdicts_destroy(struct verdicts *verdicts)
     free(verdicts);
 }
 
-/* FNV-1a over the job's ULID, with which every id begins. */
+/* By the job's ULID, with which every id begins. */
 static struct verdict **bucket_of(struct verdicts *verdicts, const char *id)
 {
-    uint32_t hash = 2166136261U;
-    for (int i = 0; i < ULID_SIZE - 1 && id[i]; i++)
-        hash = (hash ^ (unsigned char)id[i]) * 16777619U;
-    return &verdicts->buckets[hash % BUCKETS];
+    return &verdicts->buckets[hash_bytes(id, strnlen(id, ULID_SIZE - 1), 0) % BUCKETS];
 }
 
 static void make_id(char id[PROPAGATION_ID_SIZE], const char *job, char what, int64_t index)

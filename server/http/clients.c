@@ -1,5 +1,6 @@
 #include "server/http/clients.h"
 
+#include "acme/base/hash.h"
 #include "acme/base/memory.h"
 
 #include <openssl/rand.h>
@@ -46,16 +47,6 @@ void clients_destroy(struct clients *clients)
     free(clients);
 }
 
-/* FNV-1a, then stirred: its low bits depend on the last bytes alone. */
-static uint64_t hash(const char *text, uint64_t seed)
-{
-    uint64_t value = seed ^ 0xcbf29ce484222325U;
-    for (; *text; text++)
-        value = (value ^ (unsigned char)*text) * 0x100000001b3U;
-    value = (value ^ (value >> 32)) * 0xd6e8feb86659fd93U;
-    return value ^ (value >> 32);
-}
-
 /* The client's place in the set: its own, or else that of the fullest bucket. */
 static struct client *find(struct client set[WAYS], uint64_t who)
 {
@@ -74,7 +65,7 @@ int64_t clients_take(struct clients *clients, const char *who, int64_t now_us)
 {
     if (!clients)
         return 0;
-    uint64_t key = hash(who, clients->seed);
+    uint64_t key = hash_text(who, clients->seed);
     pthread_mutex_lock(&clients->lock);
     struct client *client = find(clients->sets[key % SETS], key);
     int64_t full_us = client->full_us > now_us ? client->full_us : now_us;

@@ -1,5 +1,6 @@
 #include "server/http/shares.h"
 
+#include "acme/base/hash.h"
 #include "acme/base/memory.h"
 
 #include <assert.h>
@@ -45,13 +46,9 @@ void shares_destroy(struct shares *shares)
     free(shares);
 }
 
-/* FNV-1a */
 static size_t place_of(const char *who)
 {
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (; *who; who++)
-        hash = (hash ^ (unsigned char)*who) * 0x100000001b3U;
-    return (hash ^ (hash >> 32)) % PLACES;
+    return hash_text(who, 0) % PLACES;
 }
 
 static struct share *add(struct share **place, size_t number, const char *who)

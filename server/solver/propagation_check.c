@@ -10,6 +10,7 @@
  * and servers up anew (in the cache, mostly), since a CNAME or a delegation may be what is missing.
  */
 #include "acme/base/clock.h"
+#include "acme/base/hash.h"
 #include "acme/base/memory.h"
 #include "server/solver/propagation_private.h"
 
@@ -28,13 +29,9 @@ struct probe_question {
     struct probe *probe;
 };
 
-/* FNV-1a */
 struct check **check_place(const struct propagation *p, const char *id)
 {
-    uint32_t hash = 2166136261U;
-    for (const char *at = id; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 16777619U;
-    struct check **place = &p->by_id[hash % CHECK_BUCKETS];
+    struct check **place = &p->by_id[hash_text(id, 0) % CHECK_BUCKETS];
     while (*place && strcmp(check_id(*place), id) != 0)
         place = &(*place)->next_of_id;
     return place;
