@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from fake_ca import FakeCa
-from service import BINARY, Service
+from service import SANITIZED, Service
 
-# Sanitizers keep what was freed for a while.
-SANITIZED = b"__asan_init" in Path(BINARY).read_bytes()
 MEMORY = (512 if SANITIZED else 32) * 1024 * 1024
 
 

@@ -10,6 +10,9 @@ from process import Process, free_port, until
 
 BINARY = os.environ.get(
     "CERTWRIGHT", str(Path(__file__).resolve().parents[2] / "build/dev/server/certwright"))
+THREAD_SANITIZED = b"__tsan_init" in Path(BINARY).read_bytes()
+# Sanitizers keep what was freed for a while.
+SANITIZED = THREAD_SANITIZED or b"__asan_init" in Path(BINARY).read_bytes()
 # The sanitizers end the process with an exit code that a clean end never has.
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",

@@ -6,12 +6,11 @@ import threading
 
 import pytest
 
-from hostile import SANITIZED
 from process import until
+from service import SANITIZED
 from silent import Cost
 
 POLLS = 500
-# Sanitizers keep what was freed for a while.
 MEMORY = (512 if SANITIZED else 10) * 1024 * 1024
 
 
