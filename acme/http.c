@@ -52,11 +52,11 @@ int acme_http_library_init(struct err *e)
     return 0;
 }
 
-int acme_http_create(const struct acme_http_options *options, struct acme_http **out, struct err *e)
+struct acme_http *acme_http_create(const struct acme_http_options *options)
 {
     CURL *curl = curl_easy_init();
     if (!curl)
-        return err_set(e, ERR_INTERNAL, "libcurl made no handle");
+        mem_exhausted();
     struct acme_http *http = mem_new(1, sizeof *http);
     http->curl = curl;
     http->options = *options;
@@ -69,8 +69,7 @@ int acme_http_create(const struct acme_http_options *options, struct acme_http *
         o->timeout_ms = DEFAULT_TIMEOUT_MS;
     if (o->max_body == 0)
         o->max_body = DEFAULT_MAX_BODY;
-    *out = http;
-    return 0;
+    return http;
 }
 
 void acme_http_destroy(struct acme_http *http)

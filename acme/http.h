@@ -58,8 +58,9 @@ struct acme_http_options {
 
 struct acme_http;
 
-int acme_http_create(const struct acme_http_options *options, struct acme_http **out,
-                     struct err *e);
+/* The caller destroys it. A handle that libcurl has no memory for ends the process, as memory of
+   our own does. */
+struct acme_http *acme_http_create(const struct acme_http_options *options);
 void acme_http_destroy(struct acme_http *http);
 
 struct acme_http_request {

@@ -44,6 +44,9 @@ int db_run(struct db *db, int64_t *changed, struct err *e, const char *sql, cons
 {
     struct db_row *row;
     va_list args;
+    /* Some errors end a transaction, of reads too: what comes after must not stand alone. */
+    if (!store_driver->in_transaction(db))
+        return err_set(e, ERR_STORE, "The database has ended the transaction.");
     va_start(args, types);
     int rc = start(db, &row, true, e, sql, types, args);
     va_end(args);

@@ -158,7 +158,8 @@ int job_bring_forward(struct store_tx *tx, const char *id, struct err *e);
 int job_hasten_of(struct store_tx *tx, const char *kind, const char *resource_type,
                   const char *resource_name, int64_t resource_id, struct err *e);
 
-/* Makes every job of that kind due that waits at that step without an error: at the start, when
+/* Makes every job of that kind due that waits at that step ("present", "propagate" or "look", of
+   which there is an index) without an error: at the start, when
    what would have woken it was in the memory of the process before. Who waits for a person looks
    and waits on. */
 int job_hasten_step(struct store_tx *tx, const char *kind, const char *step, struct err *e);

@@ -131,6 +131,7 @@ int job_hasten_step(struct store_tx *tx, const char *kind, const char *step, str
 {
     return db_run(store_tx_db(tx), NULL, e,
                   "UPDATE job SET due_at = ?3 WHERE kind = ?1 AND state = 'waiting'"
-                  " AND step = ?2 AND error IS NULL AND due_at > ?3 AND finished_at = 0",
+                  " AND step = ?2 AND error IS NULL AND due_at > ?3 AND finished_at = 0"
+                  " AND step IN ('present', 'propagate', 'look')",
                   "tti", kind, step, store_tx_now(tx));
 }

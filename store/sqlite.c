@@ -30,6 +30,9 @@ struct db_row {
     struct db_row *next;
 };
 
+/* Statements are kept by their text's address. */
+static const char rollback_sql[] = "ROLLBACK";
+
 static struct sqlite_db *sqlite_of(struct db *db)
 {
     return (struct sqlite_db *)db;
@@ -184,11 +187,12 @@ static bool sqlite_in_transaction(struct db *db)
     return !sqlite3_get_autocommit(sqlite_of(db)->handle);
 }
 
+/* By a statement that is ready since the connection was opened: memory may be what is missing. */
 static void sqlite_rollback(struct db *db)
 {
     struct err ignored;
     if (sqlite_in_transaction(db))
-        sqlite_execute(db, "ROLLBACK", &ignored);
+        sqlite_execute(db, rollback_sql, &ignored);
 }
 
 /* SQLite rolls back by itself after some errors; a savepoint outside of a transaction would then
@@ -289,6 +293,10 @@ static int configure(struct sqlite_db *db, struct err *e)
     for (size_t i = 0; db->base.mode == DB_READER && i < count; i++)
         if (sqlite_execute(&db->base, reader_settings[i], e) < 0)
             return -1;
+    struct db_row *rollback;
+    if (sqlite_prepare(&db->base, rollback_sql, &rollback, e) < 0)
+        return -1;
+    sqlite_reset(rollback);
     return 0;
 }
 

@@ -197,8 +197,10 @@ static int run_unguarded(struct store_tx *tx, struct write *first)
 static int run_and_commit(struct store_tx *tx, struct write *first, int64_t *seq, struct err *e)
 {
     if (run_unguarded(tx, first) < 0) {
-        if (!first->next)
+        if (first->failed && !first->next)
             return 0; /* nothing is left to commit */
+        if (!first->next)
+            return err_set(e, ERR_STORE, "The database has ended the transaction.");
         if (store_driver->begin(tx->db, e) < 0 || run_in_savepoints(tx, first, e) < 0)
             return -1;
     }
@@ -279,6 +281,7 @@ static void run_each_alone(struct writer *writer, struct write *first)
 static void run_group(struct writer *writer, struct write *first)
 {
     struct err e;
+    store_driver->rollback(writer->db); /* nothing, but for one that could not be taken back */
     rehearse(writer, first);
     if (store_driver->begin(writer->db, &e) < 0)
         report(first, &e);

@@ -353,17 +353,17 @@ int intake_retry(struct store_tx *tx, const char *job_id, char id[ULID_SIZE], st
 
 /* ---- continue ---- */
 
-static bool is_manual(struct db *db, const struct authorization *a)
+static int is_manual(struct db *db, const struct authorization *a, bool *manual, struct err *e)
 {
     struct solver solver;
-    struct err ignored;
-    if (a->step == AUTHORIZATION_ANNOUNCED && !a->solver)
-        return true;
-    if (a->step != AUTHORIZATION_ANNOUNCED || solver_load(db, a->solver, &solver, &ignored) < 0)
-        return false;
-    bool manual = !strcmp(solver.type, "manual");
+    *manual = a->step == AUTHORIZATION_ANNOUNCED && !a->solver;
+    if (a->step != AUTHORIZATION_ANNOUNCED || !a->solver)
+        return 0;
+    if (solver_load(db, a->solver, &solver, e) < 0)
+        return e->code == ERR_NOT_FOUND ? 0 : -1;
+    *manual = !strcmp(solver.type, "manual");
     solver_finish(&solver);
-    return manual;
+    return 0;
 }
 
 static int mark_placed(struct store_tx *tx, struct authorization *a, struct err *e)
@@ -387,7 +387,10 @@ static int place_manual(struct store_tx *tx, const char *job, size_t *placed, st
         return -1;
     *placed = 0;
     for (size_t i = 0; i < count; i++) {
-        if (rc == 0 && is_manual(store_tx_db(tx), &list[i])) {
+        bool manual = false;
+        if (rc == 0)
+            rc = is_manual(store_tx_db(tx), &list[i], &manual, e);
+        if (rc == 0 && manual) {
             if (!issue_is_persist(&list[i])) /* that one is looked for until it is there */
                 rc = mark_placed(tx, &list[i], e);
             ++*placed;

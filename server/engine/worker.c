@@ -64,13 +64,9 @@ int worker_client(struct worker *worker, const struct authority *authority,
         .traced = take_note,
         .trace_context = worker,
     };
-    struct acme_http *http;
-    if (acme_http_create(&options, &http, e) < 0) {
-        ca_registry_release(engine->cas, ca);
-        return -1;
-    }
     close_client(engine, slot);
-    *slot = (struct worker_client){mem_strdup(authority->name), ca, http, ++worker->turn};
+    *slot = (struct worker_client){mem_strdup(authority->name), ca, acme_http_create(&options),
+                                   ++worker->turn};
     *out = slot;
     return 0;
 }
@@ -88,10 +84,8 @@ int worker_solver_http(struct worker *worker, struct acme_http **out, struct err
             .allow_http = true,
             .outgoing = worker->engine->options.outgoing,
         };
-        int rc = acme_http_create(&options, &worker->solver_http, e);
+        worker->solver_http = acme_http_create(&options);
         acme_trust_release(trust);
-        if (rc < 0)
-            return -1;
     }
     *out = worker->solver_http;
     return 0;

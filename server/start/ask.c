@@ -61,10 +61,8 @@ static int send_to(const struct config *config, const struct config_listener *li
         .is_local = true,
         .unix_socket = is_unix(listener) ? listener->address + sizeof unix_prefix - 1 : NULL,
     };
-    struct acme_http *http;
+    struct acme_http *http = acme_http_create(&options);
     struct err reason;
-    if (acme_http_create(&options, &http, e) < 0)
-        return -1;
     int rc = acme_http_send(http, request, response, &reason);
     if (rc < 0)
         err_set(e, ERR_BUSY,

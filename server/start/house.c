@@ -50,6 +50,8 @@ struct house {
     struct api_defaults defaults;
     struct converge_plan *plan;
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
+    size_t
+        holes; /* bytes of the heap that are not in use, and were given back as far as they can */
     int64_t sweep_at;
     int64_t look_at;   /* at the clock, and at what the API keeps for later */
     int64_t attend_at; /* to those who wait for a commit */
@@ -421,6 +423,20 @@ static void sweep_old(struct house *house)
     house->sweep_at = clock_engine_ms() + CLOCK_HOUR_MS;
 }
 
+/* What thousands of jobs needed at the same moment is not kept for the next such. malloc_trim does
+   not know what it has given back already, and holds up who allocates. */
+static void give_memory_back(struct house *house)
+{
+    enum { WORTH_BYTES = 1024 * 1024 };
+    size_t holes = mallinfo2().fordblks;
+    if (holes < house->holes)
+        house->holes = holes;
+    if (holes < house->holes + WORTH_BYTES)
+        return;
+    malloc_trim(0);
+    house->holes = mallinfo2().fordblks;
+}
+
 void house_tend(struct house *house)
 {
     int64_t now = clock_engine_ms();
@@ -428,8 +444,7 @@ void house_tend(struct house *house)
     if (house->look_at <= now) {
         clock_watch_look(&house->clock, house->store);
         api_tend(house->api, false);
-        /* What thousands of jobs needed at the same moment is not kept for the next such. */
-        malloc_trim(0);
+        give_memory_back(house);
         house->look_at = now + LOOK_MS;
     }
     if (house->converge_at <= now)

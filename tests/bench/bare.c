@@ -191,7 +191,7 @@ static void now_warm(void *context)
     bare->requests_warm = atomic_load(&bare->requests);
 }
 
-static int open_clients(struct bare *bare, int threads, struct err *e)
+static void open_clients(struct bare *bare, int threads)
 {
     struct acme_http_options options = {.user_agent = "certwright-bench/1",
                                         .trust = bare->trust,
@@ -201,10 +201,8 @@ static int open_clients(struct bare *bare, int threads, struct err *e)
     for (int i = 0; i < threads; i++) {
         struct acme_client *client = &bare->clients[i];
         *client = (struct acme_client){.ca = bare->ca, .key = bare->key};
-        if (acme_http_create(&options, &client->http, e) < 0)
-            return -1;
+        client->http = acme_http_create(&options);
     }
-    return 0;
 }
 
 static int register_account(struct bare *bare, int threads, struct err *e)
@@ -226,8 +224,9 @@ static int set_up(struct bare *bare, const char *trust_path, int threads, struct
     int rc = acme_trust_from_pem(buf_string(&pem), pem.size, &bare->trust, e);
     buf_finish(&pem);
     if (rc < 0 || key_generate(KEY_EC_P256, &bare->key, e) < 0 ||
-        key_thumbprint(bare->key, bare->thumbprint, e) < 0 || open_clients(bare, threads, e) < 0)
+        key_thumbprint(bare->key, bare->thumbprint, e) < 0)
         return -1;
+    open_clients(bare, threads);
     return register_account(bare, threads, e);
 }
 

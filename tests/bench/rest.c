@@ -107,14 +107,12 @@ static int work(void *context, int thread, int number)
     return rc;
 }
 
-static int open_clients(struct rest *rest, int threads, struct err *e)
+static void open_clients(struct rest *rest, int threads)
 {
     struct acme_http_options options = {
         .user_agent = "certwright-bench/1", .timeout_ms = TIMEOUT_MS, .allow_http = true};
     for (int i = 0; i < threads; i++)
-        if (acme_http_create(&options, &rest->http[i], e) < 0)
-            return -1;
-    return 0;
+        rest->http[i] = acme_http_create(&options);
 }
 
 int main(int count, char **argument)
@@ -136,10 +134,11 @@ int main(int count, char **argument)
     rest.url = argument[1];
     rest.account = argument[3];
     rest.prefix = argument[6];
-    if (acme_http_library_init(&e) < 0 || open_clients(&rest, crowd.threads, &e) < 0) {
+    if (acme_http_library_init(&e) < 0) {
         fprintf(stderr, "rest: %s\n", e.detail);
         return 1;
     }
+    open_clients(&rest, crowd.threads);
     crowd_run(&crowd, NULL);
     if (atomic_load(&crowd.failures))
         return 1;

@@ -40,7 +40,6 @@ static struct acme_http *open_http(const char *trust_path)
 {
     char pem[64 * 1024];
     struct acme_trust *trust;
-    struct acme_http *http;
     FILE *file = fopen(trust_path, "rb");
     if (!file)
         must(err_set(&e, ERR_IO, "%s cannot be read", trust_path));
@@ -49,7 +48,7 @@ static struct acme_http *open_http(const char *trust_path)
     must(acme_trust_from_pem(pem, size, &trust, &e));
     struct acme_http_options options = {
         .user_agent = "certwright-example/1", .trust = trust, .allow_http = true};
-    must(acme_http_create(&options, &http, &e));
+    struct acme_http *http = acme_http_create(&options);
     acme_trust_release(trust);
     return http;
 }

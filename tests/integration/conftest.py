@@ -1,4 +1,5 @@
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ def pytest_configure():
 
 def pytest_report_header():
     return f"SEED={SEED}"
+
+
+def pytest_collection_modifyitems(items):
+    """xdist hands neighbours to one worker, and the parts of the longest test are neighbours: the
+    long ones change places with one another, always in the same way."""
+    places = [i for i, item in enumerate(items) if item.get_closest_marker("long")]
+    shuffled = [items[i] for i in places]
+    random.Random(len(places)).shuffle(shuffled)
+    for place, item in zip(places, shuffled):
+        items[place] = item
 
 
 WEDGED = pytest.StashKey()

@@ -5,8 +5,6 @@ restart loses nothing), and the job goes on to its end. Nothing is corrupt, noth
 """
 
 import http.client
-import os
-import random
 import signal
 import sqlite3
 import time
@@ -18,6 +16,7 @@ import pem
 from contract import Violation
 from faults import Faults
 from process import until
+from seed import dice
 from service import BINARY
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -104,8 +103,6 @@ PARTS = 8  # of all allocations, so that several workers share them
     pytest.param(part, marks=pytest.mark.long) for part in range(PARTS))], ids=lambda part: (
         "some" if part is None else f"part {part}"))
 def test_each_allocation_of_an_issue_may_fail(certwright, pebble, part):
-    seed = int(os.environ.get("CERTWRIGHT_SEED", time.time()))
-    print(f"seed {seed}")
     service = certwright(pebble, start=False)
     faults = Faults(service)
     service.start()
@@ -117,7 +114,7 @@ def test_each_allocation_of_an_issue_may_fail(certwright, pebble, part):
     count = faults["count"] - before
     assert count > 1000
     every = range(1, count + 1)
-    tried = random.Random(seed).sample(every, 60) if part is None else every[part::PARTS]
+    tried = dice("memory").sample(every, 60) if part is None else every[part::PARTS]
     for nth in tried:
         trial.issue(f"n{nth}.memory{'' if part is None else '-all'}.example.com", nth)
     print(f"{len(tried)} of {count}: {trial.deaths} ends, {trial.failures} failed jobs")

@@ -31,7 +31,6 @@ struct setup {
 
 static void start(struct setup *s, const char *answer, struct acme_http_options options)
 {
-    struct err e;
     *s = (struct setup){.script.answer = answer};
     s->wire.answer = play;
     s->wire.context = &s->script;
@@ -39,7 +38,7 @@ static void start(struct setup *s, const char *answer, struct acme_http_options 
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/path?q=1", s->wire.port);
     if (!options.user_agent)
         options.user_agent = "unit/1";
-    assert_int_equal(acme_http_create(&options, &s->http, &e), 0);
+    s->http = acme_http_create(&options);
 }
 
 static void stop(struct setup *s)
@@ -377,13 +376,12 @@ static void speaks_https_alone_unless_allowed(void **state)
 
 static int get_tls(const char *host, int port, struct acme_trust *trust, struct err *e)
 {
-    struct acme_http *http = NULL;
     struct acme_http_response response = {0};
     struct acme_http_options options = {.user_agent = "unit/1", .trust = trust};
     char url[64];
     snprintf(url, sizeof url, "https://%s:%d/", host, port);
     struct acme_http_request request = {.method = "GET", .url = url};
-    assert_int_equal(acme_http_create(&options, &http, e), 0);
+    struct acme_http *http = acme_http_create(&options);
     int rc = acme_http_send(http, &request, &response, e);
     acme_http_response_finish(&response);
     acme_http_destroy(http);

@@ -217,7 +217,7 @@ static void calls_a_webhook_on_this_machine(void **state)
     struct acme_http_options options = {.user_agent = "test", .allow_http = true};
     assert_int_equal(acme_trust_system(&options.trust, &e), 0);
     setting_init(&s, "");
-    assert_int_equal(acme_http_create(&options, &s.context.http, &e), 0);
+    s.context.http = acme_http_create(&options);
     if (deploy_with_hook(&s, &good, &e) < 0)
         fail_msg("%s", e.detail);
     assert_memory_equal(good.seen, "POST /reload HTTP/1.1\r\n", 23);

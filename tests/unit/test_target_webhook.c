@@ -65,12 +65,11 @@ static int start(void **state)
     struct receiver *r = mem_new(1, sizeof *r);
     const struct acme_http_options options = {
         .user_agent = "test", .allow_http = true, .timeout_ms = 10000};
-    struct err e;
     r->wire.answer = receive;
     r->wire.context = r;
     r->answer = "204 ";
     wire_start(&r->wire);
-    assert_int_equal(acme_http_create(&options, &r->http, &e), 0);
+    r->http = acme_http_create(&options);
     r->settings = json_object_new_object();
     r->credential = json_object_new_object();
     json_object_object_add(r->credential, "secret", json_object_new_string(secret));
