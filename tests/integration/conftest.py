@@ -154,6 +154,7 @@ def certwright(tmp_path, contract, http01_port):
     for service in made:
         try:
             service.stop()
+            service.check_database()
         except AssertionError as e:
             ends.append(str(e))
     assert not ends, "\n".join(ends)

@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from api import Api
@@ -37,11 +39,33 @@ class Service:
              "--ops-listen", f"127.0.0.1:{self.ops_port}", *arguments],
             folder / "certwright.log", {**SANITIZERS, **(env or {})})
         self.api = Api(contract, self.port)
+        self.sound = True  # False: the test has damaged the database
 
     def configure(self, config):
         """All servers of the tests are on loopback, where requests go by permission only."""
         self.config = {"outgoing": {"allow": ["127.0.0.0/8", "::1"]}, **config}
         self.config_path.write_text(json.dumps(self.config, indent=2))
+
+    def check_database(self):
+        """What holds of it after whatever a test has done; the service has ended."""
+        path = self.data / "certwright.db"
+        if not self.sound or not path.exists() or not path.stat().st_size:
+            return
+        with closing(sqlite3.connect(path)) as db:
+            def rows(sql):
+                return db.execute(sql).fetchall()
+            assert rows("PRAGMA integrity_check") == [("ok",)]
+            assert rows("PRAGMA foreign_key_check") == []
+            assert rows("SELECT kind, state, number FROM job_total WHERE number > 0"
+                        " ORDER BY kind, state") == rows(
+                "SELECT kind, state, count (*) FROM job GROUP BY kind, state ORDER BY kind, state")
+            assert rows("SELECT v.certificate_id, v.n, v.state FROM version v WHERE key IS NOT NULL"
+                        " AND state NOT IN ('valid', 'revoked') AND NOT EXISTS (SELECT 1 FROM job j"
+                        "  WHERE j.finished_at = 0 AND j.resource_type = 'certificate'"
+                        "  AND j.resource_id = v.certificate_id)") == [], "a key that nobody uses"
+            assert rows("SELECT d.acme_order FROM duty d JOIN acme_order o ON o.id = d.acme_order"
+                        " WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.finished_at = 0 AND"
+                        "  (j.id = o.job OR j.kind LIKE '%clean%'))") == [], "a record is left"
 
     def start(self, ready=True):
         self.process.start()

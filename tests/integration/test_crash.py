@@ -121,7 +121,8 @@ class Storm:
         assert self.world.start()
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [pytest.param(20, marks=pytest.mark.smoke),
+                                   pytest.param(1000, marks=pytest.mark.long)])
 def test_killed_at_random_moments(world, kills):
     """While 50 certificates are under way, all of which come; how soon is all that kills change."""
     draw = dice("random moments")

@@ -137,11 +137,14 @@ def test_killed_at_some_points(world, kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_every_point(world, kind, tmp_path):
     count = count_of(world, kind, tmp_path)
-    n = 1
-    while run(world, kind, n):
+    n = missed = killed = 0
+    while missed < 3:  # steps that happen to share a commit make the points fewer
         n += 1
-    print(f"killed at each of {n - 1} points; {count} without a kill")
-    assert n > count // 2
+        at_it = run(world, kind, n)
+        killed += at_it
+        missed = 0 if at_it else missed + 1
+    print(f"killed at {killed} of the first {n - 3} points; {count} without a kill")
+    assert killed > count * 3 // 4
 
 
 @pytest.mark.smoke

@@ -9,8 +9,10 @@ import pytest
 from process import until
 from service import SANITIZED
 from silent import Cost
+from sse import Stream
 
 POLLS = 500
+STREAMS = 20
 MEMORY = (512 if SANITIZED else 10) * 1024 * 1024
 
 
@@ -56,6 +58,7 @@ def test_an_end_under_long_polls_and_jobs(certwright, fake, contract, how):
         waiter.start()
     until(lambda: all(w.sent.is_set() for w in waiters), 60, "all have asked")
     until(lambda: Cost(service).descriptors >= before + POLLS, 30, "all are taken in")
+    streams = [Stream(api, "/events").open() for _ in range(STREAMS)]
     api.ok("GET", f"/jobs/{jobs[0]['id']}")  # came after them
     assert not any(w.status or w.error for w in waiters)
 
@@ -66,6 +69,10 @@ def test_an_end_under_long_polls_and_jobs(certwright, fake, contract, how):
     for waiter in waiters:
         waiter.join(20)
     assert not any(w.is_alive() for w in waiters)
+    for stream in streams:
+        if how == "SIGTERM":
+            list(stream)  # to its end, which has to be a proper one
+        stream.close()
     if how == "SIGTERM":
         assert not [w.error for w in waiters if w.error]
         assert {w.status for w in waiters} <= {200, 503}

@@ -1,6 +1,6 @@
 /*
  * Tests that could go on for long: all of it with CERTWRIGHT_LONG in the environment, else a sample
- * that differs from run to run. The seed is printed; CERTWRIGHT_SEED repeats it.
+ * that differs from run to run. The seed is printed; SEED repeats it.
  */
 #ifndef CERTWRIGHT_TESTS_SAMPLE_H
 #define CERTWRIGHT_TESTS_SAMPLE_H
@@ -20,7 +20,7 @@ static inline bool sample_is_all(void)
 
 static inline void sample_begin(void)
 {
-    const char *given = getenv("CERTWRIGHT_SEED");
+    const char *given = getenv("SEED");
     sample_state = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
     printf("seed %llu%s\n", (unsigned long long)sample_state, sample_is_all() ? ", all" : "");
 }

@@ -338,7 +338,7 @@ static void test_the_disk_is_full(void **state)
     live_with(FAULT_FULL, true);
 }
 
-/* Whether the child was killed: it makes the database, from nothing to the newest schema. */
+/* Whether the child was killed: it brings the database to the newest schema. */
 static bool migrate_in_child(struct life *life, long nth)
 {
     int status;
@@ -367,32 +367,78 @@ static int64_t number_of(const char *path, const char *sql)
     return number;
 }
 
-/* The old schema, which is none, or the new one; never half of it. */
-static void test_killed_inside_a_migration(void **state)
+static void make_schema_1(const char *path)
+{
+    struct buf sql = {0};
+    char piece[4096], *error = NULL;
+    sqlite3 *db;
+    size_t size;
+    FILE *file = fopen("tests/integration/schema-1.sql", "rb");
+    assert_non_null(file);
+    while ((size = fread(piece, 1, sizeof piece, file)) > 0)
+        buf_add(&sql, piece, size);
+    fclose(file);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_exec(db, buf_string(&sql), NULL, NULL, &error);
+    if (error)
+        fail_msg("%s", error);
+    sqlite3_close(db);
+    buf_finish(&sql);
+}
+
+/* What each schema has that the one before has not. */
+static void expect_whole(const char *path, int64_t version)
+{
+    int64_t tables = number_of(path, "SELECT count (*) FROM sqlite_master"
+                                     " WHERE name IN ('job', 'audit', 'job_total')");
+    assert_int_equal(tables, version);
+    if (version == 0)
+        assert_int_equal(number_of(path, "SELECT count (*) FROM sqlite_master"), 0);
+    if (version == 3)
+        assert_int_equal(number_of(path, "SELECT count (*) FROM job"),
+                         number_of(path, "SELECT ifnull (sum (number), 0) FROM job_total"));
+}
+
+/* The old schema, of nothing or of a database with all there was, or a newer one; never half. */
+static void kill_inside_a_migration(int64_t old)
 {
     bool killed = true, saw_old = false, saw_new = false;
-    (void)state;
     for (long nth = 1; killed; nth += sample_stride(2)) {
         struct life life = {.key = NULL};
         struct err e;
         snprintf(life.f.directory, sizeof life.f.directory, "/tmp/certwright-fault-XXXXXX");
         assert_non_null(mkdtemp(life.f.directory));
         life.f.options.directory = life.f.directory;
-        killed = migrate_in_child(&life, nth);
+        memset(life.f.options.master, 7, sizeof life.f.options.master);
         char *path = mem_printf("%s/certwright.db", life.f.directory);
+        if (old)
+            make_schema_1(path);
+        killed = migrate_in_child(&life, nth);
         int64_t version = number_of(path, "PRAGMA user_version");
-        int64_t things = number_of(path, "SELECT count (*) FROM sqlite_master");
-        free(path);
-        assert_true(version == 0 ? things == 0 : things > 30);
-        saw_old |= version == 0;
-        saw_new |= killed && version > 0;
+        expect_whole(path, version);
+        saw_old |= version == old;
+        saw_new |= killed && version > old;
         fixture_open(&life.f);
         assert_ok(store_check(life.f.store, &e), e);
         store_close(life.f.store);
+        expect_whole(path, 3);
+        free(path);
         fixture_files(&life.f, fixture_unlink, NULL);
         rmdir(life.f.directory);
     }
     assert_true(saw_old && saw_new);
+}
+
+static void test_killed_inside_the_first_migration(void **state)
+{
+    (void)state;
+    kill_inside_a_migration(0);
+}
+
+static void test_killed_inside_an_upgrade(void **state)
+{
+    (void)state;
+    kill_inside_a_migration(1);
 }
 
 int main(void)
@@ -402,7 +448,8 @@ int main(void)
         cmocka_unit_test(test_the_disk_is_broken),
         cmocka_unit_test(test_one_write_finds_the_disk_full),
         cmocka_unit_test(test_the_disk_is_full),
-        cmocka_unit_test(test_killed_inside_a_migration),
+        cmocka_unit_test(test_killed_inside_the_first_migration),
+        cmocka_unit_test(test_killed_inside_an_upgrade),
     };
     sample_begin();
     fault_register();

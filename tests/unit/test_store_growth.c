@@ -222,6 +222,17 @@ static void look_at_lanes(struct fixture *f)
     assert_int_equal(count, 1);
 }
 
+static int wake(struct store_tx *tx, void *step, struct err *e)
+{
+    return job_hasten_step(tx, "certificate.renew", step, e);
+}
+
+static void wake_what_waits(struct fixture *f)
+{
+    char propagate[] = "propagate";
+    must(f, wake, propagate);
+}
+
 static int release(struct store_tx *tx, void *arg, struct err *e)
 {
     (void)arg;
@@ -295,6 +306,7 @@ static void others_cost_nothing(void **state)
         look_for_a_certificates_jobs,
         look_for_failed_jobs,
         look_at_lanes,
+        wake_what_waits,
         release_config,
         keep_what_is_in_use,
         sweep,

@@ -1,9 +1,7 @@
 /* The writer, its groups and its feed. */
 #include "store/event.h"
 #include "store/token.h"
-#include "tests/unit/store_fixture.h"
-
-#include <pthread.h>
+#include "tests/unit/store_gate.h"
 
 /* ---- writes ---- */
 
@@ -79,52 +77,6 @@ static void test_a_rehearsal_is_taken_back(void **state)
     assert_fails(store_write_wait(f->store, rehearse_and_put, &rehearsal, &e), e, ERR_CONFLICT);
     assert_int_equal(rehearsal.afterwards, -1);
     assert_int_equal(fixture_token_count(f), 1);
-}
-
-/* Holds the writer until it is let go, so that what is queued meanwhile becomes one group. */
-struct gate {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool entered;
-    bool open;
-};
-
-static int wait_at_gate(struct store_tx *tx, void *arg, struct err *e)
-{
-    struct gate *gate = arg;
-    (void)tx;
-    (void)e;
-    pthread_mutex_lock(&gate->mutex);
-    gate->entered = true;
-    pthread_cond_broadcast(&gate->changed);
-    while (!gate->open)
-        pthread_cond_wait(&gate->changed, &gate->mutex);
-    pthread_mutex_unlock(&gate->mutex);
-    return 0;
-}
-
-static void no_done(void *arg, const struct err *e)
-{
-    (void)arg;
-    (void)e;
-}
-
-static void close_gate(struct fixture *f, struct gate *gate)
-{
-    *gate = (struct gate){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    store_write(f->store, wait_at_gate, gate, no_done);
-    pthread_mutex_lock(&gate->mutex);
-    while (!gate->entered)
-        pthread_cond_wait(&gate->changed, &gate->mutex);
-    pthread_mutex_unlock(&gate->mutex);
-}
-
-static void open_gate(struct gate *gate)
-{
-    pthread_mutex_lock(&gate->mutex);
-    gate->open = true;
-    pthread_cond_broadcast(&gate->changed);
-    pthread_mutex_unlock(&gate->mutex);
 }
 
 /* What the writer thread told, in order: news and dones. Read once the store is quiet. */
@@ -229,6 +181,30 @@ static void test_a_group_without_a_failure_runs_once(void **state)
     assert_string_equal(told.lines[2], "b ok");
     assert_int_equal(writes[0].runs, 1);
     assert_int_equal(writes[1].runs, 1);
+}
+
+/* As SQLite does after some errors, of reads too. */
+static int lose_transaction(struct store_tx *tx, void *name, struct err *e)
+{
+    struct db_row *row;
+    struct err ignored;
+    if (fixture_put_token(tx, name, e) < 0 ||
+        db_query(store_tx_db(tx), &row, e, "ROLLBACK", "") < 0)
+        return -1;
+    int rc = db_next(row, e);
+    db_row_finish(row);
+    assert_int_equal(fixture_put_token(tx, name, &ignored), -1);
+    return rc;
+}
+
+static void test_a_lost_transaction_is_not_told_as_done(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char name[] = "t";
+    assert_fails(store_write_wait(f->store, lose_transaction, name, &e), e, ERR_STORE);
+    assert_int_equal(fixture_token_count(f), 0);
+    must(f, fixture_put_token, name);
 }
 
 static int read_only(struct store_tx *tx, void *arg, struct err *e)
@@ -407,6 +383,7 @@ int main(void)
         CASE(test_a_failing_write_leaves_nothing),
         CASE(test_a_group_is_one_commit_told_in_order),
         CASE(test_a_group_without_a_failure_runs_once),
+        CASE(test_a_lost_transaction_is_not_told_as_done),
         CASE(test_what_changes_nothing_is_no_news),
         CASE(test_news_tell_lanes_and_seq),
         CASE(test_a_rehearsal_is_taken_back),
