@@ -239,7 +239,7 @@ static void rehearse(struct writer *writer, struct write *first)
 static int run_transaction(struct writer *writer, struct write *first, struct err *e)
 {
     struct store_tx tx = {.db = writer->db, .now = clock_engine_ms()};
-    int64_t seq;
+    int64_t seq = 0;
     int rc = run_and_commit(&tx, first, &seq, e);
     if (rc < 0)
         store_driver->rollback(writer->db);

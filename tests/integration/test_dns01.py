@@ -286,7 +286,6 @@ def test_a_solver_that_the_config_made_another_leaves_its_records(certwright, pe
     """The service starts all the same, and the job tells."""
     zone = "became.example.com"
     service = certwright(pebble, commands={"true": ["/bin/true"]}, **resolvers)
-    service.sound = False  # the record that it must leave
     api = service.api
     api.put_account()
     job = begin_with_records(api, {"type": "exec", "command": "true", "zones": [zone]}, zone)
