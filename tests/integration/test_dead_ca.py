@@ -94,7 +94,7 @@ def test_two_hundred_jobs_at_a_dead_ca(certwright, fake, dead, patience):
     assert not {api.job(job)["state"] for job in waiting} & set(ENDED)
 
     dead.live()
-    until(lambda: dead.ca.posts("/finalize"), 120, "the next probe finds it alive")
+    until(lambda: dead.ca.posts("/finalize"), 240, "the next probe finds it alive")
 
 
 LOST = {"newOrder": "/new-order", "finalize": "/finalize", "download": "/cert"}
