@@ -9,7 +9,7 @@
 enum { ONE_IN = 8, WRITES = 5, ROWS = 12 };
 
 struct write {
-    char name[16];
+    char name[24];
     bool fails; /* by itself */
     bool over, failed;
     enum err_code code;
@@ -19,7 +19,7 @@ static int put_rows(struct store_tx *tx, void *arg, struct err *e)
 {
     const struct write *write = arg;
     for (int i = 0; i < ROWS; i++) {
-        char name[32];
+        char name[40];
         snprintf(name, sizeof name, "%s-%d", write->name, i);
         if (fixture_put_token(tx, name, e) < 0)
             return -1;
