@@ -316,7 +316,7 @@ static int use_wal(struct sqlite_db *db, struct err *e)
 }
 
 /* Statistics of memory that nobody reads, under one mutex that each thread takes at each
-   allocation: a sixth of the time of a POST. Refused, and left, in a process that used SQLite
+   allocation: a fifth of the time of a POST. Refused, and left, in a process that used SQLite
    before. */
 static void do_without_statistics(void)
 {

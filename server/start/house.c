@@ -50,8 +50,7 @@ struct house {
     struct api_defaults defaults;
     struct converge_plan *plan;
     int64_t converge_at; /* engine time; INT64_MAX: there is nothing left to do */
-    size_t
-        holes; /* bytes of the heap that are not in use, and were given back as far as they can */
+    size_t holes; /* bytes of the heap that are not in use, and were given back where possible */
     int64_t sweep_at;
     int64_t look_at;   /* at the clock, and at what the API keeps for later */
     int64_t attend_at; /* to those who wait for a commit */
